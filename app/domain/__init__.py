@@ -1,0 +1,1 @@
+"""Pure rules: what is decided, asked, recorded and learned. No I/O, no clock, no randomness."""

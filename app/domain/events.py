@@ -1,0 +1,488 @@
+"""The events, as typed values. Each struct mirrors one record of ``schemas/`` field by field.
+
+Times are integers: milliseconds since the Unix epoch, UTC. Probabilities and scores are floats in
+[0, 1] unless said otherwise. An event carries the story so far as its first field, so that a stage
+can append its part to the bytes it received (docs/architecture.md, "Events").
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Base of every event and part of an event: immutable, cheap to create."""
+
+
+class ConsequenceClass(StrEnum):
+    """How much harm an error would do, by the policy's cuts on expected harm."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Arm(StrEnum):
+    """What a reviewer is shown, drawn at random so that reviewers can be measured."""
+
+    SHOWN = "shown"
+    """The recommendation is part of the context package."""
+    BLIND = "blind"
+    """The recommendation is withheld until the first answer."""
+    SECOND_LOOK = "second_look"
+    """Two distinct reviewers answer independently; both blind."""
+    GOLD = "gold"
+    """An item with known truth, never acted on."""
+
+
+class ReviewKind(StrEnum):
+    """Why a person is asked."""
+
+    REVIEW = "review"
+    """Level 3: the AI recommends, a person approves before anything happens."""
+    DECIDE = "decide"
+    """Level 4: a person decides, with what the AI knows."""
+    HUMAN_ONLY = "human_only"
+    """Level 5: a person decides and sees no AI content."""
+    AUDIT = "audit"
+    """After the fact, on an automated decision (levels 1 and 2)."""
+    SECOND_LOOK = "second_look"
+    """An independent blind second answer to the same decision."""
+    GOLD = "gold"
+    """Known truth; measures the reviewer."""
+    CALIBRATION = "calibration"
+    """An item of a calibration session."""
+
+
+class OnDeadline(StrEnum):
+    """What happens when nobody answered in time. Never an approval by silence."""
+
+    ESCALATE = "escalate"
+    SAFE_DEFAULT = "safe_default"
+    HOLD = "hold"
+
+
+class DecidedBy(StrEnum):
+    """Who took the final, actionable decision."""
+
+    AI = "ai"
+    HUMAN = "human"
+    DEADLINE_RULE = "deadline_rule"
+
+
+class OverrideCategory(StrEnum):
+    """Why a person decided otherwise than the AI; each has its own feedback topic."""
+
+    AI_ERROR = "ai_error"
+    EDGE_CASE = "edge_case"
+    POLICY_CHANGE = "policy_change"
+    HUMAN_ERROR = "human_error"
+
+
+class ObservationKind(StrEnum):
+    """Where a later truth about a decision came from."""
+
+    CONFIRMED_CORRECT = "confirmed_correct"
+    GROUND_TRUTH = "ground_truth"
+    DOWNSTREAM_ERROR = "downstream_error"
+    CUSTOMER_INCIDENT = "customer_incident"
+    AUDIT_FINDING = "audit_finding"
+
+
+# --- decisions.submitted ------------------------------------------------------------------------
+
+
+class Option(Record):
+    """An action the AI considered: its recommendation or an alternative."""
+
+    action: str
+    probability: float | None = None
+    rationale: str = ""
+
+
+class Signals(Record):
+    """Confidence signals that only the producer can know. Absent is ``None``, never good news."""
+
+    similarity: float | None = None
+    consensus: float | None = None
+    rule_clarity: float | None = None
+
+
+class Model(Record):
+    """Which model recommended; learning keeps one record per version."""
+
+    name: str
+    version: str
+
+
+class StatedFactors(Record):
+    """Consequence factors that the producer states itself, instead of the policy's expressions."""
+
+    financial: float | None = None
+    customer: float | None = None
+    compliance: float | None = None
+    reputation: float | None = None
+    undo: float | None = None
+
+
+class DecisionSubmitted(Record):
+    """One thing that must be decided, with the AI's recommendation."""
+
+    decision_id: str
+    decision_type: str
+    occurred_at: int
+    subject: str
+    submitted_by: str
+    recommendation: Option
+    alternatives: list[Option]
+    facts: str
+    signals: Signals
+    factors: StatedFactors | None
+    model: Model
+    due_at: int | None
+    links: list[str]
+
+
+# --- decisions.scored ---------------------------------------------------------------------------
+
+
+class Factor(Record):
+    """One of the five consequence factors with where its number came from."""
+
+    name: str
+    score: float
+    source: str
+
+
+class Consequence(Record):
+    """How harmful an error would be: expected harm in [0, 1] and its class."""
+
+    harm: float
+    consequence_class: ConsequenceClass
+    factors: list[Factor]
+
+
+class Confidence(Record):
+    """How sure we are that the recommendation is right, and from which signals.
+
+    ``raw`` is the fused signal before calibration, ``probability`` after it. ``None`` in a signal
+    means that it was absent. ``valid`` is false when no usable number came in: such a decision
+    always goes to a person.
+    """
+
+    probability: float
+    raw: float
+    valid: bool
+    model_probability: float | None
+    similarity: float | None
+    consensus: float | None
+    rule_clarity: float | None
+    completeness: float
+    calibration_version: int
+
+
+class Finding(Record):
+    """Something noticed while scoring that a reviewer should read."""
+
+    code: str
+    text: str
+
+
+class Assessment(Record):
+    """What scoring adds to a decision."""
+
+    received_at: int
+    policy_version: str
+    consequence: Consequence
+    confidence: Confidence
+    missing_facts: list[str]
+    findings: list[Finding]
+
+
+class DecisionScored(Record):
+    """A decision with its consequence and confidence."""
+
+    decision: DecisionSubmitted
+    assessment: Assessment
+
+
+# --- decisions.routed ---------------------------------------------------------------------------
+
+
+class Reason(Record):
+    """One step of routing that changed something, in words, with the value and limit compared."""
+
+    step: str
+    code: str
+    text: str
+    value: float | None = None
+    limit: float | None = None
+
+
+class Route(Record):
+    """Who decides, why, and what was drawn at random with which probability."""
+
+    route_id: str
+    level: int
+    action: str | None
+    score: float
+    threshold: float
+    threshold_version: int
+    learning_key: str
+    epoch: int
+    reasons: list[Reason]
+    evidence: bool
+    evidence_probability: float
+    audit: bool
+    audit_probability: float
+    arm: Arm
+    arm_probability: float
+    review_kinds: list[ReviewKind]
+    pool: str
+    sla_class: str
+    deadline: int | None
+    on_deadline: OnDeadline
+    approvals: int
+    policy_version: str
+
+
+class DecisionRouted(Record):
+    """A scored decision with its route."""
+
+    scored: DecisionScored
+    route: Route
+
+
+# --- reviews ------------------------------------------------------------------------------------
+
+
+class ReviewRequest(Record):
+    """A unit of human work. ``package`` is canonical JSON; answers are bound to its digest."""
+
+    review_id: str
+    kind: ReviewKind
+    pool: str
+    sla_class: str
+    consequence_class: ConsequenceClass
+    requested_at: int
+    deadline: int | None
+    approvals: int
+    blind: bool
+    package: str
+    package_digest: str
+
+
+class ReviewRequested(Record):
+    """A routed decision with what a reviewer is asked and shown."""
+
+    routed: DecisionRouted
+    request: ReviewRequest
+
+
+class Answer(Record):
+    """What a person decided, why, and what they had been shown."""
+
+    answer_id: str
+    review_id: str
+    reviewer: str
+    action: str
+    changes: str | None
+    reasoning: str
+    reason_code: str
+    category: OverrideCategory | None
+    note: str
+    tags: list[str]
+    first_action: str | None
+    package_digest: str
+    lease_epoch: int
+    claimed_at: int
+    decided_at: int
+
+
+class ReviewDecided(Record):
+    """A requested review with its answer."""
+
+    requested: ReviewRequested
+    answer: Answer
+
+
+class ReviewLifecycle(Record):
+    """One step in the life of a review. ``state`` is the state after it, as JSON: the queue can be
+    rebuilt from the last step of every review."""
+
+    event_id: str
+    review_id: str
+    decision_id: str
+    pool: str
+    event: str
+    actor: str
+    at: int
+    lease_epoch: int
+    state: str
+    detail: str
+
+
+# --- decisions.resolved, outcomes.observed --------------------------------------------------------
+
+
+class Resolution(Record):
+    """The one final, actionable answer for a decision."""
+
+    resolution_id: str
+    action: str
+    changes: str | None
+    decided_by: DecidedBy
+    level: int
+    review_id: str | None
+    reviewer: str | None
+    agreed: bool | None
+    category: OverrideCategory | None
+    reason_code: str
+    reasoning: str
+    resolved_at: int
+
+
+class DecisionResolved(Record):
+    """A routed decision with its resolution."""
+
+    routed: DecisionRouted
+    resolution: Resolution
+
+
+class ObservedOutcome(Record):
+    """A truth about a decision that arrived later."""
+
+    observation_id: str
+    decision_id: str
+    kind: ObservationKind
+    correct_action: str | None
+    observed_at: int
+    source: str
+    note: str
+
+
+# --- feedback.* -----------------------------------------------------------------------------------
+
+
+class Feedback(Record):
+    """What one human decision teaches; the topic is the sink (training, rule, policy, coaching)."""
+
+    feedback_id: str
+    decision_id: str
+    decision_type: str
+    learning_key: str
+    sink: str
+    category: OverrideCategory | None
+    facts: str
+    ai_action: str
+    final_action: str
+    changes: str | None
+    confidence: float
+    consequence_class: ConsequenceClass
+    reason_code: str
+    reasoning: str
+    note: str
+    tags: list[str]
+    reviewer: str
+    blind: bool
+    inclusion_probability: float
+    proposal: str
+    decided_at: int
+
+
+# --- learning.cases, thresholds.updated, calibration.updated, patterns.detected -------------------
+
+
+class ScoreTally(Record):
+    """How many decisions of one learning key a batch routed, by score bin: the traffic that labels
+    are a sample of. ``bins`` holds (bin, decisions, automated) flattened in threes."""
+
+    learning_key: str
+    epoch: int
+    bins: list[int]
+    policy_threshold: float
+    routed_at: int
+
+
+class LearningLabel(Record):
+    """One decision whose recommendation was judged. ``evidence`` marks the uniform blind sample,
+    the only labels that speak about automation's error without a correction."""
+
+    label_id: str
+    decision_id: str
+    learning_key: str
+    decision_type: str
+    epoch: int
+    raw: float
+    score: float
+    level: int
+    automated: bool
+    evidence: bool
+    inclusion_probability: float
+    source: str
+    kind: ReviewKind
+    blind: bool
+    reviewer: str
+    error: bool
+    decided_at: int
+    labelled_at: int
+
+
+class ThresholdUpdated(Record):
+    """A learning key's threshold after a change, with the evidence for it and a sentence that a
+    manager understands. ``certified`` stays ``None`` until a certificate was earned."""
+
+    learning_key: str
+    version: int
+    epoch: int
+    threshold: float
+    previous: float
+    cap: float
+    floor: float
+    certified: float | None
+    evidence_probability: float
+    automated: int
+    labels: int
+    errors: int
+    labels_needed: int
+    error_estimate: float | None
+    reason: str
+    updated_at: int
+
+
+class CalibrationUpdated(Record):
+    """Platt parameters of a learning key: logit(p) = slope * logit(raw) + intercept."""
+
+    learning_key: str
+    version: int
+    slope: float
+    intercept: float
+    labels: int
+    updated_at: int
+
+
+class PatternDetected(Record):
+    """Something in the outcomes that a person should look at, with the action to take."""
+
+    pattern_id: str
+    pattern: str
+    learning_key: str
+    segment: str
+    value: float
+    limit: float
+    count: int
+    text: str
+    action: str
+    detected_at: int
+
+
+class PolicyActivated(Record):
+    """A policy that every worker takes from here on, whole."""
+
+    policy_version: str
+    policy: str
+    activated_by: str
+    activated_at: int

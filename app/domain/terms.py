@@ -1,0 +1,160 @@
+"""What the pure rules need to know of a policy, for one decision type.
+
+``app.policy`` compiles the policy file into these terms; the domain never reads a policy. All
+durations are milliseconds, all shares and probabilities are in [0, 1], shifts are in log-odds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+import msgspec
+
+from app.domain.events import ConsequenceClass, OnDeadline, OverrideCategory
+
+Fact = None | bool | int | float | str
+Facts = Mapping[str, Fact]
+
+
+class Preset(StrEnum):
+    """The two routing tables of the essay."""
+
+    FLOWCHART = "flowchart"
+    MATRIX = "matrix"
+
+
+class SignalAction(StrEnum):
+    """What a weak signal asks for."""
+
+    REVIEW = "review"
+    """A person approves: at least level 3."""
+    FLAG = "flag"
+    """A note for the reviewer; the level stays."""
+    EXPERT = "expert"
+    """An expert decides: at least level 4, in the expert pool."""
+    INTERPRET = "interpret"
+    """A person interprets the rule: at least level 4."""
+    ASK = "ask"
+    """Information is missing: at least level 4, and the reviewer is told what to ask for."""
+
+
+class SignalTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """One confidence signal: its weight in the fusion, and what to do when it is weak."""
+
+    name: str
+    weight: float
+    prior: float
+    below: float
+    action: SignalAction
+
+
+class FactorTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """One consequence factor: weight (0 for ``undo``) and the text of its expression."""
+
+    name: str
+    weight: float
+    expression: str
+
+
+class RuleTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """A hard rule: when its expression holds, the decision gets at least this."""
+
+    name: str
+    text: str
+    expression: str
+    min_level: int
+    pool: str | None
+    sla_class: str | None
+    approvals: int
+
+
+class AdjustmentTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """A contextual adjustment of the routing score. Negative ``shift`` is stricter. A positive one
+    (peak load) counts only for low consequence and never below the certified threshold.
+    ``starts_at`` and ``half_life`` let a shift decay (recently changed policy)."""
+
+    name: str
+    text: str
+    expression: str
+    shift: float
+    starts_at: int | None
+    half_life: int | None
+
+
+class EvidencePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Share of decisions drawn into the blind evidence sample:
+    q = floor + initial * exp(-automated / scale), capped at 1."""
+
+    floor: float
+    initial: float
+    scale: float
+
+
+class ReasonCode(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason that a reviewer can choose, with the override category it implies."""
+
+    code: str
+    text: str
+    category: OverrideCategory | None
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """The policy's expressions over one decision. An ``str`` in place of a value is the reason why
+    that expression could not be evaluated. Order follows ``factors``, ``rules``, ``adjustments``."""
+
+    factors: list[float | str]
+    rules: list[bool | str]
+    adjustments: list[bool | str]
+
+
+Evaluator = Callable[[Mapping[str, object]], Evaluation]
+"""Called with {"facts", "recommendation", "signals", "decision"}; numbers are floats."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the domain needs to know about one decision type."""
+
+    decision_type: str
+    policy_version: str
+    question: str
+    preset: Preset
+    high_confidence: float
+    low_confidence: float
+    required_facts: tuple[str, ...]
+    fact_types: Mapping[str, str]
+    factors: tuple[FactorTerms, ...]
+    class_cuts: tuple[float, float, float]
+    signals: tuple[SignalTerms, ...]
+    rules: tuple[RuleTerms, ...]
+    adjustments: tuple[AdjustmentTerms, ...]
+    evaluate: Evaluator
+    min_level: int
+    max_level: int
+    level_by_class: Mapping[ConsequenceClass, int]
+    threshold_floor: float
+    alpha: float
+    delta: float
+    evidence: EvidencePlan
+    audit_rate: float
+    blind_share: float
+    second_look_share: float
+    gold_share: float
+    pool: str
+    expert_pool: str
+    supervisor_pool: str
+    sla_class: str
+    sla_by_class: Mapping[ConsequenceClass, str]
+    sla_durations: Mapping[str, int]
+    on_deadline: OnDeadline
+    safe_default: str | None
+    actions: tuple[str, ...]
+    reason_codes: tuple[ReasonCode, ...]
+    policy_reference: str
+    policy_text: str
+    disclosure: str
+    disclosure_automated: str
+    history_length: int
+    max_future: int
+    max_age: int
+    min_volume: int

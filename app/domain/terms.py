@@ -99,17 +99,15 @@ class ReasonCode(msgspec.Struct, frozen=True, kw_only=True):
     category: OverrideCategory | None
 
 
-class Evaluation(msgspec.Struct, frozen=True):
-    """The policy's expressions over one decision. An ``str`` in place of a value is the reason why
-    that expression could not be evaluated. Order follows ``factors``, ``rules``, ``adjustments``."""
+Context = dict[str, object]
+"""What expressions see: {"facts", "recommendation", "signals", "decision"} and, for rules and
+adjustments, "assessment". Numbers are floats, so that 40 and 40.0 behave alike."""
 
-    factors: list[float | str]
-    rules: list[bool | str]
-    adjustments: list[bool | str]
+FactorEvaluator = Callable[[Context], list[float | str]]
+"""The factors' values in the order of ``Terms.factors``; a ``str`` is why one could not be had."""
 
-
-Evaluator = Callable[[Mapping[str, object]], Evaluation]
-"""Called with {"facts", "recommendation", "signals", "decision"}; numbers are floats."""
+RuleEvaluator = Callable[[Context], list[bool | str]]
+"""``Terms.rules`` then ``Terms.adjustments``, in order; a ``str`` is why one could not be had."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +126,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[SignalTerms, ...]
     rules: tuple[RuleTerms, ...]
     adjustments: tuple[AdjustmentTerms, ...]
-    evaluate: Evaluator
+    evaluate_factors: FactorEvaluator
+    evaluate_rules: RuleEvaluator
     min_level: int
     max_level: int
     level_by_class: Mapping[ConsequenceClass, int]

@@ -1,0 +1,1 @@
+"""The verbs of the ``hitl`` command, one module for each group."""

@@ -1,0 +1,34 @@
+"""How verbs print: rows as a table for people, JSON Lines for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on one line of standard output."""
+    print(msgspec.json.encode(value).decode())
+
+
+def print_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+    """JSON Lines with every field, or a table of ``columns``; ``empty`` is said when there is none."""
+    if as_json:
+        for row in rows:
+            print_json(row)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*("" if row.get(c) is None else str(row.get(c)) for c in columns))
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print(empty)

@@ -1,0 +1,57 @@
+"""What goes in and out of the Kafka edge: plain values, no client objects."""
+
+from __future__ import annotations
+
+import msgspec
+
+Headers = list[tuple[str, bytes]]
+
+
+class Incoming(msgspec.Struct, frozen=True, gc=False):
+    """One record as it was read. ``topic`` is the logical name, prefix stripped; ``timestamp`` is the
+    broker's or producer's, in ms since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+
+    @property
+    def position(self) -> str:
+        """Where it was read, as messages and logs name it.
+
+        >>> Incoming("decisions.submitted", 3, 17, None, None, [], 0).position
+        'decisions.submitted[3]@17'
+        """
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """One record to write. ``topic`` is the logical name; ``partition`` is chosen from the key unless
+    given; a ``None`` value deletes the key from a compacted topic."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: Headers
+    partition: int | None = None
+
+
+class DeadLetter(msgspec.Struct, frozen=True, gc=False):
+    """A record that could not be processed: where it failed, a stable short reason, and the words."""
+
+    record: Incoming
+    stage: str
+    reason: str
+    message: str
+    attempts: int = 1
+
+
+class Output(msgspec.Struct, frozen=True, gc=False):
+    """What a batch became; written in the transaction that commits the batch's offsets."""
+
+    outgoing: list[Outgoing] = msgspec.field(default_factory=list)
+    dead: list[DeadLetter] = msgspec.field(default_factory=list)

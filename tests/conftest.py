@@ -1,0 +1,101 @@
+"""Real services for tests that need them: found, started, or refused loudly."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.kafka_broker import KafkaBroker, KafkaUnavailableError  # noqa: E402
+
+MakeTopics = Callable[..., None]
+
+
+def unavailable(what: str) -> None:
+    """Skip loudly on a developer's machine, fail on CI: there a guarantee must not go unproved."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"CI must not skip: {what}", pytrace=False)
+    pytest.skip(f"NOT PROVED HERE: {what}")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Bootstrap address of a real Apache Kafka, shared by the session: use a prefix of your own.
+
+    HITL_TEST_KAFKA, else a container where Docker runs, else a local broker where Java runs.
+    """
+    given = os.environ.get("HITL_TEST_KAFKA")
+    if given:
+        yield given
+        return
+    if _docker_runs():
+        from testcontainers.community.kafka import KafkaContainer
+
+        with KafkaContainer("confluentinc/cp-kafka:8.0.0").with_kraft() as container:
+            yield container.get_bootstrap_server()
+        return
+    broker = KafkaBroker()
+    try:
+        yield broker.start()
+    except KafkaUnavailableError as error:
+        unavailable(f"no HITL_TEST_KAFKA, no Docker, and {error}")
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def own_broker() -> Iterator[KafkaBroker]:
+    """A broker of this test's own, to kill and restart. Needs Java (a container has other ports)."""
+    broker = KafkaBroker()
+    try:
+        broker.start()
+        yield broker
+    except KafkaUnavailableError as error:
+        unavailable(str(error))
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A fresh prefix for topics, groups and transactional ids, so that tests share one broker."""
+    return f"t{uuid.uuid4().hex[:10]}."
+
+
+@pytest.fixture
+def make_topics(kafka: str) -> MakeTopics:
+    """``make_topics("a", "b", partitions=4, **config)``: create topics by their full names."""
+
+    def make(*names: str, partitions: int = 4, **config: str) -> None:
+        create_topics(kafka, *names, partitions=partitions, config=config)
+
+    return make
+
+
+def create_topics(
+    bootstrap: str, *names: str, partitions: int = 4, config: dict[str, str] | None = None
+) -> None:
+    """Create topics and wait until they exist. Underscores in config names stand for dots."""
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    settings = {name.replace("_", "."): value for name, value in (config or {}).items()}
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    topics = [NewTopic(name, partitions, 1, config=settings) for name in names]
+    for future in admin.create_topics(topics).values():
+        future.result(30)
+
+
+def _docker_runs() -> bool:
+    try:
+        import docker
+
+        docker.from_env(timeout=3).ping()
+    except Exception:  # any failure means the same: no usable engine
+        return False
+    return True

@@ -8,11 +8,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import docker
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from testcontainers.community.kafka import KafkaContainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.kafka_broker import KafkaBroker, KafkaUnavailableError  # noqa: E402
+from tests.kafka_broker import KafkaBroker, KafkaUnavailableError
 
 MakeTopics = Callable[..., None]
 
@@ -35,8 +38,6 @@ def kafka() -> Iterator[str]:
         yield given
         return
     if _docker_runs():
-        from testcontainers.community.kafka import KafkaContainer
-
         with KafkaContainer("confluentinc/cp-kafka:8.0.0").with_kraft() as container:
             yield container.get_bootstrap_server()
         return
@@ -82,8 +83,6 @@ def create_topics(
     bootstrap: str, *names: str, partitions: int = 4, config: dict[str, str] | None = None
 ) -> None:
     """Create topics and wait until they exist. Underscores in config names stand for dots."""
-    from confluent_kafka.admin import AdminClient, NewTopic
-
     settings = {name.replace("_", "."): value for name, value in (config or {}).items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
     topics = [NewTopic(name, partitions, 1, config=settings) for name in names]
@@ -93,8 +92,6 @@ def create_topics(
 
 def _docker_runs() -> bool:
     try:
-        import docker
-
         docker.from_env(timeout=3).ping()
     except Exception:  # any failure means the same: no usable engine
         return False

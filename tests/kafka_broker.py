@@ -21,6 +21,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
 KAFKA_VERSION = "4.1.1"
 
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -192,9 +195,6 @@ class KafkaBroker:
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
     def _await_ready(self, timeout: float) -> None:
-        from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient
-
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             process = self._process
@@ -235,8 +235,13 @@ def kafka_jars() -> Path:
             raise KafkaUnavailableError("Java is here but Maven (mvn) is not: it fetches Kafka's jars once")
         (root / "pom.xml").write_text(_POM, encoding="utf-8")
         fetched = subprocess.run(
-            [maven, "-q", "-B", "-f", str(root / "pom.xml"), "dependency:copy-dependencies"]
-            + [f"-DoutputDirectory={jars}", "-DincludeScope=runtime"],
+            [
+                maven,
+                *("-q", "-B", "-f", str(root / "pom.xml")),
+                "dependency:copy-dependencies",
+                f"-DoutputDirectory={jars}",
+                "-DincludeScope=runtime",
+            ],
             capture_output=True,
             text=True,
             check=False,

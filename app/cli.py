@@ -1,0 +1,66 @@
+"""The ``hitl`` command: puts the verbs together, turns errors into words and exit codes.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 a needed service can not be reached.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from app import __version__
+from app.commands import demo, dlq, doctor, policy, queue, review, status, submit, topics, worker
+from app.commands.output import errors
+from app.errors import HitlError
+
+app = typer.Typer(
+    name="hitl",
+    help="Human-in-the-loop decisions on Kafka: AI decides what it should, people decide what they must.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.add_typer(policy.app, name="policy")
+app.add_typer(topics.app, name="topics")
+app.add_typer(review.app, name="review")
+app.add_typer(queue.app, name="queue")
+app.add_typer(dlq.app, name="dlq")
+app.command("demo")(demo.demo)
+app.command("up")(worker.up)
+app.command("worker")(worker.worker)
+app.command("submit")(submit.submit)
+app.command("observe")(submit.observe)
+app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hitl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Human-in-the-loop decisions on Kafka."""
+
+
+def main() -> None:
+    """Entry point of the ``hitl`` script."""
+    try:
+        app()
+    except HitlError as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        if error.hint:
+            errors.print(f"  try: {error.hint}", markup=False, highlight=False)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`hitl ... | head`): nothing is wrong.
+        sys.stderr.close()
+        sys.exit(0)

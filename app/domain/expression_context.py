@@ -1,0 +1,103 @@
+"""What the policy's expressions see of a decision. Pure, and the same for factors and rules.
+
+Numbers are floats throughout, so that 40 and 40.0 behave alike. What is null is left out, so that
+``has(facts.tier)`` means "there is a value" in every expression.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from app.domain.events import Assessment, DecisionSubmitted
+from app.domain.terms import Context, Facts
+
+RECOMMENDATION_FIELDS = frozenset({"action", "probability"})
+SIGNAL_FIELDS = frozenset({"model_probability", "similarity", "consensus", "rule_clarity"})
+DECISION_FIELDS = frozenset(
+    {"type", "subject", "submitted_by", "model", "model_version", "hour", "weekday", "day", "month"}
+)
+ASSESSMENT_FIELDS = frozenset(
+    {"harm", "consequence_class", "confidence", "raw", "completeness", "missing"}
+    | {"financial", "customer", "compliance", "reputation", "undo"}
+)
+"""Names that expressions may use; the policy is checked against them when it is loaded."""
+
+_HOUR = 3_600_000
+_DAY = 86_400_000
+
+
+def context(decision: DecisionSubmitted, facts: Facts) -> Context:
+    """Facts, recommendation, signals and decision, for ``Terms.evaluate_factors``.
+
+    ``decision.hour`` is 0-23, ``weekday`` 1 (Monday) - 7, ``day`` 1-31 and ``month`` 1-12, all UTC and
+    all from ``occurred_at``: an expression gives the same answer whenever it is replayed.
+    """
+    recommendation = decision.recommendation
+    signals = decision.signals
+    weekday, day, month = _calendar(decision.occurred_at // _DAY)
+    return {
+        "facts": {name: _plain(value) for name, value in facts.items() if value is not None},
+        "recommendation": _present(
+            {"action": recommendation.action, "probability": recommendation.probability}
+        ),
+        "signals": _present(
+            {
+                "model_probability": recommendation.probability,
+                "similarity": signals.similarity,
+                "consensus": signals.consensus,
+                "rule_clarity": signals.rule_clarity,
+            }
+        ),
+        "decision": {
+            "type": decision.decision_type,
+            "subject": decision.subject,
+            "submitted_by": decision.submitted_by,
+            "model": decision.model.name,
+            "model_version": decision.model.version,
+            "hour": float(decision.occurred_at % _DAY // _HOUR),
+            "weekday": weekday,
+            "day": day,
+            "month": month,
+        },
+    }
+
+
+def with_assessment(seen: Context, assessment: Assessment) -> Context:
+    """``seen`` plus what scoring found, for ``Terms.evaluate_rules``. Leaves ``seen`` as it was."""
+    consequence, confidence = assessment.consequence, assessment.confidence
+    found: dict[str, object] = {factor.name: float(factor.score) for factor in consequence.factors}
+    found["harm"] = float(consequence.harm)
+    found["consequence_class"] = str(consequence.consequence_class.value)
+    found["completeness"] = float(confidence.completeness)
+    found["missing"] = float(len(assessment.missing_facts))
+    if confidence.valid:
+        found["confidence"] = float(confidence.probability)
+        found["raw"] = float(confidence.raw)
+    return {**seen, "assessment": found}
+
+
+def _plain(value: object) -> object:
+    """Integers as floats. One too large for a float is infinitely large to every rule as well."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    return value
+
+
+def _present(values: Mapping[str, str | float | None]) -> dict[str, object]:
+    return {name: _plain(value) for name, value in values.items() if value is not None}
+
+
+@lru_cache(maxsize=1024)
+def _calendar(day: int) -> tuple[float, float, float]:
+    """Weekday, day of month and month of a day since 1970; zeros outside the calendar."""
+    try:
+        date = datetime.fromtimestamp(day * 86_400, tz=UTC)
+    except (OverflowError, ValueError, OSError):
+        return 0.0, 0.0, 0.0
+    return float(date.isoweekday()), float(date.day), float(date.month)

@@ -1,0 +1,203 @@
+"""Checks of a policy that compare fields with each other, and of its expressions.
+
+Each finding names its place as a path into the file, so that the loader can say line and column.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from app.domain.events import ConsequenceClass, OnDeadline
+from app.policy.expressions import ExpressionError, check_condition, check_number
+from app.policy.model import FACTOR_NAMES, SIGNAL_NAMES, DecisionType, PolicyContent, Risk
+
+Path = tuple[str | int, ...]
+
+APPROVALS = frozenset({"approve", "accept", "allow", "grant"})
+"""Actions that silence must never take."""
+
+
+class Kind(Enum):
+    """What a finding depends on besides its own place."""
+
+    FIELDS = "other fields of the same decision type"
+    NAME = "names that are defined elsewhere in the file"
+    EXPRESSION = "the expression, and fact_types where facts are named"
+
+
+class Finding(NamedTuple):
+    """Something wrong at ``path``; ``allowed`` lists what would be right, if that is a list."""
+
+    path: Path
+    message: str
+    allowed: tuple[str, ...] = ()
+    kind: Kind = Kind.FIELDS
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """``"; did you mean X?"`` where one of ``words`` is close to ``word``, else nothing."""
+    near = difflib.get_close_matches(word, list(words), 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def check(policy: PolicyContent) -> Iterator[Finding]:
+    """Everything that is wrong with a policy whose fields are right one by one."""
+    for name, decision_type in policy.decision_types.items():
+        at: Path = ("decision_types", name)
+        yield from _names_exist(decision_type, at, policy)
+        yield from _numbers_agree(decision_type, at)
+        yield from _names_are_unique(decision_type, at)
+        yield from _deadline_is_safe(decision_type, at)
+        yield from _rules_do_something(decision_type, at)
+        yield from _facts_agree(decision_type, at)
+        yield from _expressions_compile(decision_type, at)
+
+
+def _unknown(path: Path, what: str, name: str | None, known: Collection[str]) -> Iterator[Finding]:
+    if name is not None and name not in known:
+        yield Finding(
+            path, f"{what} '{name}' does not exist{did_you_mean(name, known)}", tuple(known), Kind.NAME
+        )
+
+
+def _names_exist(t: DecisionType, at: Path, policy: PolicyContent) -> Iterator[Finding]:
+    yield from _unknown((*at, "pool"), "pool", t.pool, policy.pools)
+    yield from _unknown((*at, "expert_pool"), "pool", t.expert_pool, policy.pools)
+    yield from _unknown((*at, "supervisor_pool"), "pool", t.supervisor_pool, policy.pools)
+    yield from _unknown((*at, "sla_class"), "SLA class", t.sla_class, policy.sla_classes)
+    for consequence, sla_class in t.sla_by_class.items():
+        path = (*at, "sla_by_class", consequence.value)
+        yield from _unknown(path, "SLA class", sla_class, policy.sla_classes)
+    for i, rule in enumerate(t.rules):
+        yield from _unknown((*at, "rules", i, "pool"), "pool", rule.pool, policy.pools)
+        yield from _unknown((*at, "rules", i, "sla_class"), "SLA class", rule.sla_class, policy.sla_classes)
+
+
+def _numbers_agree(t: DecisionType, at: Path) -> Iterator[Finding]:
+    if t.bands.low > t.bands.high:
+        yield Finding((*at, "bands"), f"low ({t.bands.low}) is above high ({t.bands.high})")
+    if t.threshold_floor is not None and t.threshold_floor > t.bands.high:
+        yield Finding(
+            (*at, "threshold_floor"),
+            f"{t.threshold_floor} is above bands.high ({t.bands.high}): nothing could ever be automated",
+        )
+    cuts = t.consequence.cuts
+    if not cuts.medium < cuts.high < cuts.critical:
+        yield Finding(
+            (*at, "consequence", "cuts"),
+            f"must rise: medium ({cuts.medium}) < high ({cuts.high}) < critical ({cuts.critical})",
+        )
+    if t.levels.min > t.levels.max:
+        yield Finding((*at, "levels"), f"min ({t.levels.min}) is above max ({t.levels.max})")
+    for consequence, level in t.levels.by_class.items():
+        if level > t.levels.max:
+            yield Finding(
+                (*at, "levels", "by_class", consequence.value),
+                f"level {level} for {consequence.value} consequence is above max ({t.levels.max}); "
+                "raise levels.max, or set levels.by_class",
+            )
+    by_class = [t.levels.by_class.get(c, 1) for c in ConsequenceClass]
+    if by_class != sorted(by_class):
+        yield Finding(
+            (*at, "levels", "by_class"), "a higher consequence class must not get less human involvement"
+        )
+    factors = [factor for name in FACTOR_NAMES if (factor := getattr(t.consequence, name))]
+    if not factors:
+        yield Finding((*at, "consequence"), "has no factor; give at least one", FACTOR_NAMES)
+    elif not any(factor.weight for factor in factors):
+        yield Finding((*at, "consequence"), "all weights are zero; give at least one factor a weight")
+    if not any(getattr(t.signals, name).weight for name in SIGNAL_NAMES):
+        yield Finding((*at, "signals"), "all weights are zero; give at least one signal a weight")
+
+
+def _names_are_unique(t: DecisionType, at: Path) -> Iterator[Finding]:
+    lists: list[tuple[str, str, list[str]]] = [
+        ("rules", "name", [rule.name for rule in t.rules]),
+        ("adjustments", "name", [adjustment.name for adjustment in t.adjustments]),
+        ("reason_codes", "code", [reason.code for reason in t.reason_codes]),
+    ]
+    for field, key, names in lists:
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield Finding((*at, field, i, key), f"'{name}' is there twice")
+    for field, words in (("actions", t.actions), ("required_facts", t.required_facts)):
+        for i, word in enumerate(words):
+            if word in words[:i]:
+                yield Finding((*at, field, i), f"'{word}' is there twice")
+    for i, reason in enumerate(t.reason_codes):
+        if reason.code == "other":
+            yield Finding((*at, "reason_codes", i, "code"), "'other' is always there; leave it out")
+
+
+def _deadline_is_safe(t: DecisionType, at: Path) -> Iterator[Finding]:
+    if t.safe_default is not None and t.safe_default not in t.actions:
+        yield Finding(
+            (*at, "safe_default"),
+            f"'{t.safe_default}' is not one of the actions{did_you_mean(t.safe_default, t.actions)}",
+            t.actions,
+        )
+    if t.on_deadline is not OnDeadline.SAFE_DEFAULT:
+        return
+    if t.safe_default is None:
+        yield Finding((*at, "on_deadline"), "safe_default needs the action: set safe_default", t.actions)
+    elif t.safe_default in APPROVALS:
+        yield Finding((*at, "safe_default"), f"'{t.safe_default}' by silence is never safe; take another")
+    if t.risk is not Risk.LOW:
+        yield Finding(
+            (*at, "on_deadline"),
+            f"safe_default is only for risk: low, this is {t.risk.value}; use escalate or hold",
+            ("escalate", "hold"),
+        )
+
+
+def _rules_do_something(t: DecisionType, at: Path) -> Iterator[Finding]:
+    for i, rule in enumerate(t.rules):
+        if rule.min_level == 1 and rule.pool is None and rule.sla_class is None and rule.approvals == 1:
+            yield Finding(
+                (*at, "rules", i), "changes nothing; give it a min_level, pool, sla_class or approvals"
+            )
+    for i, adjustment in enumerate(t.adjustments):
+        if adjustment.shift == 0:
+            yield Finding((*at, "adjustments", i, "shift"), "0 changes nothing; negative is stricter")
+        if adjustment.half_life is not None and adjustment.starts_at is None:
+            yield Finding(
+                (*at, "adjustments", i, "half_life"), "needs starts_at: from when does the shift decay?"
+            )
+
+
+def _facts_agree(t: DecisionType, at: Path) -> Iterator[Finding]:
+    if not t.fact_types:
+        return
+    for i, fact in enumerate(t.required_facts):
+        if fact not in t.fact_types:
+            said = f"'{fact}' is not in fact_types{did_you_mean(fact, t.fact_types)}"
+            yield Finding((*at, "required_facts", i), said, tuple(t.fact_types))
+
+
+def _expressions_compile(t: DecisionType, at: Path) -> Iterator[Finding]:
+    facts = frozenset(t.fact_types) if t.fact_types else None
+    for name in FACTOR_NAMES:
+        if factor := getattr(t.consequence, name):
+            yield from _compiles((*at, "consequence", name, "score"), factor.score, check_number, facts)
+    yield from _compiles((*at, "consequence", "undo"), t.consequence.undo, check_number, facts)
+    for i, rule in enumerate(t.rules):
+        yield from _compiles((*at, "rules", i, "when"), rule.when, check_condition, facts)
+    for i, adjustment in enumerate(t.adjustments):
+        yield from _compiles((*at, "adjustments", i, "when"), adjustment.when, check_condition, facts)
+
+
+def _compiles(
+    path: Path,
+    text: str,
+    check_one: Callable[[str, Collection[str] | None], None],
+    facts: Collection[str] | None,
+) -> Iterator[Finding]:
+    try:
+        check_one(text, facts)
+    except ExpressionError as error:
+        place = f"column {error.column}" if "\n" not in text else f"line {error.line}, column {error.column}"
+        hint = f" ({error.hint})" if error.hint else ""
+        yield Finding(path, f"in the expression, {place}: {error}{hint}", error.allowed, Kind.EXPRESSION)

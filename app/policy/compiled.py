@@ -1,0 +1,216 @@
+"""A checked policy in the form that the domain works with: terms per decision type, expressions compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from app.domain.events import ConsequenceClass
+from app.domain.terms import (
+    AdjustmentTerms,
+    EvidencePlan,
+    FactorTerms,
+    ReasonCode,
+    RuleTerms,
+    SignalTerms,
+    Terms,
+)
+from app.policy.expressions import Expressions
+from app.policy.load import Policy
+from app.policy.model import (
+    FACTOR_NAMES,
+    RISK_DEFAULTS,
+    SIGNAL_NAMES,
+    DecisionType,
+    PolicyContent,
+)
+
+
+class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of reviewers."""
+
+    name: str
+    title: str
+    description: str
+
+
+class SlaTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """An SLA class: ``duration`` ms from request to deadline, at risk ``at_risk_after`` ms."""
+
+    name: str
+    duration: int
+    at_risk_after: int
+
+
+class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy ready for use; immutable. Durations are milliseconds."""
+
+    name: str
+    version: str
+    source: str
+    terms: Mapping[str, Terms]
+    pools: tuple[PoolTerms, ...]
+    sla_classes: Mapping[str, SlaTerms]
+    lease: int
+    duplicate_window: int
+    decision_memory: int
+    history_length: int
+    precedents: int
+
+    @property
+    def pool_names(self) -> tuple[str, ...]:
+        """Names of the pools, for the topics of review requests."""
+        return tuple(pool.name for pool in self.pools)
+
+
+def compile_policy(policy: Policy) -> CompiledPolicy:
+    """Compile a policy that ``load_policy`` or ``policy_from_text`` has checked. Takes milliseconds."""
+    content = policy.content
+    return CompiledPolicy(
+        name=content.name,
+        version=policy.version,
+        source=policy.source,
+        terms=MappingProxyType(
+            {
+                name: _terms(name, decision_type, content, policy.version)
+                for name, decision_type in content.decision_types.items()
+            }
+        ),
+        pools=tuple(
+            PoolTerms(name=name, title=pool.title, description=pool.description)
+            for name, pool in content.pools.items()
+        ),
+        sla_classes=MappingProxyType(
+            {
+                name: SlaTerms(
+                    name=name, duration=sla.duration, at_risk_after=round(sla.duration * sla.at_risk)
+                )
+                for name, sla in content.sla_classes.items()
+            }
+        ),
+        lease=content.review.lease,
+        duplicate_window=content.memory.duplicate_window,
+        decision_memory=content.memory.decisions,
+        history_length=content.memory.history_length,
+        precedents=content.memory.precedents,
+    )
+
+
+def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> Terms:
+    alpha, delta, floor, scale = RISK_DEFAULTS[t.risk]
+    factors = _factors(t)
+    facts = frozenset(t.fact_types) if t.fact_types else None
+    conditions = [rule.when for rule in t.rules] + [adjustment.when for adjustment in t.adjustments]
+    expert_pool = t.expert_pool or t.pool
+    return Terms(
+        decision_type=name,
+        policy_version=version,
+        question=t.question,
+        preset=t.preset,
+        high_confidence=t.bands.high,
+        low_confidence=t.bands.low,
+        required_facts=t.required_facts,
+        fact_types=MappingProxyType({fact: kind.value for fact, kind in t.fact_types.items()}),
+        factors=factors,
+        class_cuts=(t.consequence.cuts.medium, t.consequence.cuts.high, t.consequence.cuts.critical),
+        signals=_signals(t),
+        rules=tuple(
+            RuleTerms(
+                name=rule.name,
+                text=rule.text,
+                expression=rule.when,
+                min_level=rule.min_level,
+                pool=rule.pool,
+                sla_class=rule.sla_class,
+                approvals=rule.approvals,
+            )
+            for rule in t.rules
+        ),
+        adjustments=_adjustments(t),
+        evaluate_factors=Expressions(
+            [factor.expression for factor in factors], conditions=False, facts=facts
+        ).evaluate,
+        evaluate_rules=Expressions(conditions, conditions=True, facts=facts).evaluate,
+        min_level=t.levels.min,
+        max_level=t.levels.max,
+        level_by_class=MappingProxyType({c: t.levels.by_class.get(c, 1) for c in ConsequenceClass}),
+        threshold_floor=t.bands.low if t.threshold_floor is None else t.threshold_floor,
+        alpha=alpha if t.alpha is None else t.alpha,
+        delta=delta if t.delta is None else t.delta,
+        evidence=EvidencePlan(
+            floor=floor if t.evidence.floor is None else t.evidence.floor,
+            initial=1.0 if t.evidence.initial is None else t.evidence.initial,
+            scale=scale if t.evidence.scale is None else t.evidence.scale,
+        ),
+        audit_rate=t.audit_rate,
+        blind_share=t.blind_share,
+        second_look_share=t.second_look_share,
+        gold_share=t.gold_share,
+        pool=t.pool,
+        expert_pool=expert_pool,
+        supervisor_pool=t.supervisor_pool or expert_pool,
+        sla_class=t.sla_class,
+        sla_by_class=MappingProxyType({c: t.sla_by_class.get(c, t.sla_class) for c in ConsequenceClass}),
+        sla_durations=MappingProxyType({n: sla.duration for n, sla in content.sla_classes.items()}),
+        on_deadline=t.on_deadline,
+        safe_default=t.safe_default,
+        actions=t.actions,
+        reason_codes=tuple(
+            ReasonCode(code=reason.code, text=reason.text, category=reason.category)
+            for reason in t.reason_codes
+        ),
+        policy_reference=t.policy_reference,
+        policy_text=t.policy_text,
+        disclosure=t.disclosure.reviewed,
+        disclosure_automated=t.disclosure.automated,
+        history_length=content.memory.history_length,
+        max_future=content.limits.max_future,
+        max_age=content.limits.max_age,
+        min_volume=t.min_volume,
+        certainty_limit=t.certainty_limit,
+    )
+
+
+def _factors(t: DecisionType) -> tuple[FactorTerms, ...]:
+    """The factors in use, weights summing to 1, then ``undo`` with weight 0.
+
+    A factor that the policy leaves out is no factor of this type: it gets no weight, and a producer can
+    not bring it in by stating it.
+    """
+    used = {name: factor for name in FACTOR_NAMES if (factor := getattr(t.consequence, name))}
+    total = sum(factor.weight for factor in used.values())
+    return (
+        *(
+            FactorTerms(name=name, weight=factor.weight / total, expression=factor.score)
+            for name, factor in used.items()
+        ),
+        FactorTerms(name="undo", weight=0.0, expression=t.consequence.undo),
+    )
+
+
+def _signals(t: DecisionType) -> tuple[SignalTerms, ...]:
+    return tuple(
+        SignalTerms(
+            name=name, weight=signal.weight, prior=signal.prior, below=signal.below, action=signal.action
+        )
+        for name in SIGNAL_NAMES
+        if (signal := getattr(t.signals, name))
+    )
+
+
+def _adjustments(t: DecisionType) -> tuple[AdjustmentTerms, ...]:
+    return tuple(
+        AdjustmentTerms(
+            name=adjustment.name,
+            text=adjustment.text,
+            expression=adjustment.when,
+            shift=adjustment.shift,
+            starts_at=None
+            if adjustment.starts_at is None
+            else round(adjustment.starts_at.timestamp() * 1000),
+            half_life=adjustment.half_life,
+        )
+        for adjustment in t.adjustments
+    )

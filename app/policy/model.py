@@ -1,0 +1,458 @@
+"""The policy file as typed values. Defaults are good enough for a type of ten lines.
+
+Every number that changes how the system behaves is here, none is in code. Descriptions end up in the
+JSON Schema that editors read while a policy is written. Checks that compare fields are in
+``app.policy.checks``, so that all of them can be reported at once.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from app.domain.events import ConsequenceClass, OnDeadline, OverrideCategory
+from app.domain.terms import Preset, SignalAction
+from app.policy.durations import DURATION_PATTERN, format_duration, parse_duration
+
+MAX_EXPRESSION = 4000
+
+
+def _expression(value: object) -> object:
+    """``true`` or ``0.5`` without quotes are YAML scalars; as an expression they mean the same."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, int | float) else value
+
+
+def _instant(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise ValueError(f"{value!r} is not a time; write it like 2026-03-01T00:00:00Z")
+    try:
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a time; write it like 2026-03-01T00:00:00Z") from None
+    if at.tzinfo is None:
+        raise ValueError(f"{value!s} has no time zone; write it like 2026-03-01T00:00:00Z")
+    return at.astimezone(UTC)
+
+
+def _within_epoch(at: datetime) -> datetime:
+    if not 1970 < at.year < 2200:
+        raise ValueError(f"the year {at.year} is out of range; use 1971 to 2199")
+    return at
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["10m", "4h", "24h", "7d"]}),
+]
+"""Milliseconds in memory, text such as ``4h`` in the file."""
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    AfterValidator(_within_epoch),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Expression = Annotated[
+    str,
+    BeforeValidator(_expression),
+    StringConstraints(min_length=1, max_length=MAX_EXPRESSION),
+    WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": MAX_EXPRESSION}),
+]
+"""A CEL expression (docs/policy.md, "Expressions")."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+Level = Annotated[int, Field(ge=1, le=5)]
+Weight = Annotated[float, Field(ge=0, le=1000)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+TypeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+FactName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+
+
+class Part(BaseModel):
+    """Base of every part: unknown fields are refused, values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=False, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class FactType(StrEnum):
+    """What a fact may be; facts are flat."""
+
+    NUMBER = "number"
+    STRING = "string"
+    BOOLEAN = "boolean"
+
+
+class Risk(StrEnum):
+    """How much error of automation is tolerable; sets alpha, delta and the evidence plan."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Pool(Part):
+    """A group of reviewers who take from one queue (and have one topic)."""
+
+    title: Text
+    """What people call this group."""
+    description: str = ""
+    """Who is in it and why they are the right people."""
+
+
+class SlaClass(Part):
+    """How long a review of this class may take. ``urgent: 4h`` is short for ``{duration: 4h}``."""
+
+    duration: Duration
+    """From the request to the deadline."""
+    at_risk: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    """Share of the duration after which the review is at risk and its priority rises."""
+
+
+def _sla_class(value: object) -> object:
+    return {"duration": value} if isinstance(value, str) else value
+
+
+SlaClassOrDuration = Annotated[
+    SlaClass, BeforeValidator(_sla_class, json_schema_input_type=Duration | SlaClass)
+]
+
+
+def _essay_sla_classes() -> dict[str, SlaClass]:
+    hours = {"urgent": "4h", "standard": "24h", "complex": "72h", "policy_exception": "7d"}
+    return {name: SlaClass.model_validate({"duration": text}) for name, text in hours.items()}
+
+
+class ReviewWork(Part):
+    """How reviewers hold work."""
+
+    lease: Duration = 600_000
+    """A claimed review returns to its queue after this long without a sign of life."""
+
+
+class Memory(Part):
+    """How long the system remembers, and how much a reviewer is shown."""
+
+    duplicate_window: Duration = 604_800_000
+    """A repeated decision id within this time is answered as a duplicate."""
+    decisions: Duration = 2_592_000_000
+    """How long past decisions stay at hand as history and precedents."""
+    history_length: Annotated[int, Field(ge=0, le=50)] = 5
+    """Past decisions of the same subject in a context package."""
+    precedents: Annotated[int, Field(ge=0, le=50)] = 5
+    """Past decisions of the same type in a context package."""
+
+
+class Limits(Part):
+    """Which event times are believable."""
+
+    max_future: Duration = 86_400_000
+    """A decision dated further ahead is refused."""
+    max_age: Duration = 31_536_000_000
+    """An older decision is refused."""
+
+
+class Bands(Part):
+    """Where confidence counts as high and as low."""
+
+    high: Probability = 0.90
+    """Above: high confidence."""
+    low: Probability = 0.70
+    """Below: low confidence. Between the two: medium."""
+
+
+class Factor(Part):
+    """One way in which a wrong decision hurts."""
+
+    weight: Weight = 1.0
+    """Share of this factor in the expected harm, relative to the other weights."""
+    score: Expression
+    """CEL expression for the harm, 0 (none) to 1 (worst); results outside are clamped."""
+
+
+class Cuts(Part):
+    """Expected harm from which a class begins."""
+
+    medium: Probability = 0.15
+    """From here: medium."""
+    high: Probability = 0.40
+    """From here: high."""
+    critical: Probability = 0.75
+    """From here: critical."""
+
+
+class ConsequenceTerms(Part):
+    """How harmful an error would be: weighted mean of the factors, times (1 - undo)."""
+
+    financial: Factor | None = None
+    """Money lost by a wrong decision."""
+    customer: Factor | None = None
+    """Satisfaction and churn."""
+    compliance: Factor | None = None
+    """Legal and regulatory exposure."""
+    reputation: Factor | None = None
+    """Public standing."""
+    undo: Expression = "0.0"
+    """CEL expression: share of the harm, 0 to 1, that undoing the decision takes away."""
+    cuts: Cuts = Cuts()
+    """Where the classes low, medium, high and critical begin."""
+
+
+class Signal(Part):
+    """How much one confidence signal counts, and what a weak one asks for. In the file, what is not
+    written keeps that signal's default."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.pop("required", None))
+
+    weight: Weight
+    """Weight in the fusion (in log-odds); 0 leaves the signal to its action only."""
+    prior: Probability = 0.5
+    """Used when the signal is absent. Absence is never good news: keep it low."""
+    below: Share
+    """The signal is weak below this value; 0 switches its action off."""
+    action: SignalAction
+    """What a weak signal does: review, flag, expert, interpret or ask."""
+
+
+class Signals(Part):
+    """The five confidence signals. What is not written keeps its default."""
+
+    model_probability: Signal = Signal(weight=0.5, below=0.70, action=SignalAction.REVIEW)
+    """How certain the model is about its recommendation."""
+    similarity: Signal = Signal(weight=0.15, below=0.50, action=SignalAction.FLAG)
+    """How close this case is to what the model was trained on."""
+    consensus: Signal = Signal(weight=0.15, below=0.60, action=SignalAction.EXPERT)
+    """Whether several methods agree."""
+    rule_clarity: Signal = Signal(weight=0.1, below=0.50, action=SignalAction.INTERPRET)
+    """Whether the case clearly matches a rule."""
+    completeness: Signal = Signal(weight=0.1, below=1.0, action=SignalAction.ASK)
+    """Share of the required facts that is there (computed, never taken from the producer)."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _keep_defaults(cls, value: object, info: ValidationInfo) -> object:
+        default = cls.model_fields[str(info.field_name)].default
+        return {**default.model_dump(), **value} if isinstance(value, dict) else value
+
+
+class Rule(Part):
+    """A hard rule: when it holds, the decision gets at least this much human involvement."""
+
+    name: Word
+    """Short name, unique in the type; it appears in reasons and metrics."""
+    text: Text
+    """What a reviewer reads when the rule applies."""
+    when: Expression
+    """CEL condition over facts, recommendation, signals, decision and assessment."""
+    min_level: Level = 1
+    """At least this level of involvement."""
+    pool: PoolName | None = None
+    """Send it to this pool instead of the type's."""
+    sla_class: Word | None = None
+    """Give it this SLA class instead of the type's."""
+    approvals: Annotated[int, Field(ge=1, le=9)] = 1
+    """How many different people must agree (2 = four eyes)."""
+
+
+class Adjustment(Part):
+    """A shift of the routing score while a condition holds, in log-odds (-0.5 turns .90 into .845)."""
+
+    name: Word
+    """Short name, unique in the type."""
+    text: Text
+    """What a reviewer reads when the adjustment applies."""
+    when: Expression = "true"
+    """CEL condition; always, unless given."""
+    shift: Annotated[float, Field(ge=-10, le=10)]
+    """Negative is stricter. Positive is looser: low consequence only, never below the certificate."""
+    starts_at: Instant | None = None
+    """No effect before this time (with time zone)."""
+    half_life: Duration | None = None
+    """The shift halves in this time after starts_at: strict after a change, normal once it settled."""
+
+
+class Levels(Part):
+    """The levels of involvement this type may have: 1 full automation to 5 full human control."""
+
+    min: Level = 1
+    """Never less involvement than this."""
+    max: Level = 5
+    """Never more involvement than this, except where a rule or a class asks for it."""
+    by_class: dict[ConsequenceClass, Level] = {ConsequenceClass.CRITICAL: 5}
+    """At least this level for a consequence class."""
+
+
+class Evidence(Part):
+    """Share of decisions drawn into the blind evidence sample: floor + initial * exp(-automated / scale)."""
+
+    floor: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The share never falls below this. Default by risk: .015, .03, .03."""
+    initial: Share | None = None
+    """Added to the floor at the start. Default 1: nearly everything is checked at first."""
+    scale: Annotated[float, Field(gt=0)] | None = None
+    """Automated decisions after which the added share has fallen to 37 %. Default by risk: 800, 500, 500."""
+
+
+class Reason(Part):
+    """A reason that a reviewer can choose; ``other`` with a text is always possible."""
+
+    code: Word
+    """Short name, unique in the type."""
+    text: Text
+    """What the reviewer reads."""
+    category: OverrideCategory | None = None
+    """Where an override with this reason goes; none for reasons to agree."""
+
+
+class Disclosure(Part):
+    """What the person concerned is told about the part AI had."""
+
+    reviewed: Text = "An AI system prepared this decision; a person made it. You can ask for an explanation."
+    """For decisions that a person made."""
+    automated: Text = (
+        "An AI system made this decision. You can ask for an explanation and for a person to review it."
+    )
+    """For automated decisions."""
+
+
+DEFAULT_REASONS = (
+    Reason(code="agrees", text="The recommendation is right"),
+    Reason(code="facts_misread", text="The AI misread the facts", category=OverrideCategory.AI_ERROR),
+    Reason(code="special_case", text="A case the rules did not foresee", category=OverrideCategory.EDGE_CASE),
+    Reason(code="policy_changed", text="The policy has changed", category=OverrideCategory.POLICY_CHANGE),
+    Reason(code="earlier_mistake", text="A person made a mistake", category=OverrideCategory.HUMAN_ERROR),
+)
+
+
+class DecisionType(Part):
+    """Everything the system needs to know about one kind of decision."""
+
+    question: Text
+    """The decision required, as a reviewer reads it."""
+    description: str = ""
+    """For the reader of the policy."""
+    pool: PoolName
+    """Who reviews."""
+    expert_pool: PoolName | None = None
+    """Who decides at level 4 and above; the pool unless given."""
+    supervisor_pool: PoolName | None = None
+    """Who takes what misses its deadline; the expert pool unless given."""
+    preset: Preset = Preset.FLOWCHART
+    """flowchart (conservative) or matrix (consequence x confidence)."""
+    risk: Risk = Risk.MEDIUM
+    """Sets the defaults of alpha, delta and evidence."""
+    bands: Bands = Bands()
+    """Where confidence is high and low."""
+    required_facts: tuple[FactName, ...] = ()
+    """Facts without which nobody should decide; completeness is measured against them."""
+    fact_types: dict[FactName, FactType] = {}
+    """What facts there are. If given, expressions may use no others."""
+    consequence: ConsequenceTerms
+    """How harmful an error would be."""
+    signals: Signals = Signals()
+    """How confidence is made from five signals."""
+    rules: tuple[Rule, ...] = ()
+    """Hard rules, in order: the first that holds wins."""
+    adjustments: tuple[Adjustment, ...] = ()
+    """Contextual shifts of the routing score."""
+    levels: Levels = Levels()
+    """Which levels of involvement are possible."""
+    threshold_floor: Probability | None = None
+    """Nothing is ever automated below this score, whatever was learned; bands.low unless given."""
+    alpha: Probability | None = None
+    """Tolerable error of automation. Default by risk: .05, .02, .01."""
+    delta: Probability | None = None
+    """Tolerable chance that a learned threshold breaks alpha. Default by risk: .10, .05, .01."""
+    evidence: Evidence = Evidence()
+    """How many decisions are checked blind to learn from."""
+    audit_rate: Share = 0.10
+    """Share of level 2 decisions that get an extra spot check."""
+    blind_share: Share = 0.10
+    """Share of reviews in which the recommendation is withheld until the first answer."""
+    second_look_share: Share = 0.03
+    """Share of reviews answered by two people independently."""
+    gold_share: Share = 0.02
+    """Share of items with known truth, mixed in to measure reviewers."""
+    sla_class: Word = "standard"
+    """How fast a review must be answered."""
+    sla_by_class: dict[ConsequenceClass, Word] = {}
+    """Another SLA class for some consequence classes."""
+    on_deadline: OnDeadline = OnDeadline.ESCALATE
+    """When nobody answered in time: escalate, hold, or safe_default (low risk only). Never approve."""
+    safe_default: Word | None = None
+    """The action that on_deadline: safe_default takes."""
+    actions: Annotated[tuple[Word, ...], Field(min_length=1, max_length=20)] = (
+        "approve",
+        "reject",
+        "modify",
+        "request_info",
+    )
+    """What may be decided."""
+    reason_codes: tuple[Reason, ...] = DEFAULT_REASONS
+    """Reasons a reviewer can choose from."""
+    policy_reference: str = ""
+    """Section of the rules that apply."""
+    policy_text: str = ""
+    """Its words, shown to reviewers."""
+    disclosure: Disclosure = Disclosure()
+    """What the person concerned is told."""
+    certainty_limit: Annotated[float, Field(gt=0, le=0.1)] = 0.001
+    """No signal and no score counts as more certain than 1 - this, or less than this."""
+    min_volume: Annotated[int, Field(ge=0)] = 0
+    """Labels needed before anything is automated; 0 leaves that to the statistics."""
+
+
+class PolicyContent(Part):
+    """The whole policy file."""
+
+    name: Text
+    """What this policy is called."""
+    description: str = ""
+    """For the reader of the policy."""
+    pools: Annotated[dict[PoolName, Pool], Field(min_length=1)]
+    """Groups of reviewers."""
+    sla_classes: Annotated[dict[Word, SlaClassOrDuration], Field(min_length=1)] = Field(
+        default_factory=_essay_sla_classes
+    )
+    """How long reviews may take; urgent 4h, standard 24h, complex 72h, policy_exception 7d unless given."""
+    review: ReviewWork = ReviewWork()
+    """How reviewers hold work."""
+    memory: Memory = Memory()
+    """How long the system remembers."""
+    limits: Limits = Limits()
+    """Which event times are believable."""
+    decision_types: Annotated[dict[TypeName, DecisionType], Field(min_length=1)]
+    """The kinds of decisions, by name."""
+
+
+FactorName = Literal["financial", "customer", "compliance", "reputation"]
+FACTOR_NAMES: tuple[FactorName, ...] = ("financial", "customer", "compliance", "reputation")
+SIGNAL_NAMES: tuple[str, ...] = tuple(Signals.model_fields)
+RISK_DEFAULTS: dict[Risk, tuple[float, float, float, float]] = {
+    Risk.LOW: (0.05, 0.10, 0.015, 800.0),
+    Risk.MEDIUM: (0.02, 0.05, 0.03, 500.0),
+    Risk.HIGH: (0.01, 0.01, 0.03, 500.0),
+}
+"""alpha, delta, evidence floor and evidence scale of each risk (docs: learning)."""

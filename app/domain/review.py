@@ -1,0 +1,431 @@
+"""A review as a state machine: who may do what to it, and what it becomes. Pure.
+
+The Lua scripts of ``app/review_queue/scripts`` apply these same rules inside the store, in one call
+each; a model-based test drives both side by side. Every rule returns the review after the step, or
+the :class:`Refusal` that says why nothing happened. Times are milliseconds UTC, durations
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+import msgspec
+
+from app.domain.events import Answer, ConsequenceClass, ReviewKind, ReviewRequest
+from app.errors import UsageError
+
+REVIEWS = uuid.UUID("6d9f2c1e-8a0b-5c55-9d27-0f6a1b3c7e41")
+"""Name space of every id that is derived here."""
+
+HOUR = 3_600_000
+
+
+class ReviewState(StrEnum):
+    """Where a review stands."""
+
+    OPEN = "open"
+    """Waits for somebody to claim it."""
+    CLAIMED = "claimed"
+    """One person holds the lease."""
+    WAITING = "waiting"
+    """Waits for information; the SLA clock stands still."""
+    DECIDED = "decided"
+    """Answered for good."""
+
+
+class Refusal(StrEnum):
+    """Why a step was not taken."""
+
+    UNKNOWN = "unknown"
+    """No such review, or it was decided longer ago than the queue remembers."""
+    STALE_LEASE = "stale_lease"
+    """The lease is over, or another claim came after it."""
+    PACKAGE_CHANGED = "package_changed"
+    """The answer is bound to a package that is not the one on file."""
+    ALREADY_DECIDED = "already_decided"
+    """Somebody has answered; the first answer stands."""
+    ALREADY_CLAIMED = "already_claimed"
+    """Somebody else holds the lease."""
+    WAITING = "waiting"
+    """Information was asked for and is not there yet."""
+    NOT_WAITING = "not_waiting"
+    """Nobody asked for information."""
+    OFFERED = "offered"
+    """Delegated to somebody else."""
+    NOT_SUPERVISOR = "not_supervisor"
+    """Escalated: only the pool's supervisors may take it."""
+    NOT_DISTINCT = "not_distinct"
+    """This person already takes part in the same decision."""
+    NOT_BLIND = "not_blind"
+    """Nothing is withheld in this review."""
+    DELEGATED_ENOUGH = "delegated_enough"
+    """Handed on as often as the policy allows."""
+
+
+class QueueTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policy says about queues. Every duration in milliseconds."""
+
+    lease: int = 15 * 60_000
+    """How long a claim lasts without a heartbeat."""
+    memory: int = 30 * 24 * HOUR
+    """How long decided reviews and case briefs are remembered: longer than any replay reaches back."""
+    duplicate_window: int = 7 * 24 * HOUR
+    """How long a decision id is recognised as a repeat."""
+    boosts: Mapping[ConsequenceClass, int] = msgspec.field(
+        default_factory=lambda: {
+            ConsequenceClass.LOW: 0,
+            ConsequenceClass.MEDIUM: HOUR,
+            ConsequenceClass.HIGH: 4 * HOUR,
+            ConsequenceClass.CRITICAL: 24 * HOUR,
+        }
+    )
+    """How much earlier a review of this class ranks than its deadline says."""
+    escalation_boost: int = 24 * HOUR
+    """How much earlier a review ranks after each escalation."""
+    no_deadline: int = 7 * 24 * HOUR
+    """Where a review without a deadline ranks, counted from its request."""
+    candidates: int = 32
+    """How many reviews a claim looks at before it says that there is none for this person."""
+    max_delegations: int = 3
+    """How often a review may be handed on."""
+
+
+class Reviewer(msgspec.Struct, frozen=True, kw_only=True):
+    """A person, the pools that this person works in, and whether as a supervisor."""
+
+    name: str
+    pools: frozenset[str]
+    supervisor: bool = False
+
+
+class Vote(msgspec.Struct, frozen=True, array_like=True):
+    """One of several answers that have to agree."""
+
+    reviewer: str
+    verdict: str
+    answer_id: str
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything the queue knows about a review, apart from the context package and the answer.
+
+    ``epoch`` fences: it grows with each claim, and only the latest may write. ``step`` counts what
+    happened to the review, refusals included; the highest step of the log is the present state.
+    """
+
+    review_id: str
+    decision_id: str
+    kind: ReviewKind
+    sla_class: str
+    consequence_class: ConsequenceClass
+    requested_at: int
+    deadline: int | None = None
+    approvals: int = 1
+    blind: bool = False
+    digest: str
+    urgency: int
+    arrival: int
+    state: ReviewState = ReviewState.OPEN
+    step: int = 0
+    epoch: int = 0
+    tier: int = 0
+    holder: str = ""
+    claimed_at: int = 0
+    lease_until: int = 0
+    offered_to: str = ""
+    delegations: int = 0
+    lapses: int = 0
+    paused_at: int = 0
+    paused: int = 0
+    question: str = ""
+    votes: tuple[Vote, ...] = ()
+    tie_break: bool = False
+    first_answers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    answer_id: str = ""
+    decided_at: int = 0
+
+    @property
+    def pool(self) -> str:
+        """The queue this review lives in."""
+        return locate(self.review_id)[0]
+
+    @property
+    def order(self) -> tuple[int, int, int, int, str]:
+        """Sort key among open reviews: urgency, consequence, age, arrival, id."""
+        rank = CLASS_RANK[self.consequence_class]
+        return (self.urgency, rank, self.requested_at, self.arrival, self.review_id)
+
+
+CLASS_RANK = {
+    ConsequenceClass.CRITICAL: 0,
+    ConsequenceClass.HIGH: 1,
+    ConsequenceClass.MEDIUM: 2,
+    ConsequenceClass.LOW: 3,
+}
+
+UNCLAIMABLE = {ReviewState.DECIDED: Refusal.ALREADY_DECIDED, ReviewState.WAITING: Refusal.WAITING}
+
+
+def review_id(pool: str, decision_id: str, kind: ReviewKind) -> str:
+    """The id of a decision's review of one kind: the same whenever it is derived.
+
+    It begins with the pool, so that whoever holds an id knows where the review lives.
+
+    >>> review_id("expenses", "exp-001", ReviewKind.REVIEW)
+    'expenses.a404542b-51d3-521b-970a-56149b33c3f6'
+    """
+    name = f"{decision_id}\n{kind.value}"
+    return f"{pool}.{uuid.uuid5(REVIEWS, name)}"
+
+
+def locate(identifier: str) -> tuple[str, str]:
+    """Split a review id into pool and uuid. Raises ``UsageError`` when it is not one."""
+    pool, _, name = identifier.rpartition(".")
+    if not pool or len(name) != 36:
+        raise UsageError(
+            f"'{identifier}' is not a review id", hint="a review id is <pool>.<uuid>, see `hitl review list`"
+        )
+    return pool, name
+
+
+def verdict(action: str, changes: str | None) -> str:
+    """What two answers must have in common to agree: the action and, if any, the exact changes."""
+    if changes is None:
+        return action
+    return f"{action}:{hashlib.sha256(changes.encode()).hexdigest()[:16]}"
+
+
+def answer_id(answer: Answer) -> str:
+    """The id of an answer: reviewer, lease and content, so that a retry has the same id."""
+    content = msgspec.structs.replace(answer, answer_id="", first_action=None, claimed_at=0, decided_at=0)
+    return str(uuid.uuid5(REVIEWS, msgspec.json.encode(content).decode()))
+
+
+def urgency(request: ReviewRequest, terms: QueueTerms) -> int:
+    """When a review should be taken up, in ms: its deadline, earlier by the boost of its class."""
+    due = request.requested_at + terms.no_deadline if request.deadline is None else request.deadline
+    return due - terms.boosts.get(request.consequence_class, 0)
+
+
+def requested(request: ReviewRequest, decision_id: str, arrival: int, terms: QueueTerms) -> Review:
+    """A review as it enters the queue."""
+    return Review(
+        review_id=request.review_id,
+        decision_id=decision_id,
+        kind=request.kind,
+        sla_class=request.sla_class,
+        consequence_class=request.consequence_class,
+        requested_at=request.requested_at,
+        deadline=request.deadline,
+        approvals=max(1, request.approvals),
+        blind=request.blind,
+        digest=request.package_digest,
+        urgency=urgency(request, terms),
+        arrival=arrival,
+    )
+
+
+def takes_part(person: str, reviews: Iterable[Review], *, besides: str) -> bool:
+    """Whether a person may not claim a review of a decision, because of its reviews.
+
+    Holding or having answered any other review counts, and so does a vote in this one.
+    """
+    for other in reviews:
+        if any(vote.reviewer == person for vote in other.votes):
+            return True
+        if other.holder == person and (other.state is ReviewState.DECIDED or other.review_id != besides):
+            return True
+    return False
+
+
+def claim(
+    review: Review, reviewer: Reviewer, now: int, terms: QueueTerms, siblings: Iterable[Review]
+) -> Review | Refusal:
+    """Take the lease. Whoever holds it already gets a new epoch, which fences the older one."""
+    refusal = _taken(review, reviewer.name) or may_take(review, reviewer)
+    if refusal:
+        return refusal
+    if takes_part(reviewer.name, siblings, besides=review.review_id):
+        return Refusal.NOT_DISTINCT
+    return _after(
+        review,
+        state=ReviewState.CLAIMED,
+        epoch=review.epoch + 1,
+        holder=reviewer.name,
+        claimed_at=now,
+        lease_until=now + terms.lease,
+        offered_to="",
+    )
+
+
+def may_take(review: Review, reviewer: Reviewer) -> Refusal | None:
+    """Why this person may not have this review, if so: its tier, or an offer to somebody else."""
+    if review.tier and not reviewer.supervisor:
+        return Refusal.NOT_SUPERVISOR
+    if review.offered_to and review.offered_to != reviewer.name and not reviewer.supervisor:
+        return Refusal.OFFERED
+    return None
+
+
+def lapse(review: Review) -> Review:
+    """The lease ran out: back to the queue, and counted."""
+    return _after(_returned(review), lapses=review.lapses + 1)
+
+
+def extend(review: Review, who: str, epoch: int, now: int, lease: int) -> Review | Refusal:
+    """A heartbeat: the lease lasts from now again, and never gets shorter."""
+    refusal = holds(review, who, epoch)
+    return refusal or _after(review, lease_until=max(review.lease_until, now + lease))
+
+
+def release(review: Review, who: str, epoch: int) -> Review | Refusal:
+    """Give the review back unanswered."""
+    return holds(review, who, epoch) or _after(_returned(review))
+
+
+def reveal(review: Review, who: str, epoch: int, action: str) -> Review | Refusal:
+    """Keep the blind first answer; from here on the recommendation may be shown.
+
+    A person's first answer stands: a second reveal changes nothing."""
+    refusal = holds(review, who, epoch)
+    if refusal:
+        return refusal
+    if not review.blind:
+        return Refusal.NOT_BLIND
+    if who in review.first_answers:
+        return review
+    return _after(review, first_answers={**review.first_answers, who: action})
+
+
+def decide(review: Review, answer: Answer, terms: QueueTerms) -> Review | Refusal:
+    """Answer. The last of ``approvals`` agreeing answers is final; a disagreement goes to a
+    supervisor, whose answer is final. A repeat of the same answer changes nothing."""
+    if answer.answer_id in (review.answer_id, *(vote.answer_id for vote in review.votes)):
+        return review
+    refusal = holds(review, answer.reviewer, answer.lease_epoch)
+    if refusal:
+        return refusal
+    if review.digest != answer.package_digest:
+        return Refusal.PACKAGE_CHANGED
+    if review.approvals > 1 and not review.tie_break:
+        return _vote(review, answer, terms)
+    return _closed(review, answer)
+
+
+def _vote(review: Review, answer: Answer, terms: QueueTerms) -> Review:
+    vote = Vote(answer.reviewer, verdict(answer.action, answer.changes), answer.answer_id)
+    votes = (*review.votes, vote)
+    if any(earlier.verdict != vote.verdict for earlier in review.votes):
+        return _after(_raised(_returned(review), terms), votes=votes, tie_break=True)
+    if len(votes) < review.approvals:
+        return _after(_returned(review), votes=votes)
+    return _closed(msgspec.structs.replace(review, votes=votes), answer)
+
+
+def _closed(review: Review, answer: Answer) -> Review:
+    return _after(
+        review,
+        state=ReviewState.DECIDED,
+        answer_id=answer.answer_id,
+        decided_at=answer.decided_at,
+        lease_until=0,
+    )
+
+
+def request_info(review: Review, who: str, epoch: int, now: int, question: str) -> Review | Refusal:
+    """Ask for information: the lease ends and the SLA clock stands still until it is there."""
+    refusal = holds(review, who, epoch)
+    if refusal:
+        return refusal
+    return _after(_returned(review), state=ReviewState.WAITING, paused_at=now, question=question)
+
+
+def resume(review: Review, now: int) -> Review | Refusal:
+    """The information is there: back to the queue, the deadline later by the length of the pause."""
+    if review.state is ReviewState.DECIDED:
+        return Refusal.ALREADY_DECIDED
+    if review.state is not ReviewState.WAITING:
+        return Refusal.NOT_WAITING
+    pause = max(0, now - review.paused_at)
+    return _after(
+        review,
+        state=ReviewState.OPEN,
+        paused_at=0,
+        paused=review.paused + pause,
+        urgency=review.urgency + pause,
+        deadline=None if review.deadline is None else review.deadline + pause,
+        question="",
+    )
+
+
+def escalate(review: Review, who: str, epoch: int | None, terms: QueueTerms) -> Review | Refusal:
+    """Hand the review to the pool's supervisors; it also ranks earlier."""
+    return _may_hand_on(review, who, epoch) or _after(_raised(_returned(review), terms))
+
+
+def delegate(
+    review: Review,
+    who: str,
+    epoch: int | None,
+    to: Reviewer,
+    *,
+    terms: QueueTerms,
+    siblings: Iterable[Review],
+) -> Review | Refusal:
+    """Offer the review to one person, who alone (or a supervisor) may then claim it."""
+    refusal = _may_hand_on(review, who, epoch)
+    if refusal:
+        return refusal
+    if review.tier and not to.supervisor:
+        return Refusal.NOT_SUPERVISOR
+    if review.delegations >= terms.max_delegations:
+        return Refusal.DELEGATED_ENOUGH
+    if takes_part(to.name, siblings, besides=review.review_id):
+        return Refusal.NOT_DISTINCT
+    return _after(_returned(review), offered_to=to.name, delegations=review.delegations + 1)
+
+
+def _taken(review: Review, who: str) -> Refusal | None:
+    if review.state is ReviewState.CLAIMED and review.holder != who:
+        return Refusal.ALREADY_CLAIMED
+    return UNCLAIMABLE.get(review.state)
+
+
+def holds(review: Review, who: str, epoch: int) -> Refusal | None:
+    """Why this person may not write under this epoch, if so. The one check of a lease.
+
+    A lease that has run out still holds until it is taken back: until then nobody else can have
+    begun, so nothing would be gained by refusing the work."""
+    if review.state is ReviewState.DECIDED:
+        return Refusal.ALREADY_DECIDED
+    if review.state is not ReviewState.CLAIMED or review.holder != who or review.epoch != epoch:
+        return Refusal.STALE_LEASE
+    return None
+
+
+def _may_hand_on(review: Review, who: str, epoch: int | None) -> Refusal | None:
+    if review.state is ReviewState.DECIDED:
+        return Refusal.ALREADY_DECIDED
+    if review.state is ReviewState.WAITING:
+        return Refusal.WAITING
+    if epoch is not None:
+        return holds(review, who, epoch)
+    return Refusal.ALREADY_CLAIMED if review.state is ReviewState.CLAIMED else None
+
+
+def _returned(review: Review) -> Review:
+    return msgspec.structs.replace(review, state=ReviewState.OPEN, holder="", claimed_at=0, lease_until=0)
+
+
+def _raised(review: Review, terms: QueueTerms) -> Review:
+    return msgspec.structs.replace(
+        review, tier=review.tier + 1, urgency=review.urgency - terms.escalation_boost, offered_to=""
+    )
+
+
+def _after(review: Review, **changes: object) -> Review:
+    return msgspec.structs.replace(review, step=review.step + 1, **changes)

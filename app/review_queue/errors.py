@@ -1,0 +1,147 @@
+"""What can go wrong at the queue, by name."""
+
+# ruff: noqa: N818 - refusals are named after what happened; callers read `except StaleLease`
+
+from __future__ import annotations
+
+from app.domain.events import Answer
+from app.domain.review import Refusal, Review
+from app.errors import HitlError, ServiceUnreachableError
+
+
+class StoreUnavailableError(ServiceUnreachableError):
+    """The store does not answer, is loading, is read-only or is full: an outage, try again later."""
+
+
+class QueueError(HitlError):
+    """The queue refused a step. ``review`` is its state (``None`` when unknown), ``answer`` the
+    first answer when there is one."""
+
+    refusal: Refusal | None = None
+    text = "{id}: refused"
+    advice = ""
+
+    def __init__(self, review_id: str, review: Review | None = None, answer: Answer | None = None) -> None:
+        facts = {
+            "id": review_id,
+            "holder": (review and review.holder) or "nobody",
+            "epoch": review.epoch if review else 0,
+            "to": (review and review.offered_to) or "somebody else",
+            "by": answer.reviewer if answer else "somebody",
+            "action": answer.action if answer else "an answer",
+        }
+        super().__init__(self.text.format(**facts), hint=self.advice)
+        self.review_id = review_id
+        self.review = review
+        self.answer = answer
+
+
+class UnknownReview(QueueError):
+    """No such review, or it was decided longer ago than the queue remembers."""
+
+    refusal = Refusal.UNKNOWN
+    text = "{id}: no such review"
+    advice = "see `hitl review list`; decided reviews are forgotten after a while"
+
+
+class StaleLease(QueueError):
+    """The lease is over, or a later claim came after it."""
+
+    refusal = Refusal.STALE_LEASE
+    text = "{id}: the lease is no longer yours (held by {holder}, epoch {epoch})"
+    advice = "claim it again and look at it afresh"
+
+
+class PackageChanged(QueueError):
+    """The answer is bound to a package that is not the one on file."""
+
+    refusal = Refusal.PACKAGE_CHANGED
+    text = "{id}: what was shown is not what is on file"
+    advice = "show the review again before answering"
+
+
+class AlreadyDecided(QueueError):
+    """Somebody has answered; the first answer stands and is in ``answer``."""
+
+    refusal = Refusal.ALREADY_DECIDED
+    text = "{id}: {by} has already answered: {action}"
+    advice = "nothing to do; the first answer stands"
+
+
+class AlreadyClaimed(QueueError):
+    """Somebody else holds the lease."""
+
+    refusal = Refusal.ALREADY_CLAIMED
+    text = "{id}: held by {holder}"
+    advice = "claim the next one, or wait until the lease ends"
+
+
+class WaitingForInformation(QueueError):
+    """Information was asked for and is not there yet."""
+
+    refusal = Refusal.WAITING
+    text = "{id}: waits for information"
+    advice = "answer with `hitl review answer-info`"
+
+
+class NotWaiting(QueueError):
+    """Nobody asked for information."""
+
+    refusal = Refusal.NOT_WAITING
+    text = "{id}: does not wait for information"
+    advice = "see `hitl review show`"
+
+
+class OfferedToAnother(QueueError):
+    """Delegated to somebody else."""
+
+    refusal = Refusal.OFFERED
+    text = "{id}: delegated to {to}"
+    advice = "claim the next one"
+
+
+class NotSupervisor(QueueError):
+    """Escalated: only the pool's supervisors may take it."""
+
+    refusal = Refusal.NOT_SUPERVISOR
+    text = "{id}: escalated, only a supervisor may take it"
+    advice = "claim the next one"
+
+
+class NotDistinct(QueueError):
+    """This person already takes part in the same decision."""
+
+    refusal = Refusal.NOT_DISTINCT
+    text = "{id}: this person already takes part in the decision"
+    advice = "second looks and approvals need distinct people"
+
+
+class NotBlind(QueueError):
+    """Nothing is withheld in this review."""
+
+    refusal = Refusal.NOT_BLIND
+    text = "{id}: nothing is withheld"
+    advice = "answer with `hitl review decide`"
+
+
+class DelegatedEnough(QueueError):
+    """Handed on as often as the policy allows."""
+
+    refusal = Refusal.DELEGATED_ENOUGH
+    text = "{id}: handed on as often as the policy allows"
+    advice = "decide, or escalate to a supervisor"
+
+
+class NotYourPool(HitlError):
+    """The reviewer does not work in this pool."""
+
+    def __init__(self, name: str, pool: str) -> None:
+        super().__init__(
+            f"{name} does not work in pool '{pool}'", hint="see the pools of reviewers in the policy"
+        )
+        self.pool = pool
+
+
+REFUSALS: dict[str, type[QueueError]] = {
+    error.refusal.value: error for error in QueueError.__subclasses__() if error.refusal
+}

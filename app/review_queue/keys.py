@@ -1,0 +1,88 @@
+"""Every key the store holds, by name: what it is, how big it gets, and how long it lives.
+
+A pool's keys share one hash tag, so that one Lua call may touch all of them and a cluster spreads
+pools over its nodes. Lua sees the same names: :func:`lua_names` is put in front of every script.
+"""
+
+from __future__ import annotations
+
+# --- one pool: <prefix>hitl:{<pool>}:... ----------------------------------------------------------
+REVIEW = "review:"
+"""+ uuid, hash: the state of a review. While undecided: no TTL, a review never disappears by itself.
+Decided: ``QueueTerms.memory``, so that a late second answer and a replayed request are recognised.
+Every field is short: one value over 64 bytes would turn the hash into a hash table, twice the size."""
+REQUEST = "request:"
+"""+ uuid, string: the ReviewRequested record as published, the only copy. TTL as REVIEW."""
+ANSWER = "answer:"
+"""+ uuid, string: the final answer, JSON. TTL as REVIEW."""
+PEOPLE = "people:"
+"""+ decision id, hash: who holds (uuid) or has answered (=uuid) which review of a decision. Exists
+only from the first claim on. Once an answer is final: TTL as REVIEW."""
+READY = "ready"
+"""Sorted set of open reviews, by urgency; see ``scripts/_shared.lua`` for score and member."""
+SUPERVISOR = "supervisor"
+"""As READY, for reviews that were escalated."""
+OFFER = "offer:"
+"""+ person, sorted set: as READY, for reviews delegated to this person."""
+LEASES = "leases"
+"""Sorted set of claimed reviews, by the time the lease runs out."""
+WAITING = "waiting"
+"""Sorted set of reviews whose clock stands still, by the time it stopped."""
+DEADLINES = "deadlines"
+"""Sorted set of undecided reviews whose clock runs, by deadline: what is overdue."""
+AGES = "ages"
+"""Sorted set of all undecided reviews, by the time of the request: depth and oldest age."""
+DECIDED = "decided"
+"""Sorted set of decided reviews, by time. Members older than ``memory`` go a few per decision."""
+ARRIVALS = "arrivals"
+"""Counter: the order of arrival, which breaks ties. Lives as long as the store."""
+OUTBOX = "outbox"
+"""Stream: every step, until it was delivered to Kafka. Trimmed by acknowledgement, never by length."""
+BROKEN = "outbox:broken"
+"""Stream: entries that the relay could not turn into events: a bug; kept until somebody looks."""
+
+# --- cases and duplicates: <prefix>hitl:... -------------------------------------------------------
+CASE = "case:"
+"""+ decision id, string: the brief of a decision. TTL ``memory``: an outcome may arrive that late."""
+FATE = "fate:"
+"""+ decision id, hash: ``resolution`` and ``observed``, of decisions people took or that turned out
+otherwise. TTL ``memory``."""
+SUBJECT = "subject:"
+"""+ subject, sorted set of its last decision ids by time, bounded. TTL ``memory`` after the last."""
+PRECEDENTS = "precedents:"
+"""+ decision type, sorted set of the last decisions people took, bounded. TTL as SUBJECT."""
+SEEN = "seen"
+"""``{seen}:`` + decision id, string: where the decision was first read. TTL ``duplicate_window``."""
+
+GROUP = "relay"
+"""The consumer group of every outbox."""
+
+_LUA = (
+    "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
+    "DEADLINES", "AGES", "DECIDED", "ARRIVALS", "OUTBOX",
+)  # fmt: skip
+
+
+class Keys:
+    """Key names under one prefix (the topic prefix, so that test and production can share a store)."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._root = f"{prefix}hitl:"
+
+    def pool(self, pool: str, name: str = "", item: str = "") -> str:
+        """A key of one pool; without a name, what all of them begin with (KEYS[1] of every script)."""
+        return f"{self._root}{{{pool}}}:{name}{item}"
+
+    def shared(self, name: str, item: str) -> str:
+        """A key that belongs to no pool."""
+        return f"{self._root}{name}{item}"
+
+    def seen(self) -> str:
+        """What all keys of seen decisions begin with; they share a slot, as one call claims a batch."""
+        return f"{self._root}{{{SEEN}}}:"
+
+
+def lua_names() -> str:
+    """The names of this file as Lua locals."""
+    names = globals()
+    return "".join(f"local {name} = '{names[name]}'\n" for name in _LUA)

@@ -1,0 +1,335 @@
+"""The review queue as Python sees it: one typed method for each verb, one round trip each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from app.domain.events import Answer
+from app.domain.review import (
+    QueueTerms,
+    Review,
+    Reviewer,
+    ReviewState,
+    answer_id,
+    locate,
+    requested,
+    verdict,
+)
+from app.review_queue import keys as names
+from app.review_queue.durability import Durability
+from app.review_queue.errors import REFUSALS, NotYourPool, UnknownReview
+from app.review_queue.keys import Keys
+from app.review_queue.state import completed, from_fields, pairs, to_fields
+from app.review_queue.store import Argument, Client, Script, reachable, run_all
+from app.review_queue.values import Decided, Enqueued, Entry, Lease, NewReview, PoolStats, Verdict
+
+_VERBS = (
+    "enqueue", "claim", "extend", "release", "reveal", "decide", "expire", "request_info", "resume",
+    "escalate", "delegate",
+)  # fmt: skip
+_COPIED = frozenset(("urgency", "arrival", "state"))  # enqueue.lua writes these itself
+
+
+Authority = Callable[[Reviewer, str], Reviewer]
+
+
+def admit(reviewer: Reviewer, pool: str) -> Reviewer:
+    """The choke point: may this person work in this pool, and as a supervisor? Every verb asks it.
+
+    Returns the person as the pool sees them. Raises ``NotYourPool``."""
+    if pool not in reviewer.pools:
+        raise NotYourPool(reviewer.name, pool)
+    return reviewer
+
+
+class ReviewQueue:
+    """The queue of every pool.
+
+    ``clock`` gives ms UTC. ``admit`` decides who may act in a pool. ``durability`` is how long, in ms,
+    a decision waits for the store to have it on disk (0: not at all).
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        keys: Keys,
+        pools: Sequence[str],
+        *,
+        terms: QueueTerms,
+        clock: Callable[[], int],
+        admit: Authority = admit,
+        durability: int = 1500,
+    ) -> None:
+        self.pools = tuple(pools)
+        self._client = client
+        self._keys = keys
+        self._terms = terms
+        self._clock = clock
+        self._admit = admit
+        self._durability = Durability(client, durability)
+        self._scripts = {name: Script(name) for name in _VERBS}
+
+    # --- work in -----------------------------------------------------------------------------------
+
+    def enqueue_many(self, reviews: Sequence[NewReview]) -> list[Enqueued]:
+        """Enqueue a batch in one round trip; each once, however often it is repeated."""
+        with reachable:
+            answers = run_all(
+                self._client, self._scripts["enqueue"], [self._enqueue_call(new) for new in reviews]
+            )
+        return [
+            Enqueued(new.request.review_id, int(arrival), stored or new.record, repeated=bool(stored))
+            for new, (_, arrival, stored) in zip(reviews, answers, strict=True)
+        ]
+
+    def enqueue(self, review: NewReview) -> Enqueued:
+        """Enqueue one review."""
+        return self.enqueue_many([review])[0]
+
+    def _enqueue_call(self, new: NewReview) -> tuple[str, list[Argument]]:
+        review = requested(new.request, new.decision_id, 0, self._terms)
+        pool, name = locate(review.review_id)
+        fields = [part for pair in to_fields(review).items() if pair[0] not in _COPIED for part in pair]
+        due = "" if review.deadline is None else review.deadline
+        return self._keys.pool(pool), [name, new.record, review.urgency, due, *fields]
+
+    # --- a person's work ---------------------------------------------------------------------------
+
+    def claim_next(self, pool: str, reviewer: Reviewer) -> Lease | None:
+        """The most urgent review of the pool that this person may have; ``None`` when there is none."""
+        return self._claim(pool, reviewer, "")
+
+    def claim(self, review_id: str, reviewer: Reviewer) -> Lease:
+        """Claim one review. Its holder gets a new epoch, which ends the older one (another tab)."""
+        pool, name = locate(review_id)
+        lease = self._claim(pool, reviewer, name)
+        if lease is None:
+            raise UnknownReview(review_id)
+        return lease
+
+    def _claim(self, pool: str, reviewer: Reviewer, name: str) -> Lease | None:
+        person = self._admit(reviewer, pool)
+        terms = self._terms
+        flag = "1" if person.supervisor else "0"
+        arguments: list[Argument] = [self._clock(), person.name, flag, terms.lease, terms.candidates, name]
+        with reachable:
+            answer = self._scripts["claim"].run(self._client, self._keys.pool(pool), arguments)
+        if answer[0] == b"none":
+            return None
+        if answer[0] != b"ok":
+            raise _refusal(f"{pool}.{name}", answer)
+        return Lease(from_fields(f"{pool}.{answer[3].decode()}", pairs(answer[1])), answer[2])
+
+    def extend(self, review_id: str, reviewer: Reviewer, epoch: int) -> Review:
+        """A heartbeat: the lease lasts from now again."""
+        return self._step("extend", review_id, reviewer, epoch, self._terms.lease)
+
+    def release(self, review_id: str, reviewer: Reviewer, epoch: int, *, reason: str = "") -> Review:
+        """Give it back unanswered."""
+        return self._step("release", review_id, reviewer, epoch, _detail(reason=reason))
+
+    def reveal(self, review_id: str, reviewer: Reviewer, epoch: int, action: str) -> Review:
+        """Keep the blind first answer (in ``first_answers``); then the recommendation may be shown."""
+        return self._step("reveal", review_id, reviewer, epoch, action)
+
+    def request_info(self, review_id: str, reviewer: Reviewer, epoch: int, question: str) -> Review:
+        """Ask for information; the lease ends and the SLA clock stands still."""
+        detail = _detail(question=question)
+        return self._step("request_info", review_id, reviewer, epoch, question, detail)
+
+    def answer_info(self, review_id: str, reviewer: Reviewer, information: str) -> Review:
+        """The information: back to the queue, the deadline later by the length of the pause."""
+        return self._step("resume", review_id, reviewer, None, _detail(information=information))
+
+    def escalate(
+        self, review_id: str, reviewer: Reviewer, epoch: int | None = None, *, reason: str = ""
+    ) -> Review:
+        """Hand it to the pool's supervisors. An epoch is needed while the review is claimed."""
+        boost = self._terms.escalation_boost
+        return self._step("escalate", review_id, reviewer, epoch or "", boost, _detail(reason=reason))
+
+    def delegate(
+        self, review_id: str, reviewer: Reviewer, to: Reviewer, epoch: int | None = None, *, reason: str = ""
+    ) -> Review:
+        """Offer it to one person of the pool. An epoch is needed while the review is claimed."""
+        person = self._admit(to, locate(review_id)[0])
+        detail = _detail(to=person.name, reason=reason)
+        flag = "1" if person.supervisor else "0"
+        most = self._terms.max_delegations
+        return self._step("delegate", review_id, reviewer, epoch or "", person.name, flag, most, detail)
+
+    def decide(self, review_id: str, reviewer: Reviewer, epoch: int, digest: str, what: Verdict) -> Decided:
+        """Answer, bound to the lease and to the package that was shown. Safe to repeat."""
+        pool, name = locate(review_id)
+        person = self._admit(reviewer, pool)
+        now = self._clock()
+        answer = Answer(
+            answer_id="",
+            review_id=review_id,
+            reviewer=person.name,
+            first_action=None,
+            package_digest=digest,
+            lease_epoch=epoch,
+            claimed_at=0,
+            decided_at=now,
+            action=what.action,
+            changes=what.changes,
+            reasoning=what.reasoning,
+            reason_code=what.reason_code,
+            category=what.category,
+            note=what.note,
+            tags=list(what.tags),
+        )
+        answer = msgspec.structs.replace(answer, answer_id=answer_id(answer))
+        terms = self._terms
+        agreement = verdict(answer.action, answer.changes)
+        content = msgspec.json.encode(answer)
+        arguments: list[Argument] = [
+            now,
+            name,
+            person.name,
+            epoch,
+            digest,
+            answer.answer_id,
+            agreement,
+            content,
+        ]
+        arguments += [terms.memory, terms.escalation_boost]
+        with reachable:
+            result, durable = self._durability.call(self._scripts["decide"], self._keys.pool(pool), arguments)
+        if result[0] != b"ok":
+            raise _refusal(review_id, result)
+        review = from_fields(review_id, pairs(result[1]))
+        final = completed(result[2], review) if result[2] else None
+        return Decided(review, final, durable)
+
+    # --- the clock ---------------------------------------------------------------------------------
+
+    def expire(self, pool: str, *, at_most: int = 100) -> list[str]:
+        """Take back leases that have run out, at most so many; their review ids."""
+        with reachable:
+            answer = self._scripts["expire"].run(
+                self._client, self._keys.pool(pool), [self._clock(), at_most]
+            )
+        return [f"{pool}.{name.decode()}" for name in answer[1:]]
+
+    # --- looking -----------------------------------------------------------------------------------
+
+    def get(self, review_id: str) -> Entry:
+        """Everything about one review. Raises ``UnknownReview``."""
+        pool, name = locate(review_id)
+        pipe = self._client.pipeline(transaction=True)
+        pipe.execute_command("HGETALL", self._keys.pool(pool, names.REVIEW, name))
+        pipe.execute_command("GET", self._keys.pool(pool, names.REQUEST, name))
+        pipe.execute_command("GET", self._keys.pool(pool, names.ANSWER, name))
+        with reachable:
+            fields, record, answer = pipe.execute()
+        if not fields:
+            raise UnknownReview(review_id)
+        review = from_fields(review_id, _text_keys(fields))
+        return Entry(review, record or b"", completed(answer, review) if answer else None)
+
+    def list(
+        self,
+        pool: str,
+        state: ReviewState = ReviewState.OPEN,
+        offset: int = 0,
+        limit: int = 50,
+        *,
+        escalated: bool = False,
+        offered_to: str | None = None,
+    ) -> Sequence[Review]:
+        """A page of reviews in the order of their queue: open ones by urgency (of the pool, its
+        supervisors, or one person's offers), claimed ones by the end of the lease, waiting and decided
+        ones by time."""
+        key = self._shelf(pool, state, escalated=escalated, offered_to=offered_to)
+        with reachable:
+            members = self._client.execute_command("ZRANGE", key, offset, offset + limit - 1)
+            ids = [member.decode()[-36:] for member in members]
+            pipe = self._client.pipeline(transaction=False)
+            for name in ids:
+                pipe.execute_command("HGETALL", self._keys.pool(pool, names.REVIEW, name))
+            found = pipe.execute() if ids else []
+        return [
+            from_fields(f"{pool}.{name}", _text_keys(fields))
+            for name, fields in zip(ids, found, strict=True)
+            if fields
+        ]
+
+    def _shelf(self, pool: str, state: ReviewState, *, escalated: bool, offered_to: str | None) -> str:
+        if state is ReviewState.OPEN and offered_to is not None:
+            return self._keys.pool(pool, names.OFFER, offered_to)
+        if state is ReviewState.OPEN and escalated:
+            return self._keys.pool(pool, names.SUPERVISOR)
+        return self._keys.pool(pool, _SHELVES[state])
+
+    def stats(self) -> Sequence[PoolStats]:
+        """Every pool at this moment, in one round trip; O(log n) each."""
+        now = self._clock()
+        pipe = self._client.pipeline(transaction=False)
+        for pool in self.pools:
+            for name in (names.AGES, names.READY, names.SUPERVISOR, names.LEASES, names.WAITING):
+                pipe.execute_command("ZCARD", self._keys.pool(pool, name))
+            pipe.execute_command("ZCOUNT", self._keys.pool(pool, names.DEADLINES), "-inf", f"({now}")
+            pipe.execute_command("ZRANGE", self._keys.pool(pool, names.AGES), 0, 0, "WITHSCORES")
+            pipe.execute_command("XLEN", self._keys.pool(pool, names.OUTBOX))
+        with reachable:
+            found = pipe.execute() if self.pools else []
+        return [_stats(pool, now, found[8 * i : 8 * i + 8]) for i, pool in enumerate(self.pools)]
+
+    # --- the wire ----------------------------------------------------------------------------------
+
+    def _step(
+        self, verb: str, review_id: str, reviewer: Reviewer, epoch: int | str | None, *rest: Argument
+    ) -> Review:
+        pool, name = locate(review_id)
+        person = self._admit(reviewer, pool)
+        lead: list[Argument] = [self._clock(), name, person.name]
+        if epoch is not None:
+            lead.append(epoch)
+        with reachable:
+            answer = self._scripts[verb].run(self._client, self._keys.pool(pool), [*lead, *rest])
+        if answer[0] != b"ok":
+            raise _refusal(review_id, answer)
+        return from_fields(review_id, pairs(answer[1]))
+
+
+_SHELVES = {
+    ReviewState.OPEN: names.READY,
+    ReviewState.CLAIMED: names.LEASES,
+    ReviewState.WAITING: names.WAITING,
+    ReviewState.DECIDED: names.DECIDED,
+}
+
+
+def _detail(**facts: str) -> bytes:
+    return msgspec.json.encode(facts)
+
+
+def _text_keys(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    return {name.decode(): value for name, value in fields.items()}
+
+
+def _refusal(review_id: str, answer: Sequence[Any]) -> Exception:
+    """The named error of a refusal, with the state and the first answer where there are."""
+    review = from_fields(review_id, pairs(answer[1])) if len(answer) > 1 else None
+    first = completed(answer[2], review) if review and len(answer) > 2 and answer[2] else None
+    return REFUSALS[answer[0].decode()](review_id, review, first)
+
+
+def _stats(pool: str, now: int, found: Sequence[Any]) -> PoolStats:
+    undecided, ready, supervisor, claimed, waiting, overdue, oldest, unpublished = found
+    return PoolStats(
+        pool=pool,
+        open=ready,
+        supervisor=supervisor,
+        offered=undecided - ready - supervisor - claimed - waiting,
+        claimed=claimed,
+        waiting=waiting,
+        overdue=overdue,
+        oldest_age=max(0, now - int(oldest[1])) if oldest else None,
+        unpublished=unpublished,
+    )

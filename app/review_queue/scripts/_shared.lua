@@ -1,0 +1,157 @@
+-- What every verb begins with. Not a script of its own: the key names of keys.py go before it, the
+-- verb after it.
+--
+-- KEYS[1] of every verb is what all keys of the pool begin with. The other keys are derived from it:
+-- a claim does not know its review before it has looked, and all keys of a pool share a hash tag.
+--
+-- Open reviews wait in sorted sets. Score: `urgency`, the deadline in ms less the boost of the
+-- consequence class, an integer below 2^41 and so exact in a double (2^53). Equal scores are ordered
+-- by member: <class 0-3>.<requested at, 13 digits>.<arrival, 10 digits>.<uuid>, that is consequence,
+-- then age, then arrival. Nothing ever needs to be re-ranked as time passes.
+--
+-- A verb answers {'ok', ...} or {<refusal>, ...}; refusals are app.domain.review.Refusal.
+
+local base = KEYS[1]
+local RANK = { critical = '0', high = '1', medium = '2', low = '3' }
+
+local function integer(n)
+  return string.format('%.0f', n)
+end
+
+-- The state of a review, every value a string; nil when unknown. O(1): about twenty short fields.
+local function load(id)
+  local flat = redis.call('HGETALL', base .. REVIEW .. id)
+  if #flat == 0 then return nil end
+  local r = {}
+  for i = 1, #flat, 2 do r[flat[i]] = flat[i + 1] end
+  return r
+end
+
+local function flatten(r)
+  local flat = {}
+  for name, value in pairs(r) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  return flat
+end
+
+local function member(id, r)
+  return string.format('%s.%013.0f.%010.0f.%s', RANK[r.class] or '3', r.asked, r.arrival, id)
+end
+
+local function queue_of(r)
+  if r.to then return base .. OFFER .. r.to end
+  if r.tier then return base .. SUPERVISOR end
+  return base .. READY
+end
+
+-- Puts an open review where people look for it. O(log n)
+local function enter(id, r)
+  redis.call('ZADD', queue_of(r), r.urgency, member(id, r))
+end
+
+-- Takes a review out of wherever its state has put it. O(log n)
+local function leave(id, r)
+  if r.state == 'open' then redis.call('ZREM', queue_of(r), member(id, r))
+  elseif r.state == 'claimed' then redis.call('ZREM', base .. LEASES, id)
+  elseif r.state == 'waiting' then redis.call('ZREM', base .. WAITING, id) end
+end
+
+-- One step: changes fields (false deletes), counts it, and writes it with the whole state after it
+-- to the outbox, in the same call. `extra` are further fields of the entry. O(1)
+local function step(id, r, changes, event, actor, now, detail, extra)
+  changes.step = integer(tonumber(r.step or 0) + 1)
+  local set, gone = {}, {}
+  for name, value in pairs(changes) do
+    if value == false then
+      if r[name] then gone[#gone + 1] = name end
+      r[name] = nil
+    else
+      set[#set + 1] = name
+      set[#set + 1] = value
+      r[name] = value
+    end
+  end
+  local key = base .. REVIEW .. id
+  redis.call('HSET', key, unpack(set))
+  if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
+  local entry = flatten(r)
+  local meta = { '@id', id, '@event', event, '@actor', actor, '@at', now, '@detail', detail or '' }
+  for _, field in ipairs(meta) do entry[#entry + 1] = field end
+  for _, field in ipairs(extra or {}) do entry[#entry + 1] = field end
+  redis.call('XADD', base .. OUTBOX, '*', unpack(entry))
+end
+
+-- Who takes part in a decision. `id` = holds this review, '=' .. id = has answered it.
+local function takes_part(decision, who, id)
+  local part = redis.call('HGET', base .. PEOPLE .. decision, who)
+  return part and part ~= id
+end
+
+local function forget(r, who, id)
+  local key = base .. PEOPLE .. r.decision
+  if who and redis.call('HGET', key, who) == id then redis.call('HDEL', key, who) end
+end
+
+local function unheld(changes)
+  changes.state = 'open'
+  changes.holder = false
+  changes.since = false
+  changes.lease = false
+  return changes
+end
+
+-- A claimed review goes back: the lease ends, the person is free for the decision's other reviews.
+local function give_back(id, r)
+  leave(id, r)
+  if r.state == 'claimed' then forget(r, r.holder, id) end
+end
+
+local function raised(r, changes, boost)
+  changes.tier = integer(tonumber(r.tier or 0) + 1)
+  changes.urgency = integer(tonumber(r.urgency) - tonumber(boost))
+  changes.to = false
+  return changes
+end
+
+local function lapse(id, r, now)
+  give_back(id, r)
+  local changes = unheld({ lapses = integer(tonumber(r.lapses or 0) + 1) })
+  step(id, r, changes, 'lease_expired', r.holder, now)
+  enter(id, r)
+end
+
+-- Takes back at most `limit` leases that have run out; a crowd of them must not block the store.
+-- O(limit * log n)
+local function reap(now, limit)
+  local ids = redis.call('ZRANGEBYSCORE', base .. LEASES, '-inf', now, 'LIMIT', 0, limit)
+  for _, id in ipairs(ids) do
+    local r = load(id)
+    if r then lapse(id, r, now) else redis.call('ZREM', base .. LEASES, id) end
+  end
+  return ids
+end
+
+-- A refusal that is also recorded: a stale answer is worth knowing about.
+local function refuse(id, r, reason, who, now, verb)
+  local detail = cjson.encode({ verb = verb, reason = reason })
+  step(id, r, {}, 'refused', who, now, detail)
+  local answer = reason == 'already_decided' and redis.call('GET', base .. ANSWER .. id) or ''
+  return { reason, flatten(r), answer or '' }
+end
+
+-- Why this person may not write under this epoch, if so. The one check of a lease.
+local function no_lease(r, who, epoch)
+  if r.state == 'decided' then return 'already_decided' end
+  if r.state ~= 'claimed' or r.holder ~= who or (r.epoch or '0') ~= epoch then return 'stale_lease' end
+  return nil
+end
+
+-- Why this person may not hand a review on, if so; without an epoch only an open one.
+local function not_handed(r, who, epoch)
+  if r.state == 'decided' then return 'already_decided' end
+  if r.state == 'waiting' then return 'waiting' end
+  if epoch ~= '' then return no_lease(r, who, epoch) end
+  return r.state == 'claimed' and 'already_claimed' or nil
+end

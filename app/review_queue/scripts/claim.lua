@@ -1,0 +1,79 @@
+-- claim: the most urgent review this person may have, or one that is named.
+-- KEYS[1]  what all keys of the pool begin with
+-- ARGV     1 now, 2 person, 3 '1' for a supervisor, 4 lease in ms, 5 candidates to look at, 6 uuid or ''
+-- Result   {'ok', state, ReviewRequested record, uuid}; {'none', reviews looked at} when there is none for
+--          this person; a refusal with the state when a named review can not be had
+-- Cost     O(log n + candidates); also takes back up to two leases that have run out
+local now, who, supervisor, lease, look, wanted = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4], tonumber(ARGV[5]), ARGV[6]
+
+local function take(id, r)
+  leave(id, r)
+  local ends = integer(tonumber(now) + tonumber(lease))
+  local people = base .. PEOPLE .. r.decision
+  redis.call('HSET', people, who, id)
+  redis.call('PERSIST', people)
+  redis.call('ZADD', base .. LEASES, ends, id)
+  local changes = { state = 'claimed', epoch = integer(tonumber(r.epoch or 0) + 1), holder = who,
+                    since = now, lease = ends, to = false }
+  step(id, r, changes, 'claimed', who, now)
+  return { 'ok', flatten(r), redis.call('GET', base .. REQUEST .. id) or '', id }
+end
+
+local function why_not(id, r)
+  if r.state == 'decided' then return 'already_decided' end
+  if r.state == 'waiting' then return 'waiting' end
+  if r.state == 'claimed' and r.holder ~= who then return 'already_claimed' end
+  if r.tier and not supervisor then return 'not_supervisor' end
+  if r.to and r.to ~= who and not supervisor then return 'offered' end
+  if takes_part(r.decision, who, id) then return 'not_distinct' end
+  return nil
+end
+
+if wanted ~= '' then
+  local r = load(wanted)
+  if not r then return { 'unknown' } end
+  if r.state == 'claimed' and tonumber(r.lease) <= tonumber(now) then lapse(wanted, r, now) end
+  local refusal = why_not(wanted, r)
+  if refusal then
+    return { refusal, flatten(r), refusal == 'already_decided' and redis.call('GET', base .. ANSWER .. wanted) or '' }
+  end
+  return take(wanted, r)
+end
+
+reap(now, 2)
+local queues = { base .. OFFER .. who, base .. READY }
+if supervisor then queues[3] = base .. SUPERVISOR end
+
+-- The heads of the person's queues, in one order.
+local function heads(limit)
+  local found = {}
+  for _, queue in ipairs(queues) do
+    local flat = redis.call('ZRANGE', queue, 0, limit - 1, 'WITHSCORES')
+    for i = 1, #flat, 2 do found[#found + 1] = { member = flat[i], score = tonumber(flat[i + 1]) } end
+  end
+  table.sort(found, function(a, b)
+    if a.score ~= b.score then return a.score < b.score end
+    return a.member < b.member
+  end)
+  return found
+end
+
+local function first(found, from, to)
+  for i = from, math.min(to, #found) do
+    local id = string.sub(found[i].member, -36)
+    local r = load(id)
+    if r and not takes_part(r.decision, who, id) then return take(id, r) end
+  end
+  return nil
+end
+
+-- Nearly always the first fits; only otherwise is it worth looking at more.
+local found = heads(1)
+local taken = first(found, 1, 1)
+if taken then return taken end
+if #found > 0 then
+  found = heads(look)
+  taken = first(found, 2, look)
+  if taken then return taken end
+end
+return { 'none', math.min(#found, look) }

@@ -1,0 +1,17 @@
+-- request_info: the holder asks for information; the lease ends and the SLA clock stands still.
+-- KEYS[1]  what all keys of the pool begin with
+-- ARGV     1 now, 2 uuid, 3 person, 4 epoch, 5 question, 6 detail (JSON)
+-- Result   {'ok', state} or a refusal (recorded)
+-- Cost     O(log n)
+local now, id, who, epoch, question, detail = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local r = load(id)
+if not r then return { 'unknown' } end
+local refusal = no_lease(r, who, epoch)
+if refusal then return refuse(id, r, refusal, who, now, 'request_info') end
+give_back(id, r)
+local changes = unheld({ pausing = now, question = question })
+changes.state = 'waiting'
+step(id, r, changes, 'paused', who, now, detail)
+redis.call('ZADD', base .. WAITING, now, id)
+redis.call('ZREM', base .. DEADLINES, id)
+return { 'ok', flatten(r) }

@@ -1,0 +1,154 @@
+"""The connection to the store: bounded in time, no hidden retries, outages under one name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from types import TracebackType
+from typing import Any, Protocol, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.errors import UsageError
+from app.review_queue.errors import StoreUnavailableError
+from app.review_queue.keys import lua_names
+
+Argument = str | bytes | int | float
+
+
+class Pipe(Protocol):
+    """Commands that are sent together."""
+
+    def execute_command(self, *command: Argument) -> object:
+        """Add a command."""
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send all; the answers in order."""
+
+
+class Client(Protocol):
+    """The part of ``redis.Redis`` that is used here, typed."""
+
+    def execute_command(self, *command: Argument) -> Any:  # noqa: ANN401 - whatever the store answers
+        """Send one command; its answer."""
+
+    def pipeline(self, transaction: bool = True) -> Pipe:
+        """Commands to send together, as one MULTI if ``transaction``."""
+
+    def close(self) -> None:
+        """Give the connections back."""
+
+
+_OUTAGE = (
+    redis.ConnectionError,  # BusyLoadingError and MaxConnectionsError are kinds of it
+    redis.TimeoutError,
+    redis.ReadOnlyError,
+    redis.OutOfMemoryError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
+    OSError,
+)
+_OUTAGE_CODES = (
+    "OOM",
+    "READONLY",
+    "LOADING",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MISCONF",
+    "NOREPLICAS",
+)
+
+
+def open_client(url: str, *, timeout: float = 5.0) -> Client:
+    """A client of the store at ``url`` (redis://, rediss://, unix://).
+
+    ``timeout`` in seconds bounds connecting and each answer. A failed call is not repeated: whether
+    that is safe is known to the caller only. Raises ``UsageError`` for an address that is none.
+    """
+    try:
+        client = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            decode_responses=False,
+        )
+    except ValueError as error:
+        raise UsageError(f"HITL_REDIS_URL={url}: {error}", hint="e.g. redis://localhost:6379/0") from error
+    return cast(Client, client)
+
+
+class Reachable:
+    """``with reachable:`` turns every way in which a store can be out into ``StoreUnavailableError``."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if error is not None and is_outage(error):
+            raise StoreUnavailableError(
+                f"the store does not serve: {error}",
+                hint="check HITL_REDIS_URL and that the server is up, writable and not out of memory",
+            ) from error
+
+
+reachable = Reachable()
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether an error speaks of the store's condition, not of what was asked."""
+    if isinstance(error, _OUTAGE):
+        return True
+    return isinstance(error, redis.ResponseError) and any(code in str(error)[:200] for code in _OUTAGE_CODES)
+
+
+class Script:
+    """One verb in Lua, called by its hash and sent again when the store has forgotten it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        folder = files("app.review_queue") / "scripts"
+        shared, verb = ((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("_shared", name))
+        self.text = lua_names() + shared + verb
+        self._sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def command(self, key: str, arguments: Sequence[Argument]) -> tuple[Argument, ...]:
+        """The command that runs the script, for a pipeline."""
+        return ("EVALSHA", self._sha, 1, key, *arguments)
+
+    def run(self, client: Client, key: str, arguments: Sequence[Argument]) -> Any:  # noqa: ANN401 - what Lua returned
+        """Run it in one round trip (two when the store did not know it yet)."""
+        try:
+            return client.execute_command(*self.command(key, arguments))
+        except redis.exceptions.NoScriptError:
+            client.execute_command("SCRIPT", "LOAD", self.text)
+            return client.execute_command(*self.command(key, arguments))
+
+
+def run_all(client: Client, script: Script, calls: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
+    """Run one script many times in one round trip. The calls are not one transaction: each is atomic
+    and idempotent, so that the whole sequence may be sent again when the store forgot the script."""
+    answers: list[Any] = _send(client, script, calls)
+    if any(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
+        client.execute_command("SCRIPT", "LOAD", script.text)
+        answers = _send(client, script, calls)
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return answers
+
+
+def _send(client: Client, script: Script, calls: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
+    pipe = client.pipeline(transaction=False)
+    for key, arguments in calls:
+        pipe.execute_command(*script.command(key, arguments))
+    answers: list[Any] = pipe.execute(raise_on_error=False)
+    return answers

@@ -1,0 +1,85 @@
+"""What goes into and comes out of the queue: plain values."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.domain.events import Answer, OverrideCategory, ReviewRequest
+from app.domain.review import Review
+
+ARRIVAL_HEADER = "hitl_arrival"
+"""Header of a published ReviewRequested: its place among ties, so that a rebuild restores the order."""
+
+
+class NewReview(msgspec.Struct, frozen=True):
+    """A review to enqueue. ``record`` is the whole ReviewRequested as it will be published, frame
+    included: the only copy of the package."""
+
+    decision_id: str
+    request: ReviewRequest
+    record: bytes
+
+
+class Enqueued(msgspec.Struct, frozen=True):
+    """``record`` is what to publish: on a repeat, what was enqueued the first time."""
+
+    review_id: str
+    arrival: int
+    record: bytes
+    repeated: bool
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """To be published with the record."""
+        return [(ARRIVAL_HEADER, str(self.arrival).encode())]
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A claimed review: answer with ``review.epoch`` and ``review.digest``."""
+
+    review: Review
+    record: bytes
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reviewer answers, in the reviewer's own words."""
+
+    action: str
+    changes: str | None = None
+    reasoning: str = ""
+    reason_code: str = ""
+    category: OverrideCategory | None = None
+    note: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """``answer`` is final; ``None`` when others have to agree first. ``durable`` is ``False`` when the
+    store did not confirm in time that the answer is on disk, ``None`` when it can not say."""
+
+    review: Review
+    answer: Answer | None
+    durable: bool | None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Everything the queue has about one review."""
+
+    review: Review
+    record: bytes
+    answer: Answer | None
+
+
+class PoolStats(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool at this moment. ``oldest_age`` in ms since the request; ``overdue`` counts reviews whose
+    deadline passed while their clock runs; ``unpublished`` counts steps that Kafka does not have yet."""
+
+    pool: str
+    open: int
+    supervisor: int
+    offered: int
+    claimed: int
+    waiting: int
+    overdue: int
+    oldest_age: int | None
+    unpublished: int

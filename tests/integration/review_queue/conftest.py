@@ -1,0 +1,127 @@
+"""A real store for the whole run, and queues on it that do not see one another."""
+
+import itertools
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app.domain.events import Answer, ConsequenceClass, ReviewKind, ReviewRequest
+from app.domain.review import QueueTerms, Reviewer, review_id
+from app.review_queue.embedded import store
+from app.review_queue.keys import Keys
+from app.review_queue.queue import ReviewQueue
+from app.review_queue.store import open_client
+from app.review_queue.values import NewReview, Verdict
+
+_numbers = itertools.count()
+
+
+class Clock:
+    """Milliseconds that pass when a test says so."""
+
+    def __init__(self, now=1_764_000_000_000):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+    def advance(self, ms):
+        self.now += ms
+        return self.now
+
+
+class Desk:
+    """A queue with two pools and the people of a small office."""
+
+    ann = Reviewer(name="ann", pools=frozenset({"expenses", "claims"}))
+    bob = Reviewer(name="bob", pools=frozenset({"expenses"}))
+    cat = Reviewer(name="cat", pools=frozenset({"expenses"}))
+    sue = Reviewer(name="sue", pools=frozenset({"expenses", "claims"}), supervisor=True)
+    sam = Reviewer(name="sam", pools=frozenset({"expenses", "claims"}), supervisor=True)
+    pool = "expenses"
+
+    def __init__(self, client, url):
+        self.client = client
+        self.url = url
+        self.prefix = f"t{os.getpid()}x{next(_numbers)}."
+        self.keys = Keys(self.prefix)
+        self.clock = Clock()
+        self.terms = QueueTerms(lease=60_000)
+        self.queue = self.queue_on(client)
+
+    def queue_on(self, client, **options):
+        options = {"terms": self.terms, "clock": self.clock, "durability": 0, **options}
+        return ReviewQueue(client, self.keys, ["expenses", "claims"], **options)
+
+    def new(self, decision="d1", *, kind=ReviewKind.REVIEW, pool="expenses", record=None, **changes):
+        request = ReviewRequest(
+            review_id=review_id(pool, decision, kind),
+            kind=kind,
+            pool=pool,
+            sla_class="standard",
+            consequence_class=changes.pop("consequence_class", ConsequenceClass.LOW),
+            requested_at=changes.pop("requested_at", self.clock()),
+            deadline=changes.pop("deadline", self.clock() + 3_600_000),
+            approvals=changes.pop("approvals", 1),
+            blind=changes.pop("blind", False),
+            package="{}",
+            package_digest="a" * 64,
+        )
+        assert not changes
+        return NewReview(decision, request, record or f"record of {decision}".encode())
+
+    def enter(self, decision="d1", **changes):
+        """Enqueue one review; its id."""
+        return self.queue.enqueue(self.new(decision, **changes)).review_id
+
+    def take(self, reviewer, review=None):
+        """Claim; the review as claimed."""
+        lease = self.queue.claim(review, reviewer) if review else self.queue.claim_next(self.pool, reviewer)
+        return lease and lease.review
+
+    def decide(self, review, reviewer, action="approve", **changes):
+        what = Verdict(action=action, reasoning="because", **changes)
+        return self.queue.decide(review.review_id, reviewer, review.epoch, review.digest, what)
+
+    def outbox(self, pool="expenses"):
+        """The outbox as (event, actor, step) of every entry."""
+        entries = self.client.execute_command("XRANGE", self.keys.pool(pool, "outbox"), "-", "+")
+        found = []
+        for _, fields in entries:
+            if not isinstance(fields, dict):
+                fields = dict(zip(fields[::2], fields[1::2], strict=True))
+            found.append((fields[b"@event"].decode(), fields[b"@actor"].decode(), int(fields[b"step"])))
+        return found
+
+    def events(self, pool="expenses"):
+        return [event for event, _, _ in self.outbox(pool)]
+
+
+@pytest.fixture(scope="session")
+def store_url(tmp_path_factory):
+    with store(os.environ.get("HITL_TEST_REDIS"), Path(tmp_path_factory.mktemp("store"))) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def client(store_url):
+    client = open_client(store_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def desk(client, store_url):
+    return Desk(client, store_url)
+
+
+@pytest.fixture(scope="session")
+def make_desk(client, store_url):
+    return lambda: Desk(client, store_url)
+
+
+@pytest.fixture
+def answer_of():
+    return lambda raw: msgspec.json.decode(raw, type=Answer)

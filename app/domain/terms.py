@@ -157,3 +157,5 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     max_future: int
     max_age: int
     min_volume: int
+    certainty_limit: float = 0.001
+    """No signal and no score counts as more certain than 1 - this, or less than this."""

@@ -1,0 +1,61 @@
+"""The random draws of a decision: unpredictable without the secret, identical on every replay."""
+
+from __future__ import annotations
+
+import hmac
+import math
+import struct
+
+import msgspec
+
+from app.domain.events import Route
+from app.domain.terms import EvidencePlan
+
+_FOUR = struct.Struct(">4Q")
+_UNIT = 2.0**-53
+
+
+class Draws(msgspec.Struct, frozen=True, gc=False):
+    """Four independent uniforms in [0, 1), each with 53 random bits."""
+
+    evidence: float
+    """Decides whether the decision is in the blind evidence sample."""
+    audit: float
+    """Decides about the extra spot check of level 2."""
+    arm: float
+    """Decides whether a reviewer answers before seeing the recommendation."""
+    second: float
+    """Decides about the independent second look (low end) and a gold item beside it (high end)."""
+
+
+def draws(secret: bytes, decision_id: str) -> Draws:
+    """The draws of a decision: HMAC-SHA256(secret, decision id) cut into four numbers of 53 bits.
+
+    >>> first, again = draws(b"a secret", "exp-001"), draws(b"a secret", "exp-001")
+    >>> first == again, round(first.evidence, 4), first.evidence != first.audit
+    (True, 0.0145, True)
+    """
+    a, b, c, d = _FOUR.unpack(hmac.digest(secret, decision_id.encode(), "sha256"))
+    return Draws((a >> 11) * _UNIT, (b >> 11) * _UNIT, (c >> 11) * _UNIT, (d >> 11) * _UNIT)
+
+
+def evidence_probability(plan: EvidencePlan, automated: float) -> float:
+    """Share of a key's decisions drawn into the evidence sample after ``automated`` of them ran alone.
+
+    q = min(1, floor + initial * exp(-automated / scale))
+
+    >>> plan = EvidencePlan(floor=0.015, initial=1.0, scale=800.0)
+    >>> evidence_probability(plan, 0), round(evidence_probability(plan, 1600), 4)
+    (1.0, 0.1503)
+    """
+    return min(1.0, plan.floor + plan.initial * math.exp(-max(0.0, automated) / plan.scale))
+
+
+def reviewed_probability(route: Route) -> float:
+    """Chance that a person saw this decision: 1 above level 2, else that of either draw.
+
+    1 - (1 - evidence) (1 - audit)
+    """
+    if route.level > 2:
+        return 1.0
+    return 1.0 - (1.0 - route.evidence_probability) * (1.0 - route.audit_probability)

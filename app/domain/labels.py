@@ -1,0 +1,148 @@
+"""Labels: was the AI's recommendation right? From a reviewer's independent judgement, or from a truth
+that arrived later. Labels are what thresholds, calibration and drift learn from."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.domain.context_package import is_blind
+from app.domain.events import (
+    DecisionRouted,
+    LearningLabel,
+    ObservationKind,
+    ObservedOutcome,
+    ReviewDecided,
+    ReviewKind,
+)
+from app.domain.evidence import reviewed_probability
+from app.domain.ids import derived_id
+from app.domain.resolution import HAND_ONS, agrees
+from app.domain.routing import eligible
+
+_CERTIFYING = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.AUDIT})
+_WRONG = frozenset(
+    {ObservationKind.DOWNSTREAM_ERROR, ObservationKind.CUSTOMER_INCIDENT, ObservationKind.AUDIT_FINDING}
+)
+
+
+class DecisionBrief(msgspec.Struct, frozen=True, kw_only=True):
+    """What must be remembered of a decision until its truth arrives. Times in ms UTC."""
+
+    decision_id: str
+    decision_type: str
+    learning_key: str
+    epoch: int
+    raw: float
+    score: float
+    level: int
+    recommended: str
+    """The AI's action."""
+    action: str | None
+    """What was finally done; ``None`` while nothing was."""
+    changed: bool
+    """Whether values were changed on the way."""
+    received_at: int
+
+
+def brief_of(routed: DecisionRouted, action: str | None, changes: str | None = None) -> DecisionBrief:
+    """The brief of a decision; ``action`` is its resolution's, ``None`` before there is one."""
+    decision, route = routed.scored.decision, routed.route
+    recommended = decision.recommendation.action
+    return DecisionBrief(
+        decision_id=decision.decision_id,
+        decision_type=decision.decision_type,
+        learning_key=route.learning_key,
+        epoch=route.epoch,
+        raw=routed.scored.assessment.confidence.raw,
+        score=route.score,
+        level=route.level,
+        recommended=recommended,
+        action=action,
+        changed=action == recommended and not agrees(recommended, action, changes),
+        received_at=routed.scored.assessment.received_at,
+    )
+
+
+def label_for(decided: ReviewDecided) -> LearningLabel | None:
+    """The label of an answer, or ``None`` if it only hands the work on.
+
+    In a blind review the first answer counts, given before the recommendation was seen. ``evidence`` is
+    true only where the certificate may count it: drawn by the evidence coin, answered blind, and
+    :func:`~app.domain.routing.eligible`. A second look has the label of the second person; whether it
+    confirms the first is the learner's to join by ``decision_id``.
+    """
+    requested, answer = decided.requested, decided.answer
+    if answer.action in HAND_ONS:
+        return None
+    routed, kind = requested.routed, requested.request.kind
+    decision, route = routed.scored.decision, routed.route
+    blind = is_blind(routed, kind)
+    recommended = decision.recommendation.action
+    if blind and answer.first_action is not None:
+        error = not agrees(recommended, answer.first_action, None)
+    else:
+        error = not agrees(recommended, answer.action, answer.changes)
+    evidence = route.evidence and blind and kind in _CERTIFYING and eligible(routed)
+    return LearningLabel(
+        label_id=derived_id(answer.answer_id, "label"),
+        decision_id=decision.decision_id,
+        learning_key=route.learning_key,
+        decision_type=decision.decision_type,
+        epoch=route.epoch,
+        raw=routed.scored.assessment.confidence.raw,
+        score=route.score,
+        level=route.level,
+        automated=route.level <= 2,
+        evidence=evidence,
+        inclusion_probability=route.evidence_probability if evidence else reviewed_probability(route),
+        source="review",
+        kind=kind,
+        blind=blind,
+        reviewer=answer.reviewer,
+        error=error,
+        decided_at=routed.scored.assessment.received_at,
+        labelled_at=answer.decided_at,
+    )
+
+
+def label_for_observation(brief: DecisionBrief, observed: ObservedOutcome) -> LearningLabel | None:
+    """The label that a later truth gives, or ``None`` where it says nothing about the recommendation.
+
+    A correct action is compared with the recommendation. Without one, a confirmation or an error speaks
+    about what was done, and so about the AI only as far as it recommended exactly that. Never evidence:
+    which decisions anybody observes is not ours to draw.
+    """
+    error = _observed_error(brief, observed)
+    if error is None:
+        return None
+    return LearningLabel(
+        label_id=derived_id(observed.observation_id, "label"),
+        decision_id=brief.decision_id,
+        learning_key=brief.learning_key,
+        decision_type=brief.decision_type,
+        epoch=brief.epoch,
+        raw=brief.raw,
+        score=brief.score,
+        level=brief.level,
+        automated=brief.level <= 2,
+        evidence=False,
+        inclusion_probability=1.0,
+        source="observation",
+        kind=ReviewKind.REVIEW,
+        blind=True,
+        reviewer="",
+        error=error,
+        decided_at=brief.received_at,
+        labelled_at=observed.observed_at,
+    )
+
+
+def _observed_error(brief: DecisionBrief, observed: ObservedOutcome) -> bool | None:
+    if observed.correct_action is not None:
+        return observed.correct_action != brief.recommended
+    if brief.action is None:
+        return None
+    same = brief.action == brief.recommended and not brief.changed
+    if observed.kind is ObservationKind.CONFIRMED_CORRECT:
+        return not same
+    return True if observed.kind in _WRONG and same else None

@@ -1,0 +1,218 @@
+"""What a confidence really means: an online Platt fit on counts per bin, and how good it is.
+
+Counts are decayed evidence labels per bin (any positive numbers); ``errors`` are those where the
+recommendation was judged wrong. Probabilities speak of the recommendation being *right* unless a name
+says error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from app.domain.learning.bins import BINS, MIDPOINTS
+
+_CLIP = 1e-4
+_LOGITS = tuple(math.log(m / (1 - m)) for m in MIDPOINTS)
+
+
+class Calibration(msgspec.Struct, frozen=True, array_like=True):
+    """logit(p) = slope * logit(raw) + intercept. The default takes the confidence at its word."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def probability(self, raw: float) -> float:
+        """Calibrated probability that the recommendation is right, in [.0001, .9999].
+
+        Examples
+        --------
+        >>> round(Calibration().probability(0.9), 6)
+        0.9
+        >>> round(Calibration(slope=0.6, intercept=0.0).probability(0.9), 3)
+        0.789
+        """
+        raw = min(max(raw, _CLIP), 1 - _CLIP)
+        return min(max(_sigmoid(self.slope * math.log(raw / (1 - raw)) + self.intercept), _CLIP), 1 - _CLIP)
+
+    def errors_by_bin(self) -> list[float]:
+        """Error probability at the middle of each bin, shape (94,)."""
+        return [1 - _sigmoid(self.slope * x + self.intercept) for x in _LOGITS]
+
+    def distance(self, other: Calibration) -> float:
+        """Largest difference of the two in log-odds, over raw confidences .5 to .99."""
+        slope, intercept = self.slope - other.slope, self.intercept - other.intercept
+        return max(abs(intercept), abs(slope * math.log(99) + intercept))
+
+
+def fit_platt(counts: Sequence[float], errors: Sequence[float], ridge: float) -> Calibration:
+    """Two-parameter Platt fit on counts per bin, pulled towards (1, 0).
+
+    Minimises -sum_b [(n_b - e_b) log p_b + e_b log(1 - p_b)] + ridge/2 [(slope - 1)² + intercept²]
+    by Newton's method with step halving from (1, 0); strictly convex for ridge > 0, so the result does
+    not depend on where it starts. Platt (1999); Gupta and Ramdas, Online Platt Scaling (2305.00070).
+
+    Parameters
+    ----------
+    counts, errors
+        Shape (94,), 0 <= errors <= counts.
+    ridge
+        Positive; the weight of the prior in units of the log-likelihood.
+
+    Examples
+    --------
+    >>> fit_platt([0.0] * 94, [0.0] * 94, 2.0)
+    Calibration(slope=1.0, intercept=0.0)
+    >>> honest = [1 - m for m in MIDPOINTS]
+    >>> fitted = fit_platt([100.0] * 94, [100 * p for p in honest], 2.0)
+    >>> round(fitted.slope, 3), abs(round(fitted.intercept, 3))
+    (1.0, 0.0)
+    """
+    rows = [(x, n, max(n - e, 0.0)) for x, n, e in zip(_LOGITS, counts, errors, strict=True) if n > 0]
+    slope, intercept = 1.0, 0.0
+    loss = _loss(rows, slope, intercept, ridge)
+    for _ in range(50):
+        g0, g1 = ridge * (slope - 1), ridge * intercept
+        h00 = h11 = ridge
+        h01 = 0.0
+        for x, n, right in rows:
+            p = _sigmoid(slope * x + intercept)
+            residual = n * p - right
+            curvature = n * p * (1 - p)
+            g0 += residual * x
+            g1 += residual
+            h00 += curvature * x * x
+            h01 += curvature * x
+            h11 += curvature
+        determinant = h00 * h11 - h01 * h01
+        step0 = (h11 * g0 - h01 * g1) / determinant
+        step1 = (h00 * g1 - h01 * g0) / determinant
+        if abs(step0) + abs(step1) < 1e-9:
+            break
+        for _ in range(30):
+            trial = _loss(rows, slope - step0, intercept - step1, ridge)
+            if trial <= loss:
+                break
+            step0, step1 = step0 / 2, step1 / 2
+        else:
+            break
+        slope, intercept, loss = slope - step0, intercept - step1, trial
+    return Calibration(slope, intercept)
+
+
+def _loss(rows: list[tuple[float, float, float]], slope: float, intercept: float, ridge: float) -> float:
+    total = ridge / 2 * ((slope - 1) ** 2 + intercept**2)
+    for x, n, right in rows:
+        z = slope * x + intercept
+        # n log(1 + e^z) - right z, without overflow
+        total += n * (max(z, 0.0) + math.log1p(math.exp(-abs(z)))) - right * z
+    return total
+
+
+def _sigmoid(z: float) -> float:
+    if z >= 0:
+        return 1 / (1 + math.exp(-z))
+    e = math.exp(z)
+    return e / (1 + e)
+
+
+class CalibrationScores(msgspec.Struct, array_like=True):
+    """Running quality of the calibration in force, each label judged by what was announced before it.
+
+    Sums of weights w: ``weight`` = sum w, ``log_loss``, ``brier`` = sum w * loss, ``excess`` =
+    sum w (e - p) and ``variance`` = sum w² p (1 - p) with e = 1 for an error and p its announced
+    probability. Multiplying all weights by one number changes no answer.
+
+    Examples
+    --------
+    >>> scores = CalibrationScores()
+    >>> for error in [True] * 12 + [False] * 88:
+    ...     scores.add(error, 0.05, 1.0)
+    >>> round(scores.in_the_large, 2), round(scores.mean_brier, 4)
+    (3.21, 0.1105)
+    """
+
+    weight: float = 0.0
+    log_loss: float = 0.0
+    brier: float = 0.0
+    excess: float = 0.0
+    variance: float = 0.0
+
+    def add(self, error: bool, announced: float, weight: float) -> None:
+        """Count a label: was it an error, and with which probability was one announced?"""
+        self.weight += weight
+        self.log_loss -= weight * math.log(announced if error else 1 - announced)
+        self.brier += weight * ((1 - announced) if error else announced) ** 2
+        self.excess += weight * ((1 - announced) if error else -announced)
+        self.variance += weight * weight * announced * (1 - announced)
+
+    def correct(self, error: bool, announced: float, weight: float) -> None:
+        """A counted label turned out to be ``error``, the opposite of what was counted."""
+        sign = 1 if error else -1
+        self.log_loss += sign * weight * math.log((1 - announced) / announced)
+        self.brier += sign * weight * (1 - 2 * announced)
+        self.excess += sign * weight
+
+    def scale(self, factor: float) -> None:
+        """Multiply all weights."""
+        self.weight *= factor
+        self.log_loss *= factor
+        self.brier *= factor
+        self.excess *= factor
+        self.variance *= factor * factor
+
+    @property
+    def in_the_large(self) -> float:
+        """z = sum(e - p) / sqrt(sum p(1 - p)); positive when the AI is wrong more often than announced."""
+        return self.excess / math.sqrt(self.variance) if self.variance > 0 else 0.0
+
+    @property
+    def mean_log_loss(self) -> float:
+        """Mean log-loss in nats; 0 without labels."""
+        return self.log_loss / self.weight if self.weight > 0 else 0.0
+
+    @property
+    def mean_brier(self) -> float:
+        """Mean squared error of the announced probability; 0 without labels."""
+        return self.brier / self.weight if self.weight > 0 else 0.0
+
+
+class ExpectedCalibrationError(msgspec.Struct, frozen=True):
+    """``value`` is the equal-mass ECE; ``noise`` is what a perfectly calibrated AI would show."""
+
+    value: float
+    noise: float
+
+
+def calibration_error(
+    counts: Sequence[float], errors: Sequence[float], calibration: Calibration, groups: int = 10
+) -> ExpectedCalibrationError | None:
+    """Equal-mass ECE on binned counts, for display only: it is biased upward and must not alarm.
+
+    ECE = sum_g (n_g / N) |e_g / n_g - p_g| over about ``groups`` groups of neighbouring bins of equal
+    mass. Under perfect calibration its mean is about sum_g (n_g / N) sqrt(2 p_g (1 - p_g) / (pi n_g)),
+    the mean of a half-normal: read the value against it. ``None`` without labels.
+
+    Examples
+    --------
+    >>> ece = calibration_error([20.0] * 94, [20 * (1 - m) for m in MIDPOINTS], Calibration())
+    >>> round(ece.value, 6), round(ece.noise, 3)
+    (0.0, 0.023)
+    """
+    total = math.fsum(counts)
+    if total <= 0:
+        return None
+    announced = calibration.errors_by_bin()
+    value = noise = mass = wrong = expected = 0.0
+    for b in range(BINS):
+        mass += counts[b]
+        wrong += errors[b]
+        expected += counts[b] * announced[b]
+        if mass >= total / groups or (b == BINS - 1 and mass > 0):
+            p = expected / mass
+            value += abs(wrong - expected) / total
+            noise += mass / total * math.sqrt(2 * p * (1 - p) / (math.pi * mass))
+            mass = wrong = expected = 0.0
+    return ExpectedCalibrationError(value, noise)

@@ -1,0 +1,138 @@
+"""What the policy says about learning for one key, with the defaults of docs/learning.md."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.domain.terms import EvidencePlan
+from app.errors import UsageError
+
+
+class PatternTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """When a pattern in the overrides is worth a person's attention.
+
+    Every rule has a minimum count, a significance rule and a size that matters. The z limits are
+    higher than for one look, since the rules are looked at again every ``refresh_labels`` labels.
+    """
+
+    half_life: float = 500.0
+    """Answers after which an answer weighs half, in override rates (per key, band and reviewer)."""
+    fast_half_life: float = 100.0
+    """The same for "lately" in the rising rate."""
+    min_count: int = 50
+    """Fewest answers behind a pattern of a type or a band."""
+    high_override: float = 0.30
+    """Override rate of shown recommendations above which a type is flagged."""
+    confidence_z: float = 2.58
+    """Standard errors by which a rate must be above its limit."""
+    rising_min_count: int = 150
+    rising_z: float = 4.0
+    rising_by: float = 0.05
+    """Smallest rise, as a difference of rates, that matters."""
+    reviewer_min_count: int = 30
+    reviewer_z: float = 3.5
+    reviewer_ratio: float = 1.5
+    """Shrunk observed/expected overrides above this, or below its inverse, matter."""
+    reviewer_shrinkage: float = 5.0
+    """Pseudo-overrides that pull a small reviewer's ratio to 1."""
+    band_z: float = 4.0
+    band_excess: float = 0.10
+    """Smallest excess of a band's override rate over what its confidence announced."""
+    disagreement: float = 0.20
+    """Share of double reviews that may disagree."""
+    disagreement_min_pairs: int = 20
+    disagreement_significance: float = 0.01
+    calibration_z: float = 3.0
+    calibration_min_labels: int = 100
+    clear_share: float = 0.8
+    """A raised pattern is over when its value is back below this share of the limit."""
+
+
+class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything learning needs to know about one key. Built by the caller from ``Terms``.
+
+    Shares are in [0, 1], half-lives and counts in decisions or labels as said. Raises ``UsageError``
+    for values with which no threshold could be computed.
+    """
+
+    own_threshold: float
+    """The policy's own threshold (``app.domain.thresholds.own_threshold``): what is in force before
+    anything was learned. The cap never leads below it."""
+    alpha: float = 0.02
+    """Share of automated decisions that may be wrong."""
+    delta: float = 0.05
+    """Probability with which a statement about ``alpha`` may be false."""
+    evidence: EvidencePlan = EvidencePlan(floor=0.03, initial=1.0, scale=500.0)
+    half_life: float = 4000.0
+    """Decisions of the key after which a label or a tally weighs half."""
+    ridge: float = 2.0
+    """Pull of the Platt fit towards (slope 1, intercept 0)."""
+    prior_labels: float = 50.0
+    """Labels that the Platt fit is worth in each bin."""
+    tighten_share: float = 0.95
+    """The cap keeps the expected error of automation at or below this share of ``alpha``."""
+    relax_share: float = 0.90
+    """A threshold goes down only to where the expected error is below this share of ``alpha``."""
+    early_significance: float = 0.01
+    """Before enough labels are there, the cap acts if so many errors were at most this likely."""
+    refresh_labels: int = 25
+    """Labels between two looks."""
+    refresh_decisions: int = 1000
+    """Decisions between two looks when no label arrives."""
+    threshold_step: float = 0.0025
+    """Smallest relaxation that is announced. Tightening never waits."""
+    evidence_step: float = 1.25
+    """Ratio between neighbouring evidence probabilities."""
+    evidence_minimum: float = 0.005
+    """The evidence probability is never below this: without evidence nothing is known."""
+    evidence_when_reviewed: float = 1.0
+    """Evidence share while everything is reviewed."""
+    calibration_labels: int = 50
+    """Fewest labels before a calibration is announced."""
+    calibration_step: float = 0.25
+    """Smallest change of a calibrated confidence, in log-odds, that is announced."""
+    restart_weight: float = 0.25
+    """What labels of the epoch before weigh in a new epoch's cap."""
+    stratum_labels: int = 20
+    """Fewest audits in a stratum of the automated error."""
+    memory: int = 384
+    """Blind judgements that a later truth or second look can still correct."""
+    duplicates: int = 512
+    """Labels by which a repeated one is recognised."""
+    reviewers: int = 64
+    """Reviewers with a rate of their own; the one not seen for longest is forgotten."""
+    patterns: PatternTerms = PatternTerms()
+
+    def __post_init__(self) -> None:
+        """Refuse what would divide by zero or never let evidence in."""
+        if not 0 < self.alpha < 1 or not 0 < self.delta < 1:
+            raise UsageError(
+                f"learning: alpha={self.alpha} and delta={self.delta} must lie strictly between 0 and 1",
+                hint="set alpha to the share of automated decisions that may be wrong, e.g. 0.02",
+            )
+        positive = {
+            "half_life": self.half_life,
+            "evidence.scale": self.evidence.scale,
+            "evidence_minimum": self.evidence_minimum,
+            "refresh_labels": self.refresh_labels,
+            "refresh_decisions": self.refresh_decisions,
+            "ridge": self.ridge,
+            "patterns.half_life": self.patterns.half_life,
+            "patterns.fast_half_life": self.patterns.fast_half_life,
+        }
+        for name, value in positive.items():
+            if not value > 0:
+                raise UsageError(
+                    f"learning: {name}={value} must be above 0", hint="leave it out for the default"
+                )
+        if not 0 < self.relax_share <= self.tighten_share <= 1:
+            raise UsageError(
+                f"learning: relax_share={self.relax_share} must be at most "
+                f"tighten_share={self.tighten_share}, both in (0, 1]",
+                hint="the gap between them keeps a threshold from moving to and fro",
+            )
+        if not self.evidence_step > 1:
+            raise UsageError(
+                f"learning: evidence_step={self.evidence_step} must be above 1",
+                hint="1.25 gives about 16 steps",
+            )

@@ -1,0 +1,64 @@
+"""Faust without its Kafka: agents, channels, services, timers. Kafka is ours (source.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from faust.app.base import BootStrategy
+from mode import Service
+
+
+class NoKafka(BootStrategy):
+    """Starts Faust's agents and nothing of its Kafka clients, tables and web server."""
+
+    enable_kafka = False
+    enable_web = False
+
+
+class HitlApp(faust.App):
+    """A Faust app whose records come from sources and whose answers go to them."""
+
+    BootStrategy = NoKafka
+
+    def work_channel(self) -> Any:  # noqa: ANN401 - Faust's channel type says less than our protocol
+        """A channel of ``Work`` that holds one batch: back-pressure down to the broker's fetches."""
+        return self.channel(maxsize=1)
+
+    def host(self, service: Service) -> None:
+        """Start a source, or any other service, after the agents and stop it before them, in the
+        reverse order of ``host`` calls."""
+        self.service(cast(Any, service))  # takes instances too, whatever its annotation says
+
+    async def on_started_init_extra_services(self) -> None:
+        """Open the channels before the first source runs. Once: opening clears what is in them."""
+        if not self.flow_control.is_active():
+            self.flow_control.resume()
+        await super().on_started_init_extra_services()
+
+
+def create_app(name: str) -> HitlApp:
+    """A Faust app that never talks to a broker of its own."""
+    return HitlApp(
+        name,
+        broker="kafka://nowhere:1",
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        datadir=str(Path.cwd() / ".hitl" / name),
+    )
+
+
+def run(app: HitlApp) -> None:
+    """Run until SIGTERM or SIGINT; raises what crashed the app, so that the process exits non-zero."""
+    worker = faust.Worker(
+        app,
+        loglevel="WARNING",
+        quiet=True,
+        override_logging=False,
+        redirect_stdouts=False,
+        console_port=0,
+        debug=False,
+    )
+    worker.execute_from_commandline()

@@ -1,0 +1,151 @@
+"""Whole topics from the beginning to now, for whoever rebuilds, verifies, replays or restores."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from app.stream.connection import Connection, incoming
+from app.stream.errors import BrokerUnreachableError
+from app.stream.records import Incoming
+
+Partition = tuple[str, int]
+
+
+class LogReader:
+    """Reads partitions up to the end they had when asked, committed records only.
+
+    The end is the high watermark: where an open transaction holds readers back, it is waited for (its
+    timeout bounds the wait), so that nothing committed before the call is missed. ``silence`` is how
+    many seconds without any progress count as an outage.
+    """
+
+    def __init__(self, connection: Connection, *, silence: float = 30.0) -> None:
+        self._connection = connection
+        self._silence = silence
+
+    def read_all(
+        self, topics: Iterable[str], *, start: Mapping[Partition, int] | None = None
+    ) -> Iterator[Incoming]:
+        """Every committed record of these topics (logical names), in order within each partition, from
+        the beginning or from ``start``'s offsets. Memory stays bounded by the client's queues.
+
+        Raises ``BrokerUnreachableError`` when a topic does not exist or the broker falls silent.
+        """
+        partitions = [p for topic in topics for p in self._partitions(topic)]
+        yield from self._read(partitions, start or {})
+
+    def restore_partition(self, topic: str, partition: int) -> dict[bytes, bytes]:
+        """Latest value of each key of one partition of a compacted topic; deleted keys are absent."""
+        state: dict[bytes, bytes] = {}
+        for record in self._read([(topic, partition)], {}):
+            if record.key is None:
+                continue
+            if record.value is None:
+                state.pop(record.key, None)
+            else:
+                state[record.key] = record.value
+        return state
+
+    def _partitions(self, topic: str) -> list[Partition]:
+        consumer = self._consumer("read_committed")
+        try:
+            return partitions_of(consumer, self._connection, topic)
+        finally:
+            consumer.close()
+
+    def _ends(self, partitions: list[Partition]) -> dict[Partition, tuple[int, int]]:
+        consumer = self._consumer("read_uncommitted")  # the high watermark, whatever is still open
+        try:
+            return {p: watermarks(consumer, self._connection, p) for p in partitions}
+        finally:
+            consumer.close()
+
+    def _read(self, partitions: list[Partition], start: Mapping[Partition, int]) -> Iterator[Incoming]:
+        ends = self._ends(partitions)
+        left = {p: high for p, (low, high) in ends.items() if high > max(low, start.get(p, 0))}
+        if not left:
+            return
+        consumer = self._consumer("read_committed")
+        try:
+            consumer.assign([self._at(p, start.get(p, OFFSET_BEGINNING)) for p in left])
+            heard = time.monotonic()
+            while left:
+                for message in consumer.consume(1000, 0.5):
+                    error = message.error()
+                    partition = (self._connection.logical(str(message.topic())), message.partition() or 0)
+                    if error is None:
+                        heard = time.monotonic()
+                        record = incoming(self._connection, message)
+                        offset, end = record.offset, left.get(partition)
+                        if end is not None and offset < end:
+                            yield record
+                        offset += 1
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        # Behind the last record may be transaction markers: only the end event tells.
+                        offset = message.offset() or 0
+                    else:
+                        _raise_if_hopeless(error)
+                        continue
+                    if partition in left and offset >= left[partition]:
+                        del left[partition]
+                        consumer.incremental_unassign([self._at(partition, OFFSET_BEGINNING)])
+                if time.monotonic() - heard > self._silence:
+                    where = ", ".join(f"{t}[{p}] to {end}" for (t, p), end in left.items())
+                    raise BrokerUnreachableError(
+                        f"nothing came for {self._silence:g} s while reading {where}",
+                        hint="is the broker up, or a transaction open for that long?",
+                    )
+        finally:
+            consumer.close()
+
+    def _at(self, partition: Partition, offset: int) -> TopicPartition:
+        return TopicPartition(self._connection.topic(partition[0]), partition[1], offset)
+
+    def _consumer(self, isolation: str) -> Consumer:
+        name = f"hitl-reader-{uuid.uuid4().hex[:8]}"
+        return Consumer(self._connection.reader(name, **{"isolation.level": isolation}))
+
+
+def partitions_of(consumer: Consumer, connection: Connection, topic: str) -> list[Partition]:
+    """A topic's partitions. Raises ``BrokerUnreachableError`` if it does not exist, or nobody answers."""
+    try:
+        found = consumer.list_topics(connection.topic(topic), timeout=10).topics[connection.topic(topic)]
+    except KafkaException as error:
+        raise _unreachable(connection, error.args[0]) from error
+    if found.error is not None:
+        raise BrokerUnreachableError(
+            f"topic {connection.topic(topic)}: {found.error.str()}", hint="create it: hitl topics apply"
+        )
+    return [(topic, number) for number in sorted(found.partitions)]
+
+
+def watermarks(consumer: Consumer, connection: Connection, partition: Partition) -> tuple[int, int]:
+    """First offset and the one after the last, as the consumer's isolation level sees them."""
+    try:
+        found = consumer.get_watermark_offsets(
+            TopicPartition(connection.topic(partition[0]), partition[1]), timeout=10
+        )
+    except KafkaException as error:
+        raise _unreachable(connection, error.args[0]) from error
+    low, high = found
+    return low, high
+
+
+def _raise_if_hopeless(error: KafkaError) -> None:
+    if error.fatal() or error.code() in (
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    ):
+        raise BrokerUnreachableError(error.str())
+
+
+def _unreachable(connection: Connection, error: KafkaError) -> BrokerUnreachableError:
+    return BrokerUnreachableError(
+        f"the broker at {connection.bootstrap_servers} does not answer: {error.str()}",
+        hint="check HITL_KAFKA_BOOTSTRAP_SERVERS and that the broker is up: hitl doctor",
+    )

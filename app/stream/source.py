@@ -1,0 +1,272 @@
+"""A batch of records from Kafka, through agents, back to Kafka, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import msgspec
+import structlog
+from mode import Service
+
+from app.stream.bisection import isolate
+from app.stream.connection import Connection
+from app.stream.dead_letters import DeadLetters
+from app.stream.errors import TransientError
+from app.stream.records import Incoming, Outgoing, Output
+from app.stream.transactions import Batch, Listener, StoppedError, TransactionalClient
+from app.stream.work import Channel, StageError, Work
+
+log = structlog.get_logger("hitl.stream")
+
+R = TypeVar("R")
+
+
+class Observer(Protocol):
+    """Told what a source does; for metrics. Called on the event loop, except ``paused`` and
+    ``resumed``, which an outage of the broker calls from the Kafka thread."""
+
+    def batch_committed(self, records: int, seconds: float) -> None:
+        """A transaction with so many input records took so long, agents included."""
+
+    def batch_aborted(self, reason: str) -> None:
+        """A transaction was aborted; its records are read again."""
+
+    def paused(self, reason: str) -> None:
+        """Nothing can go on until an outage is over."""
+
+    def resumed(self) -> None:
+        """The outage is over."""
+
+    def dead_letter(self, stage: str, reason: str) -> None:
+        """A record was dead-lettered, committed."""
+
+
+class NoObserver:
+    """Nobody is told."""
+
+    def batch_committed(self, records: int, seconds: float) -> None:
+        """Nothing."""
+
+    def batch_aborted(self, reason: str) -> None:
+        """Nothing."""
+
+    def paused(self, reason: str) -> None:
+        """Nothing."""
+
+    def resumed(self) -> None:
+        """Nothing."""
+
+    def dead_letter(self, stage: str, reason: str) -> None:
+        """Nothing."""
+
+
+class Backoff(msgspec.Struct, frozen=True, kw_only=True):
+    """How an outage is waited out: delays double from ``first`` to ``longest`` seconds, each drawn
+    uniformly from the upper half; after ``quick`` attempts the source pauses and says so."""
+
+    first: float = 0.1
+    longest: float = 10.0
+    quick: int = 3
+
+    def delay(self, attempt: int, draw: Callable[[], float]) -> float:
+        """Seconds before attempt ``attempt + 1``; ``draw`` gives numbers in [0, 1).
+
+        >>> [Backoff().delay(n, lambda: 0.0) for n in (1, 2, 3, 20)]
+        [0.05, 0.1, 0.2, 5.0]
+        """
+        whole = min(self.longest, self.first * 2.0 ** min(attempt - 1, 30))
+        return whole / 2 + whole / 2 * draw()
+
+
+class _TooLarge(Exception):  # noqa: N818 - never leaves this module: the cause of a dead letter
+    reason = "too_large"
+
+
+class TransactionalSource(Service):
+    """Feeds ``channel`` with one batch at a time as ``Work`` and commits what its ``done`` resolves to.
+
+    Kafka's blocking calls run in one thread of the source's own, so that the event loop stays free and
+    nothing is called from two threads. At most one batch is in flight. See docs/delivery.md for what is
+    promised.
+
+    Parameters beyond ``TransactionalClient``'s: ``channel`` of the first agent; ``dead_letters`` builds
+    the records of topic ``deadletter``; ``observer`` for metrics; ``drain_seconds`` is how long a stop
+    waits for the batch in flight; ``draw`` gives the jitter of retries.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        app: str,
+        name: str,
+        slot: str,
+        topics: Sequence[str],
+        channel: Channel,
+        dead_letters: DeadLetters,
+        listener: Listener | None = None,
+        observer: Observer | None = None,
+        backoff: Backoff | None = None,
+        max_batch: int = 2000,
+        session_timeout_ms: int = 10_000,
+        transaction_timeout_ms: int = 15_000,
+        max_poll_interval_ms: int = 60_000,
+        drain_seconds: float = 5.0,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__()
+        self.client = TransactionalClient(
+            connection,
+            app=app,
+            name=name,
+            slot=slot,
+            topics=topics,
+            listener=listener,
+            max_batch=max_batch,
+            session_timeout_ms=session_timeout_ms,
+            transaction_timeout_ms=transaction_timeout_ms,
+            max_poll_interval_ms=max_poll_interval_ms,
+            on_stall=self._on_stall,
+        )
+        self.name = name
+        self._channel = channel
+        self._dead_letters = dead_letters
+        self._listener = listener
+        self._observer = observer or NoObserver()
+        self._backoff = backoff or Backoff()
+        self._drain_seconds = drain_seconds
+        self._draw = draw
+        self._attempt = 0
+        self._drained = asyncio.Event()
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{name}")
+        self._waiting: asyncio.Future[Output] | None = None
+
+    @property
+    def label(self) -> str:
+        """Name in the service tree."""
+        return f"source {self.name}"
+
+    async def on_start(self) -> None:
+        """Join the group once the agents are there to answer."""
+        self.add_future(self._run())
+
+    async def on_stop(self) -> None:
+        """Finish and commit the batch in flight, if it can be done in time; then leave the group."""
+        self.client.stop_by(self._drain_seconds)
+        try:
+            async with asyncio.timeout(self._drain_seconds):
+                await self._drained.wait()
+        except TimeoutError:
+            log.warning("stopped with a batch in flight; it will be read again", source=self.name)
+            if self._waiting is not None:
+                self._waiting.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_seconds):
+                await self._drained.wait()
+        self._threads.shutdown(wait=False)
+
+    async def _run(self) -> None:
+        try:
+            await self._in_thread(self.client.open)
+            while not self.should_stop:
+                batch = await self._in_thread(self.client.next_batch)
+                if batch is not None:
+                    await self._process(batch)
+        except StoppedError as stopped:
+            log.warning("stopped during an outage; the batch will be read again", why=str(stopped))
+        finally:
+            # Even when this task is being cancelled: leave the group and free the thread.
+            await asyncio.shield(self._in_thread(self.client.close))
+            self._drained.set()
+
+    async def _process(self, batch: Batch) -> None:
+        started = self.loop.time()
+        output = await self._answered(batch)
+        if output is None:
+            return
+        letters = [
+            self._dead_letters.outgoing(letter, too_large=self.client.too_large) for letter in output.dead
+        ]
+        aborted = await self._in_thread(self.client.commit, batch, [*output.outgoing, *letters])
+        if aborted is not None:
+            log.info("transaction aborted, its records are read again", source=self.name, why=aborted.reason)
+            self._observer.batch_aborted(aborted.reason)
+            return
+        self._observer.batch_committed(len(batch.records), self.loop.time() - started)
+        for letter in output.dead:
+            log.error(
+                "dead letter",
+                position=letter.record.position,
+                stage=letter.stage,
+                reason=letter.reason,
+                message=letter.message,
+            )
+            self._observer.dead_letter(letter.stage, letter.reason)
+
+    async def _answered(self, batch: Batch) -> Output | None:
+        """What the agents made of it, outages waited out; ``None`` when the batch had to be given up."""
+        while True:
+            try:
+                output = await isolate(batch.records, self._ask)
+            except TransientError as outage:
+                if self._listener is not None:
+                    await self._in_thread(self._listener.aborted)
+                if not await self._wait_out(outage) or self.should_stop:
+                    await self._in_thread(self.client.rewind, batch)
+                    await self._in_thread(self.client.release)
+                    return None
+            except asyncio.CancelledError:
+                if self._waiting is None or not self._waiting.cancelled():
+                    raise
+                return None  # gave up at the end of the drain: nothing was begun
+            else:
+                await self._recovered()
+                return output
+
+    async def _ask(self, records: list[Incoming]) -> Output:
+        done: asyncio.Future[Output] = self.loop.create_future()
+        self._waiting = done
+        await self._channel.put(Work(records, done))
+        output = await done
+        for record in output.outgoing:
+            if self.client.too_large(record):
+                raise StageError("publish", _TooLarge(_size_message(record)))
+        return output
+
+    async def _wait_out(self, outage: TransientError) -> bool:
+        """One delay; after a few quick attempts with partitions paused, said once. False: batch lost."""
+        self._attempt += 1
+        delay = self._backoff.delay(self._attempt, self._draw)
+        if self._attempt == self._backoff.quick + 1:
+            log.warning("paused until it is over", source=self.name, outage=str(outage), hint=outage.hint)
+            self._observer.paused(str(outage))
+        return await self._in_thread(self.client.hold, delay)
+
+    async def _recovered(self) -> None:
+        if not self._attempt:
+            return
+        attempts, self._attempt = self._attempt, 0
+        await self._in_thread(self.client.release)
+        if attempts > self._backoff.quick:
+            log.warning("resumed", source=self.name, attempts=attempts)
+            self._observer.resumed()
+
+    def _on_stall(self, reason: str | None) -> None:
+        if reason is not None:
+            log.warning("the broker does not answer; repeating until it does", source=self.name, why=reason)
+            self._observer.paused(reason)
+        else:
+            log.warning("the broker answers again", source=self.name)
+            self._observer.resumed()
+
+    async def _in_thread(self, call: Callable[..., R], *arguments: object) -> R:
+        return await self.loop.run_in_executor(self._threads, call, *arguments)
+
+
+def _size_message(record: Outgoing) -> str:
+    return f"the record for {record.topic} has {len(record.value or b'')} bytes, more than the broker takes"

@@ -1,0 +1,469 @@
+"""One consumer group and one transactional producer: consume, commit, rewind. Blocking calls, to be
+made from one thread only. Nothing here knows about agents."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from app.errors import HitlError
+from app.stream.connection import ANY_PARTITION, MAX_MESSAGE_BYTES, PARTITIONER, Connection, incoming
+from app.stream.records import Incoming, Outgoing
+
+log = logging.getLogger("hitl.stream")
+
+Partition = tuple[str, int]
+"""Logical topic and partition number."""
+
+R = TypeVar("R")
+
+_TRY_SECONDS = 1.0
+"""How long one call may block before we look whether we should stop."""
+
+
+class FatalStreamError(HitlError):
+    """This client can not go on (fenced by a newer one, above all): the process must be restarted."""
+
+
+class StoppedError(HitlError):
+    """Asked to stop while a call was being repeated; its transaction was not committed."""
+
+
+class Listener(Protocol):
+    """Whoever keeps state beside a source. All calls come from the source's Kafka thread, while no
+    batch is with the agents; what a handler computed counts only after ``committed``."""
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """These partitions are ours from now on: restore their state."""
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """These are no longer ours, given back or lost: drop their state."""
+
+    def committed(self) -> None:
+        """The batch's transaction is committed: pending state is now the state."""
+
+    def aborted(self) -> None:
+        """The batch counts for nothing, it will be read or asked again: drop pending state."""
+
+
+class Batch(msgspec.Struct):
+    """Records of one transaction with what is needed to commit them or to go back."""
+
+    records: list[Incoming]
+    first: dict[Partition, int]
+    """Offset of the first record, for each partition."""
+    next: dict[Partition, int]
+    """Offset after the last record: what gets committed."""
+    group: object
+    """The consumer's group metadata right after these records were consumed: proof of membership."""
+    assignment: int
+    """Number of the assignment under which they were consumed."""
+
+
+class Aborted(msgspec.Struct, frozen=True):
+    """The transaction was aborted and the consumer has gone back; ``reason`` in few words."""
+
+    reason: str
+
+
+class TransactionalClient:
+    """The loop that survived a chaos of kills, stops and rebalances; see ``commit`` for the steps.
+
+    ``name`` is the group (``decide``), ``slot`` this worker's stable place among its peers. Group id is
+    ``<prefix><app>-<name>``; transactional id and static member id are ``<prefix><app>-<name>-<slot>``,
+    so that a worker that comes back after a crash ends its own open transaction at once.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        app: str,
+        name: str,
+        slot: str,
+        topics: Sequence[str],
+        listener: Listener | None = None,
+        max_batch: int = 2000,
+        session_timeout_ms: int = 10_000,
+        transaction_timeout_ms: int = 15_000,
+        max_poll_interval_ms: int = 60_000,
+        on_stall: Callable[[str | None], None] = lambda _reason: None,
+    ) -> None:
+        self._connection = connection
+        self._topics = list(topics)
+        self._listener = listener
+        self._max_batch = max_batch
+        self._on_stall = on_stall
+        self._stalled = False
+        self.group = f"{connection.prefix}{app}-{name}"
+        self.member = f"{self.group}-{slot}"
+        self._give_up_at: float | None = None
+        self._stopping = threading.Event()
+        self._assigned: set[Partition] = set()
+        self._changed: set[Partition] = set()
+        self._assignment = 0
+        self._member_id = ""
+        self._failure: BaseException | None = None
+        self._resume_at: dict[Partition, int] = {}
+        self._expected: dict[Partition, int] = {}
+        self._undelivered: KafkaError | None = None
+        self._limits: dict[str, int] = {}
+        self._complained: set[int] = set()
+        self._consumer_config = connection.client(
+            self.member,
+            {
+                "group.id": self.group,
+                "group.instance.id": self.member,
+                "group.protocol": "classic",  # with the new protocol a static member got stuck for ever
+                "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": session_timeout_ms,
+                "heartbeat.interval.ms": min(1500, session_timeout_ms // 3),
+                "max.poll.interval.ms": max(max_poll_interval_ms, session_timeout_ms),
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 10,
+                "fetch.queue.backoff.ms": 2,
+            },
+        )
+        self._producer_config = connection.client(
+            self.member,
+            {
+                "transactional.id": self.member,
+                "transaction.timeout.ms": transaction_timeout_ms,
+                "message.timeout.ms": transaction_timeout_ms,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                # The next transaction's first call meets CONCURRENT_TRANSACTIONS while the last one's
+                # markers are written, and sleeps this long: 2 ms instead of 100.
+                "retry.backoff.ms": 2,
+                "linger.ms": 1,
+                "partitioner": PARTITIONER,
+            },
+        )
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Fence older incarnations of this slot, end what they left open, join the group."""
+        self._producer = Producer(self._producer_config)
+        self._until_done(self._producer.init_transactions, "init_transactions")
+        self._consumer = Consumer(self._consumer_config)
+        self._consumer.subscribe(
+            [self._connection.topic(topic) for topic in self._topics],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
+    def stop_by(self, seconds: float) -> None:
+        """From any thread: calls that are repeated because the broker is away give up by then."""
+        self._give_up_at = time.monotonic() + seconds
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Leave. A static member's partitions wait for it until its session ends."""
+        for client in (getattr(self, "_consumer", None), getattr(self, "_producer", None)):
+            try:
+                if client is not None:
+                    client.close()
+            except (KafkaException, RuntimeError) as error:
+                log.debug("%s: closing: %s", self.member, error)
+
+    # --- consume ------------------------------------------------------------------------------------
+
+    def next_batch(self, wait: float = 0.1) -> Batch | None:
+        """Up to ``max_batch`` records that are there now; waits up to ``wait`` seconds for the first.
+
+        No gather time: latency follows load and batches grow by themselves.
+        """
+        self._changed.clear()
+        first = self._consumer.poll(wait)
+        self._raise_failure()
+        if first is None:
+            return None
+        messages = [first, *self._consumer.consume(self._max_batch - 1, 0)]
+        # Right after consuming, and only as the member that was assigned these partitions: after an
+        # eviction the client would hand out metadata of no member at all, which no broker refuses.
+        group = self._membership()
+        self._raise_failure()
+        records = self._taken(messages)
+        if not records:
+            return None
+        starts: dict[Partition, int] = {}
+        ends: dict[Partition, int] = {}
+        for record in records:
+            partition = (record.topic, record.partition)
+            starts.setdefault(partition, record.offset)
+            ends[partition] = record.offset + 1
+        batch = Batch(records, starts, ends, group, self._assignment)
+        if group is None:
+            self.rewind(batch)
+            return None
+        self._check_continuity(batch)
+        return batch
+
+    def _taken(self, messages: list[Message]) -> list[Incoming]:
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._complain(error)
+                continue
+            record = incoming(self._connection, message)
+            partition = (record.topic, record.partition)
+            # A partition can be revoked between the first and the last record of this very call; its
+            # next owner starts at the committed offset, so what we hold of it must not count.
+            if partition in self._assigned and partition not in self._changed:
+                records.append(record)
+        return records
+
+    def _membership(self) -> object | None:
+        before = self._consumer.memberid()
+        group: object = self._consumer.consumer_group_metadata()
+        if before and before == self._member_id == self._consumer.memberid():
+            return group
+        return group if self._connection.embedded else None
+
+    def _check_continuity(self, batch: Batch) -> None:
+        for partition, start in batch.first.items():
+            wanted = self._resume_at.pop(partition, start)
+            if start != wanted:
+                raise FatalStreamError(
+                    f"{partition[0]}[{partition[1]}]: went back to {wanted} but got {start}",
+                    hint="restart the worker: it goes on from the committed offset",
+                )
+            expected = self._expected.get(partition, start)
+            if self._connection.embedded and start > expected:
+                log.error(
+                    "%s[%d]: %d records lost (offsets %d to %d): the embedded broker keeps 5 MiB per "
+                    "partition and this reader fell behind",
+                    *(partition[0], partition[1], start - expected, expected, start - 1),
+                )
+        self._expected.update(batch.next)
+
+    def hold(self, seconds: float) -> bool:
+        """Keep membership for so long without taking records: partitions paused, callbacks served.
+
+        False when the assignment changed meanwhile: then the batch in hand must be given up.
+        """
+        before = self._assignment
+        self._consumer.pause(self._consumer.assignment())
+        until = time.monotonic() + seconds
+        while not self._stopping.is_set() and self._assignment == before:
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            message = self._consumer.poll(min(left, 0.1))
+            self._raise_failure()
+            if message is None:
+                continue
+            if (error := message.error()) is not None:
+                self._complain(error)
+            else:  # came with a new assignment that was not paused yet
+                record = incoming(self._connection, message)
+                self._seek({(record.topic, record.partition): record.offset})
+        return self._assignment == before
+
+    def release(self) -> None:
+        """End of ``hold``: records flow again."""
+        self._consumer.resume(self._consumer.assignment())
+
+    # --- commit -------------------------------------------------------------------------------------
+
+    def too_large(self, record: Outgoing) -> bool:
+        """Would the client, or the broker as far as it told us, refuse this record for its size?"""
+        return wire_size(record) > self._limits.get(record.topic, MAX_MESSAGE_BYTES)
+
+    def commit(self, batch: Batch, outgoing: Sequence[Outgoing]) -> Aborted | None:
+        """Publish what a batch became and that it was read, or neither. ``None`` means committed.
+
+        Raises ``FatalStreamError`` when this client was fenced, ``StoppedError`` when it was asked to
+        stop and the broker is away; in both cases nothing of the batch was committed by us and the
+        next incarnation's ``init_transactions`` ends the open transaction.
+        """
+        producer = self._producer
+        self._undelivered = None
+        try:
+            # 1. The agents are done: nothing of ours can fail between here and the commit.
+            producer.begin_transaction()
+            # 2. Every output and every dead letter of the batch.
+            for record in outgoing:
+                self._produce(record)
+            # 3. The offsets, from the records themselves (position() may be ahead of them), with the
+            #    membership under which they were consumed: a zombie is refused here.
+            offsets = [
+                TopicPartition(self._connection.topic(topic), partition, offset)
+                for (topic, partition), offset in batch.next.items()
+            ]
+            self._until_done(
+                lambda timeout: producer.send_offsets_to_transaction(offsets, batch.group, timeout),
+                "send_offsets_to_transaction",
+            )
+            # 4. All of it becomes visible at once. A timeout says nothing about the outcome: the same
+            #    call is repeated until the broker answers; aborting instead would be refused.
+            self._until_done(producer.commit_transaction, "commit_transaction")
+        except KafkaException as error:
+            return self._abort(batch, error.args[0])
+        # 5. The mock broker keeps no offsets of transactions: say it plainly as well.
+        if self._connection.embedded:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        # 6. Only now does state beside Kafka move on.
+        if self._listener is not None:
+            self._listener.committed()
+        return None
+
+    def rewind(self, batch: Batch) -> None:
+        """Give a batch up before any transaction: its partitions that are still ours are read again."""
+        self._seek({p: offset for p, offset in batch.first.items() if p in self._assigned})
+        if self._listener is not None:
+            self._listener.aborted()
+
+    def _produce(self, record: Outgoing) -> None:
+        topic = self._connection.topic(record.topic)
+        partition = ANY_PARTITION if record.partition is None else record.partition
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    record.value,
+                    record.key,
+                    partition,
+                    self._delivered,
+                    headers=record.headers or None,  # type: ignore[arg-type]  # the stub's list is invariant
+                )
+                return
+            except BufferError:  # the local queue is full: let deliveries make room
+                self._producer.poll(0.05)
+                self._check_stop("produce")
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            return
+        self._undelivered = error
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            # The topic takes less than we thought. Remember, so that the record is found in memory
+            # (and dead-lettered) when the batch is read again, instead of aborting for ever.
+            topic = self._connection.logical(str(message.topic()))
+            size = len(message.value() or b"")
+            self._limits[topic] = min(size, self._limits.get(topic, MAX_MESSAGE_BYTES))
+
+    def _abort(self, batch: Batch, error: KafkaError) -> Aborted:
+        self._raise_if_fatal(error, "commit")
+        reason = (self._undelivered or error).name()
+        # Without the flush, an abort soon after produce can end in a fatal INVALID_TXN_STATE.
+        self._until_done(self._flushed, "flush")
+        try:
+            self._until_done(self._producer.abort_transaction, "abort_transaction")
+        except KafkaException as failure:
+            raise _fatal(self.member, "abort_transaction", failure.args[0]) from failure
+        self.rewind(batch)
+        return Aborted(reason)
+
+    def _flushed(self, timeout: float) -> None:
+        if self._producer.flush(timeout):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "flush", retriable=True))
+
+    def _seek(self, offsets: dict[Partition, int]) -> None:
+        for (topic, partition), offset in offsets.items():
+            try:
+                self._consumer.seek(TopicPartition(self._connection.topic(topic), partition, offset))
+            except KafkaException as error:
+                # Going on would skip records: better to start again from the committed offsets.
+                raise _fatal(self.member, f"seek {topic}[{partition}]@{offset}", error.args[0]) from error
+            self._resume_at[topic, partition] = offset
+            self._expected.pop((topic, partition), None)
+
+    # --- errors -------------------------------------------------------------------------------------
+
+    def _until_done(self, call: Callable[[float], R], what: str) -> R:
+        """Repeat one call while the broker says "not now" or nothing at all."""
+        while True:
+            try:
+                result = call(_TRY_SECONDS)
+            except KafkaException as failure:
+                error = failure.args[0]
+                self._raise_if_fatal(error, what)
+                if not error.retriable() or error.txn_requires_abort():
+                    raise
+                self._stall(f"{what}: {error.name()}")
+                self._check_stop(what)
+            else:
+                self._stall(None)
+                return result
+
+    def _stall(self, reason: str | None) -> None:
+        if self._stalled == (reason is not None):
+            return
+        self._stalled = reason is not None
+        self._on_stall(reason)
+
+    def _check_stop(self, what: str) -> None:
+        if self._give_up_at is not None and time.monotonic() > self._give_up_at:
+            raise StoppedError(f"{self.member}: stopped while {what} was being repeated")
+
+    def _raise_if_fatal(self, error: KafkaError, what: str) -> None:
+        if error.fatal() or error.code() in (KafkaError._FATAL, KafkaError._FENCED):
+            raise _fatal(self.member, what, error)
+
+    def _complain(self, error: KafkaError) -> None:
+        """An error in place of a record: fatal ones end us, others are said once and waited out."""
+        self._raise_if_fatal(error, "consume")
+        if error.code() not in self._complained:
+            self._complained.add(error.code())
+            log.warning("%s: %s", self.member, error.str())
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    # --- rebalances: called from within poll() and consume(), in the Kafka thread --------------------
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._member_id = consumer.memberid()
+        new = {(self._connection.logical(p.topic), p.partition) for p in partitions}
+        self._moved(new)
+        self._assigned |= new
+        try:
+            if new and self._listener is not None:
+                self._listener.assigned(new)
+        except BaseException as failure:
+            self._failure = failure
+
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = {(self._connection.logical(p.topic), p.partition) for p in partitions}
+        self._moved(gone)
+        self._assigned -= gone
+        try:
+            if gone and self._listener is not None:
+                self._listener.revoked(gone)
+        except BaseException as failure:
+            self._failure = failure
+
+    def _moved(self, partitions: set[Partition]) -> None:
+        if partitions:
+            self._assignment += 1
+        self._changed |= partitions
+        for partition in partitions:
+            self._resume_at.pop(partition, None)
+            self._expected.pop(partition, None)
+
+
+def wire_size(record: Outgoing) -> int:
+    """Upper bound of what a record takes in a produce request, as librdkafka counts it (bytes)."""
+    size = 64 + len(record.key or b"") + len(record.value or b"")
+    return size + sum(16 + len(name) * 4 + len(value) for name, value in record.headers)
+
+
+def _fatal(member: str, what: str, error: KafkaError) -> FatalStreamError:
+    return FatalStreamError(
+        f"{member}: {what}: {error.name()}: {error.str()}",
+        hint="the process must be restarted; if it repeats, two workers use the same HITL_WORKER_SLOT",
+    )

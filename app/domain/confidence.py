@@ -11,12 +11,13 @@ Calibration (Platt) then maps raw to the observed frequency: L(p) = slope * L(ra
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from app.domain import findings as codes
 from app.domain.events import CalibrationUpdated, Confidence, DecisionSubmitted, Finding
-from app.domain.terms import Terms
+from app.domain.terms import SignalTerms, Terms
 from app.domain.words import SIGNALS
 
 
@@ -62,6 +63,16 @@ def clip(value: float, limit: float) -> float:
     return limit if value < limit else 1.0 - limit if value > 1.0 - limit else value
 
 
+def _settled(log_odds: float, limit: float) -> float:
+    """A confidence as it is compared: clipped, and rounded to nine decimals, so that .90 in is .90 out and
+    another machine's logarithm can not move a decision across a boundary.
+
+    >>> sigmoid(logit(0.95)) == 0.95, _settled(logit(0.95), 0.001) == 0.95
+    (False, True)
+    """
+    return clip(round(sigmoid(log_odds), 9), limit)
+
+
 def shifted(probability: float, shift: float, limit: float) -> float:
     """A probability moved by ``shift`` log-odds, clipped to [limit, 1 - limit].
 
@@ -70,26 +81,31 @@ def shifted(probability: float, shift: float, limit: float) -> float:
     """
     if shift == 0.0:
         return clip(probability, limit)
-    return clip(sigmoid(logit(clip(probability, limit)) + shift), limit)
+    return _settled(logit(clip(probability, limit)) + shift, limit)
 
 
-def fuse(values: dict[str, float | None], terms: Terms) -> float | None:
-    """The raw confidence of ``values`` (by signal name, ``None`` for absent), or ``None`` if the policy
-    gives no signal any weight.
+def fuse(values: Mapping[str, float | None], signals: Sequence[SignalTerms], limit: float) -> float | None:
+    """The raw confidence of ``values`` (by signal name, ``None`` or no entry for absent), or ``None`` if no
+    signal has any weight. ``limit`` is the eps of the formula.
 
-    With the weights .5, .15, .15, .1, .1 of the default policy and priors of .5, a probability of .93,
-    similarity .81, no consensus, clarity .9 and complete facts:
-    logits 2.587, 1.450, 0, 2.197, 6.907 -> 2.422 / 1 -> 0.9185. Doctest in :func:`assess_confidence`.
+    A probability of .93 (weight .75) and an absent similarity (weight .25, prior .5):
+    sigmoid(.75 * 2.5867 + .25 * 0) = sigmoid(1.9400).
+
+    >>> from app.domain.terms import SignalAction
+    >>> def signal(name, weight):
+    ...     return SignalTerms(name=name, weight=weight, prior=0.5, below=0.0, action=SignalAction.FLAG)
+    >>> two = (signal("model_probability", 0.75), signal("similarity", 0.25))
+    >>> round(fuse({"model_probability": 0.93}, two, 0.001), 4)
+    0.8744
     """
-    limit = terms.certainty_limit
     total = log_odds = 0.0
-    for signal in terms.signals:
+    for signal in signals:
         weight = signal.weight
         if weight > 0.0:
             value = values.get(signal.name)
             total += weight
             log_odds += weight * logit(clip(signal.prior if value is None else value, limit))
-    return clip(sigmoid(log_odds / total), limit) if total > 0.0 else None
+    return _settled(log_odds / total, limit) if total > 0.0 else None
 
 
 def calibrate(raw: float, calibration: Calibration, limit: float) -> float | None:
@@ -103,7 +119,7 @@ def calibrate(raw: float, calibration: Calibration, limit: float) -> float | Non
     if calibration.slope == 1.0 and calibration.intercept == 0.0:
         return raw
     log_odds = calibration.slope * logit(clip(raw, limit)) + calibration.intercept
-    return clip(sigmoid(log_odds), limit) if math.isfinite(log_odds) else None
+    return _settled(log_odds, limit) if math.isfinite(log_odds) else None
 
 
 def assess_confidence(
@@ -138,7 +154,8 @@ def assess_confidence(
             # Where nothing is required nothing was checked: the prior, not a perfect score.
             "completeness": completeness if required else None,
         },
-        terms,
+        terms.signals,
+        terms.certainty_limit,
     )
     if raw is None:
         valid, raw = False, 0.5

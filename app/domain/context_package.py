@@ -204,7 +204,7 @@ def _why_lower(option: Option, recommended: Option) -> str:
 
 
 def _flags(routed: DecisionRouted, terms: Terms, *, blind: bool) -> list[dict[str, object]]:
-    """Why a person is asked. What was drawn at random is never told, what speaks of the AI not to the blind."""
+    """Why a person is asked. What was drawn is never told, what speaks of the AI never to the blind."""
     telling = {rule.name for rule in terms.rules if any(name in rule.expression for name in _AI_CONTENT)}
     flags: list[dict[str, object]] = []
     for reason in routed.route.reasons:

@@ -51,10 +51,9 @@ def _check_times(
         text += f"; at most {duration(terms.max_future)} is believed"
         findings.append(Finding(code=codes.FUTURE, text=text))
     elif age > terms.max_age:
-        text = (
-            f"dated {duration(age)} ago ({moment(decision.occurred_at)}); at most {duration(terms.max_age)}"
-        )
-        findings.append(Finding(code=codes.OLD, text=f"{text} is believed"))
+        text = f"dated {duration(age)} ago ({moment(decision.occurred_at)})"
+        text += f"; at most {duration(terms.max_age)} is believed"
+        findings.append(Finding(code=codes.OLD, text=text))
     due = decision.due_at
     if due is None:
         return

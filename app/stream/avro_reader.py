@@ -63,6 +63,8 @@ def _read_span(data: bytes, at: int) -> tuple[int, int]:
     length, at = read_long(data, at)
     if length < 0:
         raise _Malformed(f"length {length} is negative")
+    if length > len(data) - at:
+        raise _Malformed(f"length {length} with {len(data) - at} bytes left")
     return at, at + length
 
 
@@ -74,6 +76,8 @@ def _read_block(data: bytes, at: int) -> tuple[int, int]:
         if not 0 <= size <= len(data):
             raise _Malformed(f"an array block of {size} bytes")
         count = -count
+    if count == 0:
+        raise _Malformed("an empty array block that does not end the array")
     if count > len(data) - at:
         raise _Malformed(f"an array of {count} items in {len(data) - at} bytes")
     return count, at

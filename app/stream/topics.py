@@ -9,8 +9,14 @@ from typing import Any, Literal
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
-from ruamel.yaml import YAML, YAMLError
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked as exported
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from app.settings import PROJECT
 from app.stream.errors import BrokerUnreachableError, TopicTableError

@@ -63,11 +63,12 @@ class Check(Part, frozen=True):
 
 
 class Flow(Part, frozen=True):
-    """Where every submitted record is now."""
+    """Where every submitted record is now. ``dead_letters`` are submissions, ``dead_elsewhere`` others."""
 
     records: int
     decisions: int
     dead_letters: int
+    dead_elsewhere: int
     resolved: int
     open: int
     reviews_requested: int

@@ -84,7 +84,8 @@ def flow(log: Log, known: Known) -> Flow:
     return Flow(
         records=known.records,
         decisions=len(routed),
-        dead_letters=len(log.dead),
+        dead_letters=dead,
+        dead_elsewhere=len(log.dead) - dead,
         resolved=len(resolved),
         open=len(routed - resolved),
         reviews_requested=len(requested),

@@ -93,10 +93,12 @@ def _validated(values: dict[str, Any]) -> tuple[PolicyContent | None, list[Findi
             found = [_finding(detail, values) for detail in error.errors(include_url=False)]
             if not left_out:
                 findings = found
+            gone: list[checks.Path] = []
             for finding in found:
-                if not any(path == finding.path[: len(path)] for path in left_out):
-                    left_out.append(_leave_out(rest, finding.path))
-            if () in left_out:
+                if not any(path == finding.path[: len(path)] for path in gone):
+                    gone.append(_leave_out(rest, finding.path))
+            left_out += gone
+            if () in gone:
                 return None, findings
             continue
         findings += [f for f in checks.check(content) if not _follows_from(f, left_out)]
@@ -118,12 +120,12 @@ def _leave_out(values: dict[str, Any], path: checks.Path) -> checks.Path:
 def _at(values: Any, path: checks.Path) -> Any:  # noqa: ANN401 - any YAML value
     """What is at ``path``, or ``None``."""
     for part in path:
-        if not (
-            (isinstance(values, dict) and part in values)
-            or (isinstance(values, list) and isinstance(part, int) and part < len(values))
-        ):
+        if isinstance(values, dict):
+            values = values.get(part)
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        else:
             return None
-        values = values[part]
     return values
 
 

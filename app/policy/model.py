@@ -438,11 +438,11 @@ class PolicyContent(Part):
     )
     """How long reviews may take; urgent 4h, standard 24h, complex 72h, policy_exception 7d unless given."""
     review: ReviewWork = ReviewWork()
-    """How reviewers hold work."""
+    """How long reviewers hold what they claimed."""
     memory: Memory = Memory()
     """How long the system remembers."""
     limits: Limits = Limits()
-    """Which event times are believable."""
+    """Which times of decisions are believable."""
     decision_types: Annotated[dict[TypeName, DecisionType], Field(min_length=1)]
     """The kinds of decisions, by name."""
 

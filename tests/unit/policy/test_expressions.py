@@ -1,0 +1,164 @@
+"""Expressions: friendly to write, checked when loaded, and never an exception when they run."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.policy.expressions import ExpressionError, Expressions, check_condition, check_number
+
+SEEN = {
+    "facts": {"amount": 1240.5, "category": "travel", "new": True},
+    "recommendation": {"action": "approve", "probability": 0.93},
+    "signals": {"model_probability": 0.93},
+    "decision": {"hour": 9.0, "weekday": 1.0, "day": 2.0, "month": 3.0},
+    "assessment": {"harm": 0.1, "consequence_class": "low"},
+}
+
+
+def numbers(*texts):
+    return Expressions(texts, conditions=False).evaluate(SEEN)
+
+
+def conditions(*texts):
+    return Expressions(texts, conditions=True).evaluate(SEEN)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("facts.amount / 10", 124.05),
+        ("min(facts.amount / 10, 1)", 1.0),
+        ("max(0, min (1, 0.5))", 0.5),
+        ("facts.amount > 1000 ? 1 : 0.5", 1.0),
+        ("0x10 + 1", 17.0),
+        ("1 // + facts.nothing", 1.0),
+        ("double(size(facts.category)) / 2", 3.0),
+        ("has(facts.tier) ? 1 : 0.2", 0.2),
+        ("1e3", 1000.0),
+    ],
+)
+def test_numbers_are_floating_point_and_min_and_max_exist(text, value):
+    assert numbers(text) == [value]
+    assert numbers(text, text, "0.1") == [value, value, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("facts.amount > 1000 && facts.new", True),
+        ("size(facts.category) > 3", True),
+        ('facts.category in ["gifts", "travel"]', True),
+        ('facts["category"] == "min(1, 2) // null"', False),
+        ("decision.weekday == 1", True),
+        ('assessment.consequence_class == "low"', True),
+        ("facts.new", True),
+    ],
+)
+def test_conditions(text, value):
+    assert conditions(text) == [value]
+    assert conditions("true", text) == [True, value]
+
+
+def test_one_that_fails_says_why_and_leaves_the_others():
+    assert numbers("0.5", "facts.none / 2", '"a" + facts.category == "x" ? 1 : 0', "facts.category * 2") == [
+        0.5,
+        'Key not found in map : "none"',
+        0.0,
+        "No matching overloads found : _*_(string, double)",
+    ]
+    assert conditions("facts.amount", "true") == ["gave float, not true or false", True]
+
+
+def test_what_is_no_number_is_said_and_infinity_is_left_to_the_domain():
+    assert numbers("0 / 0", "1 / 0", "facts.category", "facts.new") == [
+        "gave NaN, not a number",
+        math.inf,
+        "gave str, not a number",
+        "gave bool, not a number",
+    ]
+
+
+def test_no_expressions_no_values():
+    assert conditions() == []
+
+
+def test_an_expensive_expression_is_stopped():
+    nested = "false"
+    for name in "abcdefghij":
+        nested = f"facts.exists({name}, {nested})"
+    facts = {f"fact_{i}": 1.0 for i in range(50)}
+    (answer,) = Expressions([nested], conditions=True).evaluate({**SEEN, "facts": facts})
+    assert answer == "Iteration budget exceeded"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("facts.amount >", 1, 15, "Syntax error: the expression ends too early"),
+        ("min(1, 2) > fcts.amount", 1, 17, "undeclared reference to 'fcts.amount'"),
+        ("facts.amount > 3 &&\n  fcts.y", 2, 7, "undeclared reference to 'fcts.y'"),
+        ("decision.hors > 3", 1, 10, "decision.hors does not exist; did you mean hour?"),
+        ("signals.similarty < 0.5", 1, 9, "signals.similarty does not exist; did you mean similarity?"),
+        ("facts.amuont > 3", 1, 7, "facts.amuont does not exist; did you mean amount?"),
+        ('facts["amuont"] > 3', 1, 7, "facts.amuont does not exist; did you mean amount?"),
+        ("facts.amount == null", 1, 17, "null is never seen here"),
+        ('"a" + 1 == "a1"', 1, 5, "found no matching overload for '_+_' applied to '(string, int)'"),
+        ('"text"', 1, 1, "gives STRING, where true or false is needed"),
+        ("1 +" * 60 + " 1 > 2", 1, 1, "Exceeded max recursion depth of 32 when parsing."),
+        ("true) || (true", 1, 5, "Syntax error: mismatched input ')' expecting <EOF>"),
+        ("", 1, 1, "Syntax error: the expression ends too early"),
+    ],
+)
+def test_mistakes_are_found_when_loaded_with_their_place(text, line, column, message):
+    with pytest.raises(ExpressionError) as caught:
+        check_condition(text, {"amount"})
+    assert (caught.value.line, caught.value.column, str(caught.value)) == (line, column, message)
+
+
+def test_factors_come_before_scoring_so_they_can_not_use_its_result():
+    with pytest.raises(ExpressionError, match="assessment is not known before scoring"):
+        check_number("assessment.harm")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60) | st.text(alphabet="facts.ab()[]<>=!&|+-*/?:'\"1.0 \n", max_size=40))
+def test_any_text_is_checked_or_refused(text):
+    for check in (check_condition, check_number):
+        try:
+            check(text)
+        except ExpressionError as error:
+            assert error.line >= 1
+            assert error.column >= 1
+
+
+FACTORS = Expressions(
+    ["facts.a / 2", "has(facts.b) && facts.b > 1 ? 1 : 0", 'facts.c.contains("x") ? 1 : 0', "0.5"],
+    conditions=False,
+)
+RULES = Expressions(["facts.a > 1", "has(facts.b) && facts.b", 'facts.c == "x"', "true"], conditions=True)
+facts = st.dictionaries(
+    st.sampled_from("abcd") | st.text(max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.characters(),
+    max_size=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(facts)
+def test_any_facts_give_values_or_a_reason(some):
+    seen = {**SEEN, "facts": some}
+    for value in FACTORS.evaluate(seen):
+        assert isinstance(value, str) or (isinstance(value, float) and not math.isnan(value))
+    assert all(isinstance(value, bool | str) for value in RULES.evaluate(seen))
+    assert len(RULES.evaluate(seen)) == 4
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"facts": None}, {"facts": {"a": object()}}, {"facts": {"a": "\ud800"}}]
+)
+def test_a_broken_context_gives_reasons_not_exceptions(broken):
+    assert all(isinstance(value, str | float) for value in FACTORS.evaluate(broken))

@@ -170,12 +170,12 @@ CLASS_RANK = {
 UNCLAIMABLE = {ReviewState.DECIDED: Refusal.ALREADY_DECIDED, ReviewState.WAITING: Refusal.WAITING}
 
 
-def review_id(pool: str, decision_id: str, kind: ReviewKind) -> str:
+def review_id_of(pool: str, decision_id: str, kind: ReviewKind) -> str:
     """The id of a decision's review of one kind: the same whenever it is derived.
 
     It begins with the pool, so that whoever holds an id knows where the review lives.
 
-    >>> review_id("expenses", "exp-001", ReviewKind.REVIEW)
+    >>> review_id_of("expenses", "exp-001", ReviewKind.REVIEW)
     'expenses.a404542b-51d3-521b-970a-56149b33c3f6'
     """
     name = f"{decision_id}\n{kind.value}"

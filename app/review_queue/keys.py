@@ -41,7 +41,9 @@ OUTBOX = "outbox"
 BROKEN = "outbox:broken"
 """Stream: entries that the relay could not turn into events: a bug; kept until somebody looks."""
 
-# --- cases and duplicates: <prefix>hitl:... -------------------------------------------------------
+# --- cases and duplicates: <prefix>hitl:{cases}:..., <prefix>hitl:{seen}:... ----------------------
+CASES = "cases"
+"""Hash tag of all case keys: a batch is remembered or read in one call."""
 CASE = "case:"
 """+ decision id, string: the brief of a decision. TTL ``memory``: an outcome may arrive that late."""
 FATE = "fate:"
@@ -52,14 +54,14 @@ SUBJECT = "subject:"
 PRECEDENTS = "precedents:"
 """+ decision type, sorted set of the last decisions people took, bounded. TTL as SUBJECT."""
 SEEN = "seen"
-"""``{seen}:`` + decision id, string: where the decision was first read. TTL ``duplicate_window``."""
+"""Hash tag; + decision id, string: where the decision was first read. TTL ``duplicate_window``."""
 
 GROUP = "relay"
 """The consumer group of every outbox."""
 
 _LUA = (
     "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
-    "DEADLINES", "AGES", "DECIDED", "ARRIVALS", "OUTBOX",
+    "DEADLINES", "AGES", "DECIDED", "ARRIVALS", "OUTBOX", "CASE", "FATE", "SUBJECT", "PRECEDENTS",
 )  # fmt: skip
 
 
@@ -73,13 +75,13 @@ class Keys:
         """A key of one pool; without a name, what all of them begin with (KEYS[1] of every script)."""
         return f"{self._root}{{{pool}}}:{name}{item}"
 
-    def shared(self, name: str, item: str) -> str:
-        """A key that belongs to no pool."""
-        return f"{self._root}{name}{item}"
+    def cases(self, name: str = "", item: str = "") -> str:
+        """A key of the case file; without a name, what all of them begin with."""
+        return f"{self._root}{{{CASES}}}:{name}{item}"
 
-    def seen(self) -> str:
-        """What all keys of seen decisions begin with; they share a slot, as one call claims a batch."""
-        return f"{self._root}{{{SEEN}}}:"
+    def seen(self, decision_id: str = "") -> str:
+        """Where a decision was first read; without an id, what all of these keys begin with."""
+        return f"{self._root}{{{SEEN}}}:{decision_id}"
 
 
 def lua_names() -> str:

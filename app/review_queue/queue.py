@@ -149,7 +149,9 @@ class ReviewQueue:
     ) -> Review:
         """Hand it to the pool's supervisors. An epoch is needed while the review is claimed."""
         boost = self._terms.escalation_boost
-        return self._step("escalate", review_id, reviewer, epoch or "", boost, _detail(reason=reason))
+        return self._step(
+            "escalate", review_id, reviewer, "" if epoch is None else epoch, boost, _detail(reason=reason)
+        )
 
     def delegate(
         self, review_id: str, reviewer: Reviewer, to: Reviewer, epoch: int | None = None, *, reason: str = ""
@@ -159,7 +161,9 @@ class ReviewQueue:
         detail = _detail(to=person.name, reason=reason)
         flag = "1" if person.supervisor else "0"
         most = self._terms.max_delegations
-        return self._step("delegate", review_id, reviewer, epoch or "", person.name, flag, most, detail)
+        return self._step(
+            "delegate", review_id, reviewer, "" if epoch is None else epoch, person.name, flag, most, detail
+        )
 
     def decide(self, review_id: str, reviewer: Reviewer, epoch: int, digest: str, what: Verdict) -> Decided:
         """Answer, bound to the lease and to the package that was shown. Safe to repeat."""

@@ -4,18 +4,101 @@ import itertools
 import os
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from app.domain.events import Answer, ConsequenceClass, ReviewKind, ReviewRequest
-from app.domain.review import QueueTerms, Reviewer, review_id
+from app.domain.events import (
+    Arm,
+    Assessment,
+    Confidence,
+    Consequence,
+    ConsequenceClass,
+    DecisionRouted,
+    DecisionScored,
+    DecisionSubmitted,
+    Model,
+    OnDeadline,
+    Option,
+    ReviewKind,
+    ReviewRequest,
+    ReviewRequested,
+    Route,
+    Signals,
+)
+from app.domain.review import QueueTerms, Reviewer, review_id_of
 from app.review_queue.embedded import store
 from app.review_queue.keys import Keys
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.store import open_client
 from app.review_queue.values import NewReview, Verdict
+from app.stream.codec import Codec
+from app.stream.schemas import Schemas
 
 _numbers = itertools.count()
+
+
+def routed(decision="d1", *, at=1_764_000_000_000, subject="emp-17", level=4, action=None):
+    """A routed decision, whole."""
+    return DecisionRouted(
+        scored=DecisionScored(
+            decision=DecisionSubmitted(
+                decision_id=decision,
+                decision_type="expense.approval",
+                occurred_at=at,
+                subject=subject,
+                submitted_by="svc",
+                recommendation=Option(action="approve", probability=0.93, rationale="matches policy 4.2"),
+                alternatives=[Option(action="reject", probability=0.05, rationale="unusual vendor")],
+                facts='{"amount":1240.5}',
+                signals=Signals(),
+                factors=None,
+                model=Model(name="expenses", version="3"),
+                due_at=None,
+                links=[],
+            ),
+            assessment=Assessment(
+                received_at=at,
+                policy_version="v1",
+                consequence=Consequence(harm=0.1, consequence_class=ConsequenceClass.LOW, factors=[]),
+                confidence=Confidence(
+                    probability=0.8,
+                    raw=0.75,
+                    valid=True,
+                    model_probability=0.93,
+                    similarity=None,
+                    consensus=None,
+                    rule_clarity=None,
+                    completeness=1.0,
+                    calibration_version=0,
+                ),
+                missing_facts=[],
+                findings=[],
+            ),
+        ),
+        route=Route(
+            route_id="r",
+            level=level,
+            action=action,
+            score=0.8,
+            threshold=0.9,
+            threshold_version=1,
+            learning_key="expense.approval/expenses/3",
+            epoch=1,
+            reasons=[],
+            evidence=False,
+            evidence_probability=0.2,
+            audit=False,
+            audit_probability=0.0,
+            arm=Arm.SHOWN,
+            arm_probability=0.8,
+            review_kinds=[ReviewKind.DECIDE],
+            pool="expenses",
+            sla_class="standard",
+            deadline=at + 3_600_000,
+            on_deadline=OnDeadline.ESCALATE,
+            approvals=1,
+            policy_version="v1",
+        ),
+    )
 
 
 class Clock:
@@ -57,7 +140,7 @@ class Desk:
 
     def new(self, decision="d1", *, kind=ReviewKind.REVIEW, pool="expenses", record=None, **changes):
         request = ReviewRequest(
-            review_id=review_id(pool, decision, kind),
+            review_id=review_id_of(pool, decision, kind),
             kind=kind,
             pool=pool,
             sla_class="standard",
@@ -71,6 +154,14 @@ class Desk:
         )
         assert not changes
         return NewReview(decision, request, record or f"record of {decision}".encode())
+
+    def real(self, codec, decision="d1", **changes):
+        """As ``new``, with a record that can be read."""
+        request = self.new(decision, **changes).request
+        record = codec.encode(
+            ReviewRequested(routed=routed(decision, at=request.requested_at), request=request)
+        )
+        return NewReview(decision, request, record)
 
     def enter(self, decision="d1", **changes):
         """Enqueue one review; its id."""
@@ -90,8 +181,6 @@ class Desk:
         entries = self.client.execute_command("XRANGE", self.keys.pool(pool, "outbox"), "-", "+")
         found = []
         for _, fields in entries:
-            if not isinstance(fields, dict):
-                fields = dict(zip(fields[::2], fields[1::2], strict=True))
             found.append((fields[b"@event"].decode(), fields[b"@actor"].decode(), int(fields[b"step"])))
         return found
 
@@ -122,6 +211,6 @@ def make_desk(client, store_url):
     return lambda: Desk(client, store_url)
 
 
-@pytest.fixture
-def answer_of():
-    return lambda raw: msgspec.json.decode(raw, type=Answer)
+@pytest.fixture(scope="session")
+def codec():
+    return Codec(Schemas.load())

@@ -5,9 +5,10 @@ import threading
 import pytest
 
 from app.domain.events import ConsequenceClass, ReviewKind
-from app.domain.review import ReviewState, review_id
+from app.domain.review import ReviewState, review_id_of
 from app.review_queue import errors
 from app.review_queue.store import open_client
+from app.review_queue.values import Verdict
 
 HOUR = 3_600_000
 
@@ -244,8 +245,6 @@ def test_the_same_answer_again_is_the_same_result(desk):
 def test_an_answer_to_another_package_is_refused_and_recorded(desk):
     desk.enter()
     review = desk.take(desk.ann)
-    from app.review_queue.values import Verdict
-
     with pytest.raises(errors.PackageChanged):
         desk.queue.decide(review.review_id, desk.ann, review.epoch, "b" * 64, Verdict(action="approve"))
     assert desk.outbox()[-1][:2] == ("refused", "ann")
@@ -441,7 +440,7 @@ def test_people_work_in_their_pools_only(desk):
 
 
 def test_unknown_reviews_are_named_as_such(desk):
-    unknown = review_id("expenses", "nowhere", ReviewKind.REVIEW)
+    unknown = review_id_of("expenses", "nowhere", ReviewKind.REVIEW)
     for attempt in (
         lambda: desk.queue.claim(unknown, desk.ann),
         lambda: desk.queue.get(unknown),

@@ -1,0 +1,225 @@
+"""The relay: what the queue wrote to its outbox becomes events in Kafka, at least once, never lost."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import redis
+
+from app.domain.events import Record, ReviewDecided, ReviewLifecycle, ReviewRequested
+from app.domain.review import REVIEWS
+from app.errors import ServiceUnreachableError
+from app.review_queue import keys as names
+from app.review_queue.keys import Keys
+from app.review_queue.state import completed, from_fields
+from app.review_queue.store import Client, reachable
+
+log = logging.getLogger(__name__)
+
+OUTCOMES = "reviews.outcomes"
+LIFECYCLE = "reviews.lifecycle"
+
+
+class Splicer(Protocol):
+    """The part of the codec that the relay needs."""
+
+    def encode(self, event: Record) -> bytes:
+        """A framed event."""
+
+    def body(self, value: bytes, event_type: type[Record]) -> bytes:
+        """A framed event without its frame, in the current schema."""
+
+    def append(self, event_type: type[Record], story: bytes, part: Record) -> bytes:
+        """A framed event: the story so far, and what is new."""
+
+
+class OutboxRecord(msgspec.Struct, frozen=True):
+    """A record to publish; has the fields of ``app.stream.records.Outgoing``."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    partition: int | None = None
+
+
+Publish = Callable[[list[OutboxRecord]], None]
+Heading = Callable[[str, str, int], list[tuple[str, bytes]]]
+Fields = Mapping[bytes, bytes]
+
+
+class OutboxRelay:
+    """One consumer of the group that reads every pool's outbox.
+
+    ``publish`` returns only after every record's delivery report, and raises otherwise. ``name`` should
+    be stable for a worker slot: after a restart it first finishes what it had begun. What a consumer
+    left for ``idle`` ms is taken over by any other. ``heading`` makes a record's headers from event name,
+    identifier and time. Errors of the kinds in ``transient`` are an outage; any other error while an
+    entry is turned into events is a bug, and the entry is put aside so that the others go on.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        keys: Keys,
+        pools: Sequence[str],
+        codec: Splicer,
+        publish: Publish,
+        *,
+        name: str,
+        clock: Callable[[], int],
+        batch: int = 500,
+        idle: int = 30_000,
+        heading: Heading | None = None,
+        transient: tuple[type[Exception], ...] = (ServiceUnreachableError,),
+    ) -> None:
+        self._client = client
+        self._outboxes = {pool: keys.pool(pool, names.OUTBOX) for pool in pools}
+        self._broken = {pool: keys.pool(pool, names.BROKEN) for pool in pools}
+        self._codec = codec
+        self._publish = publish
+        self._name = name
+        self._clock = clock
+        self._batch = batch
+        self._idle = idle
+        self._heading = heading or _heading
+        self._transient = transient
+        self._unfinished = set(pools)
+        self._looked_at: dict[str, int] = {}
+
+    def run_once(self) -> int:
+        """Relay at most one batch of every pool; how many entries. Raises what ``publish`` raises and
+        ``StoreUnavailableError``: then nothing is lost, and the next call begins with the same entries."""
+        with reachable:
+            return sum(self._relay(pool) for pool in self._outboxes)
+
+    def _relay(self, pool: str) -> int:
+        # 1. Take entries; the store remembers that they are ours. 2. Publish and wait for delivery.
+        # 3. Only then acknowledge and delete. A crash anywhere repeats from 1.
+        entries = self._take(pool)
+        if not entries:
+            return 0
+        self._unfinished.add(pool)
+        records, good, broken = [], [], []
+        for entry_id, fields in entries:
+            try:
+                records += self._records(pool, fields)
+                good.append(entry_id)
+            except self._transient:
+                raise
+            except Exception:
+                log.exception(
+                    "outbox entry %s of pool %s is no event; kept in %s", entry_id, pool, self._broken[pool]
+                )
+                broken.append((entry_id, fields))
+        if records:
+            self._publish(records)
+        self._finish(pool, good, broken)
+        self._unfinished.discard(pool)
+        return len(entries)
+
+    def _take(self, pool: str) -> list[tuple[bytes, Fields]]:
+        if pool in self._unfinished:
+            begun = self._read(pool, "0")
+            if begun:
+                return begun
+            self._unfinished.discard(pool)
+        now = self._clock()
+        if now - self._looked_at.get(pool, 0) >= self._idle:
+            left = self._take_over(pool)
+            if left:
+                return left
+            self._looked_at[pool] = now
+        return self._read(pool, ">")
+
+    def _read(self, pool: str, since: str) -> list[tuple[bytes, Fields]]:
+        outbox = self._outboxes[pool]
+        command = (
+            "XREADGROUP",
+            "GROUP",
+            names.GROUP,
+            self._name,
+            "COUNT",
+            self._batch,
+            "STREAMS",
+            outbox,
+            since,
+        )
+        try:
+            found = self._client.execute_command(*command)
+        except redis.ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            self._client.execute_command("XGROUP", "CREATE", outbox, names.GROUP, "0", "MKSTREAM")
+            found = self._client.execute_command(*command)
+        return [(entry_id, fields or {}) for _, entries in found or [] for entry_id, fields in entries]
+
+    def _take_over(self, pool: str) -> list[tuple[bytes, Fields]]:
+        outbox = self._outboxes[pool]
+        try:
+            found = self._client.execute_command(
+                "XAUTOCLAIM", outbox, names.GROUP, self._name, self._idle, "0-0", "COUNT", self._batch
+            )
+        except redis.ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            return []
+        return [(entry_id, fields or {}) for entry_id, fields in found[1]]
+
+    def _finish(self, pool: str, good: Sequence[bytes], broken: Sequence[tuple[bytes, Fields]]) -> None:
+        pipe = self._client.pipeline(transaction=True)
+        for entry_id, fields in broken:
+            flat = [part for pair in fields.items() for part in pair]
+            pipe.execute_command("XADD", self._broken[pool], "*", "@entry", entry_id, *flat)
+        done = [*good, *(entry_id for entry_id, _ in broken)]
+        pipe.execute_command("XACK", self._outboxes[pool], names.GROUP, *done)
+        pipe.execute_command("XDEL", self._outboxes[pool], *done)
+        pipe.execute()
+
+    def _records(self, pool: str, fields: Fields) -> list[OutboxRecord]:
+        """The events of one entry. The lifecycle event carries the state after the step."""
+        meta: dict[str, bytes] = {}
+        state: dict[str, bytes] = {}
+        for name, value in fields.items():
+            (meta if name.startswith(b"@") else state)[name.decode()] = value
+        review = from_fields(f"{pool}.{meta['@id'].decode()}", state)
+        key = review.decision_id.encode()
+        records = []
+        detail = meta["@detail"].decode()
+        if "@answer" in meta:
+            answer = completed(meta["@answer"], review)
+            story = self._codec.body(meta["@request"], ReviewRequested)
+            value = self._codec.append(ReviewDecided, story, answer)
+            records.append(
+                OutboxRecord(
+                    OUTCOMES, key, value, self._heading("ReviewDecided", answer.answer_id, answer.decided_at)
+                )
+            )
+        elif "@since" in meta:
+            vote = completed(meta["@detail"], review, int(meta["@since"]))
+            detail = msgspec.json.encode(vote).decode()
+        step = ReviewLifecycle(
+            event_id=str(uuid.uuid5(REVIEWS, f"{review.review_id}\n{review.step}")),
+            review_id=review.review_id,
+            decision_id=review.decision_id,
+            pool=pool,
+            event=meta["@event"].decode(),
+            actor=meta["@actor"].decode(),
+            at=int(meta["@at"]),
+            lease_epoch=review.epoch,
+            state=msgspec.json.encode(review).decode(),
+            detail=detail,
+        )
+        value = self._codec.encode(step)
+        records.append(
+            OutboxRecord(LIFECYCLE, key, value, self._heading("ReviewLifecycle", step.event_id, step.at))
+        )
+        return records
+
+
+def _heading(event: str, identifier: str, _: int) -> list[tuple[str, bytes]]:
+    return [("ce_id", f"{event}/{identifier}".encode()), ("ce_type", f"hitl.events.{event}".encode())]

@@ -1,0 +1,286 @@
+"""The Lua scripts and the pure state machine, driven side by side: whatever people do, both agree."""
+
+import itertools
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from app.domain import review as rules
+from app.domain.events import Answer, ConsequenceClass, ReviewKind
+from app.domain.review import Refusal, ReviewState
+from app.review_queue.errors import QueueError
+from app.review_queue.values import Verdict
+
+PEOPLE = ("ann", "bob", "cat", "sue", "sam")
+ACTIONS = ("approve", "reject")
+
+people = st.sampled_from(PEOPLE)
+epochs = st.integers(-1, 0)  # how far behind the present epoch
+
+
+class SideBySide(RuleBasedStateMachine):
+    make_desk = None
+
+    @initialize()
+    def begin(self):
+        self.desk = type(self).make_desk()
+        self.reviews = {}
+        self.arrivals = itertools.count(1)
+        self.bodies = {}
+
+    # --- what people do ---
+
+    @rule(
+        decision=st.sampled_from(["d1", "d2", "d3"]),
+        kind=st.sampled_from([ReviewKind.REVIEW, ReviewKind.SECOND_LOOK]),
+        cls=st.sampled_from(list(ConsequenceClass)),
+        approvals=st.integers(1, 3),
+        blind=st.booleans(),
+        due=st.sampled_from([None, 60_000, 3_600_000]),
+    )
+    def enqueue(self, decision, kind, cls, approvals, blind, due):
+        deadline = None if due is None else self.desk.clock() + due
+        new = self.desk.new(
+            decision, kind=kind, consequence_class=cls, approvals=approvals, blind=blind, deadline=deadline
+        )
+        identifier = new.request.review_id
+        done = self.desk.queue.enqueue(new)
+        assert done.repeated == (identifier in self.reviews)
+        if not done.repeated:
+            arrival = next(self.arrivals)
+            self.reviews[identifier] = rules.requested(new.request, decision, arrival, self.desk.terms)
+
+    @rule(ms=st.sampled_from([1, 1_000, 30_000, 60_001]))
+    def time_passes(self, ms):
+        self.desk.clock.advance(ms)
+
+    @rule(who=people)
+    def claim_next(self, who):
+        reviewer = self.person(who)
+        self.lapsed(2)
+        expected = next(
+            (
+                after
+                for review in sorted(self.in_state(ReviewState.OPEN), key=lambda r: r.order)
+                if not (review.offered_to and review.offered_to != who)
+                and isinstance(after := self.claimed(review, reviewer), rules.Review)
+            ),
+            None,
+        )
+        lease = self.desk.queue.claim_next("expenses", reviewer)
+        assert (lease and lease.review) == expected
+        if expected:
+            self.reviews[expected.review_id] = expected
+
+    @rule(data=st.data(), who=people)
+    @precondition(lambda self: self.reviews)
+    def claim_one(self, data, who):
+        review = self.pick(data)
+        if review.state is ReviewState.CLAIMED and review.lease_until <= self.desk.clock():
+            review = self.reviews[review.review_id] = rules.lapse(review)
+        self.both(
+            review,
+            lambda: self.claimed(review, self.person(who)),
+            lambda: self.desk.queue.claim(review.review_id, self.person(who)).review,
+            recorded=False,
+        )
+
+    @rule(most=st.integers(1, 3))
+    def expire(self, most):
+        assert self.desk.queue.expire("expenses", at_most=most) == self.lapsed(most)
+
+    @rule(data=st.data(), who=people, behind=epochs)
+    @precondition(lambda self: self.reviews)
+    def extend(self, data, who, behind):
+        review, epoch = self.lease(data, behind)
+        self.both(
+            review,
+            lambda: rules.extend(review, who, epoch, self.desk.clock(), self.desk.terms.lease),
+            lambda: self.desk.queue.extend(review.review_id, self.person(who), epoch),
+        )
+
+    @rule(data=st.data(), who=people, behind=epochs)
+    @precondition(lambda self: self.reviews)
+    def release(self, data, who, behind):
+        review, epoch = self.lease(data, behind)
+        self.both(
+            review,
+            lambda: rules.release(review, who, epoch),
+            lambda: self.desk.queue.release(review.review_id, self.person(who), epoch),
+        )
+
+    @rule(data=st.data(), behind=epochs, action=st.sampled_from(ACTIONS))
+    @precondition(lambda self: self.reviews)
+    def reveal(self, data, behind, action):
+        review, epoch = self.lease(data, behind)
+        who = review.holder or "ann"
+        self.both(
+            review,
+            lambda: rules.reveal(review, who, epoch, action),
+            lambda: self.desk.queue.reveal(review.review_id, self.person(who), epoch, action),
+        )
+
+    @rule(
+        data=st.data(),
+        behind=epochs,
+        action=st.sampled_from(ACTIONS),
+        mine=st.booleans(),
+        digest=st.sampled_from("aaab"),
+    )
+    @precondition(lambda self: self.reviews)
+    def decide(self, data, behind, action, mine, digest):
+        review, epoch = self.lease(data, behind)
+        who = review.holder if mine and review.holder else data.draw(people)
+        answer = Answer(
+            answer_id="", review_id=review.review_id, reviewer=who, action=action, changes=None, reasoning="r",
+            reason_code="", category=None, note="", tags=[], first_action=None, package_digest=digest * 64,
+            lease_epoch=epoch, claimed_at=0, decided_at=self.desk.clock(),
+        )  # fmt: skip
+        answer = msgspec.structs.replace(answer, answer_id=rules.answer_id(answer))
+        self.both(
+            review,
+            lambda: rules.decide(review, answer, self.desk.terms),
+            lambda: (
+                self.desk.queue.decide(
+                    review.review_id,
+                    self.person(who),
+                    epoch,
+                    digest * 64,
+                    Verdict(action=action, reasoning="r"),
+                ).review
+            ),
+        )
+
+    @rule(data=st.data(), behind=epochs)
+    @precondition(lambda self: self.reviews)
+    def request_info(self, data, behind):
+        review, epoch = self.lease(data, behind)
+        who = review.holder or "ann"
+        self.both(
+            review,
+            lambda: rules.request_info(review, who, epoch, self.desk.clock(), "Which?"),
+            lambda: self.desk.queue.request_info(review.review_id, self.person(who), epoch, "Which?"),
+        )
+
+    @rule(data=st.data(), who=people)
+    @precondition(lambda self: self.reviews)
+    def answer_info(self, data, who):
+        waiting = self.in_state(ReviewState.WAITING)
+        review = waiting[0] if waiting and data.draw(st.booleans()) else self.pick(data)
+        self.both(
+            review,
+            lambda: rules.resume(review, self.desk.clock()),
+            lambda: self.desk.queue.answer_info(review.review_id, self.person(who), "That."),
+            recorded=False,
+        )
+
+    @rule(data=st.data(), behind=st.sampled_from([None, 0, -1]))
+    @precondition(lambda self: self.reviews)
+    def escalate(self, data, behind):
+        review, epoch = self.lease(data, behind)
+        who = review.holder or "ann"
+        self.both(
+            review,
+            lambda: rules.escalate(review, who, epoch, self.desk.terms),
+            lambda: self.desk.queue.escalate(review.review_id, self.person(who), epoch),
+        )
+
+    @rule(data=st.data(), behind=st.sampled_from([None, 0, -1]), to=people)
+    @precondition(lambda self: self.reviews)
+    def delegate(self, data, behind, to):
+        review, epoch = self.lease(data, behind)
+        who, receiver = review.holder or "ann", self.person(to)
+        self.both(
+            review,
+            lambda: rules.delegate(
+                review, who, epoch, receiver, terms=self.desk.terms, siblings=self.siblings(review)
+            ),
+            lambda: self.desk.queue.delegate(review.review_id, self.person(who), receiver, epoch),
+        )
+
+    # --- what must always hold ---
+
+    @invariant()
+    def the_same_queues_in_the_same_order(self):
+        if not getattr(self, "reviews", None):
+            return
+        queue = self.desk.queue
+        open_ = sorted(self.in_state(ReviewState.OPEN), key=lambda r: r.order)
+        shelves = {
+            "pool": [r for r in open_ if not r.offered_to and not r.tier],
+            "supervisors": [r for r in open_ if not r.offered_to and r.tier],
+            **{who: [r for r in open_ if r.offered_to == who] for who in PEOPLE},
+        }
+        assert queue.list("expenses") == shelves.pop("pool")
+        assert queue.list("expenses", escalated=True) == shelves.pop("supervisors")
+        for who, offers in shelves.items():
+            assert queue.list("expenses", offered_to=who) == offers
+        for state in (ReviewState.CLAIMED, ReviewState.WAITING, ReviewState.DECIDED):
+            assert {r.review_id: r for r in queue.list("expenses", state)} == {
+                r.review_id: r for r in self.in_state(state)
+            }
+        stats = queue.stats()[0]
+        clocks = [r for r in self.reviews.values() if r.state in (ReviewState.OPEN, ReviewState.CLAIMED)]
+        assert stats.overdue == sum(r.deadline is not None and r.deadline < self.desk.clock() for r in clocks)
+
+    # --- helpers ---
+
+    def person(self, name):
+        return getattr(self.desk, name)
+
+    def in_state(self, state):
+        return [review for review in self.reviews.values() if review.state is state]
+
+    def pick(self, data):
+        return self.reviews[data.draw(st.sampled_from(sorted(self.reviews)))]
+
+    def lease(self, data, behind):
+        review = self.pick(data)
+        return review, None if behind is None else review.epoch + behind
+
+    def siblings(self, review):
+        return [other for other in self.reviews.values() if other.decision_id == review.decision_id]
+
+    def claimed(self, review, reviewer):
+        return rules.claim(review, reviewer, self.desk.clock(), self.desk.terms, self.siblings(review))
+
+    def lapsed(self, most):
+        over = [r for r in self.in_state(ReviewState.CLAIMED) if r.lease_until <= self.desk.clock()]
+        over = sorted(over, key=lambda r: (r.lease_until, r.review_id))[:most]
+        self.reviews.update({review.review_id: rules.lapse(review) for review in over})
+        return [review.review_id for review in over]
+
+    def both(self, review, model, real, *, recorded=True):
+        expected = model()
+        if isinstance(expected, Refusal):
+            with pytest.raises(QueueError) as refused:
+                real()
+            assert refused.value.refusal is expected
+            if recorded:
+                expected = msgspec.structs.replace(review, step=review.step + 1)
+            else:
+                expected = review
+        else:
+            assert real() == expected
+        self.reviews[review.review_id] = expected
+        assert self.desk.queue.get(review.review_id).review == expected
+
+
+def test_scripts_and_rules_agree(make_desk):
+    SideBySide.make_desk = staticmethod(make_desk)
+    run_state_machine_as_test(
+        SideBySide,
+        settings=settings(
+            max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

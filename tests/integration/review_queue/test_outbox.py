@@ -1,0 +1,255 @@
+"""The relay: at least once, never lost, wherever it dies."""
+
+import contextlib
+
+import msgspec
+import pytest
+
+from app.domain.events import ReviewDecided, ReviewLifecycle
+from app.domain.review import Review, ReviewState
+from app.review_queue.errors import StoreUnavailableError
+from app.review_queue.outbox import LIFECYCLE, OUTCOMES, OutboxRelay
+from app.review_queue.store import open_client
+
+
+class Died(Exception):
+    pass
+
+
+class Mortal:
+    """A client that dies just before or just after sending a command of one name."""
+
+    def __init__(self, client, command, when):
+        self.client, self.command, self.when = client, command, when
+
+    def execute_command(self, *command):
+        return self._maybe(command[0], lambda: self.client.execute_command(*command))
+
+    def pipeline(self, transaction=True):
+        pipe, outer = self.client.pipeline(transaction=transaction), self
+        execute = pipe.execute
+        pipe.execute = lambda *a, **k: outer._maybe("EXEC", lambda: execute(*a, **k))
+        return pipe
+
+    def _maybe(self, name, send):
+        if name == self.command and self.when == "before":
+            raise Died
+        answer = send()
+        if name == self.command:
+            raise Died
+        return answer
+
+
+@pytest.fixture
+def published():
+    return []
+
+
+@pytest.fixture
+def relay_on(desk, codec, published):
+    def build(client=desk.client, name="one", publish=published.extend, **options):
+        options = {"clock": desk.clock, "idle": 0, **options}
+        return OutboxRelay(client, desk.keys, ["expenses", "claims"], codec, publish, name=name, **options)
+
+    return build
+
+
+def answered(desk, codec, decision="d1", **changes):
+    desk.queue.enqueue(desk.real(codec, decision, **changes))
+    review = desk.take(desk.ann)
+    desk.decide(review, desk.ann)
+    return review
+
+
+def test_a_decision_becomes_the_request_with_the_answer_and_a_step_with_the_state(
+    desk, codec, relay_on, published
+):
+    review = answered(desk, codec)
+    assert relay_on().run_once() == 2
+    topics = [record.topic for record in published]
+    assert topics == [LIFECYCLE, OUTCOMES, LIFECYCLE]
+    assert {record.key for record in published} == {b"d1"}
+    decided = codec.decode_as(published[1].value, ReviewDecided)
+    assert decided.requested.request.review_id == review.review_id
+    assert (decided.answer.reviewer, decided.answer.action, decided.answer.claimed_at) == (
+        "ann",
+        "approve",
+        review.claimed_at,
+    )
+    step = codec.decode_as(published[2].value, ReviewLifecycle)
+    assert (step.event, step.actor, step.lease_epoch) == ("decided", "ann", 1)
+    state = msgspec.json.decode(step.state, type=Review)
+    assert state == desk.queue.get(review.review_id).review
+    assert state.state is ReviewState.DECIDED
+
+
+def test_what_was_delivered_is_gone_from_the_outbox(desk, codec, relay_on):
+    answered(desk, codec)
+    relay = relay_on()
+    relay.run_once()
+    assert desk.outbox() == []
+    assert relay.run_once() == 0
+
+
+def test_a_failed_delivery_is_tried_again(desk, codec, relay_on, published):
+    answered(desk, codec)
+    fail = [True]
+
+    def publish(records):
+        if fail:
+            raise Died
+        published.extend(records)
+
+    relay = relay_on(publish=publish)
+    with pytest.raises(Died):
+        relay.run_once()
+    assert len(desk.outbox()) == 2
+    fail.clear()
+    relay.run_once()
+    assert len(published) == 3
+    assert desk.outbox() == []
+
+
+@pytest.mark.parametrize("successor", ["one", "another"])
+@pytest.mark.parametrize(
+    ("command", "when"),
+    [("XREADGROUP", "before"), ("XREADGROUP", "after"), ("EXEC", "before"), ("EXEC", "after")],
+)
+def test_a_crash_at_any_step_loses_nothing(desk, codec, relay_on, published, command, when, successor):
+    for n in range(3):
+        answered(desk, codec, f"d{n}")
+    desk.client.execute_command("XGROUP", "CREATE", desk.keys.pool("expenses", "outbox"), "relay", "0")
+    with pytest.raises(Died):
+        relay_on(Mortal(desk.client, command, when)).run_once()
+    heir = relay_on(name=successor)
+    while heir.run_once():
+        pass
+    identifiers = {dict(record.headers)["ce_id"] for record in published if record.topic == OUTCOMES}
+    assert len(identifiers) == 3
+    assert desk.outbox() == []
+    assert (
+        desk.client.execute_command("XPENDING", desk.keys.pool("expenses", "outbox"), "relay")["pending"] == 0
+    )
+
+
+def test_a_repeated_delivery_has_the_same_ids(desk, codec, relay_on, published):
+    answered(desk, codec)
+    with pytest.raises(Died):
+        relay_on(Mortal(desk.client, "EXEC", "before")).run_once()
+    relay_on().run_once()
+    assert len(published) == 6
+    assert [r.headers for r in published[:3]] == [r.headers for r in published[3:]]
+    assert [r.value for r in published[:3]] == [r.value for r in published[3:]]
+
+
+def test_batches_bound_a_run(desk, codec, relay_on, published):
+    for n in range(3):
+        answered(desk, codec, f"d{n}")
+    relay = relay_on(batch=4)
+    assert [relay.run_once() for _ in range(3)] == [4, 2, 0]
+
+
+def test_a_refusal_is_published_with_its_reason(desk, codec, relay_on, published):
+    review = answered(desk, codec)
+    with pytest.raises(Exception, match="already answered"):
+        desk.decide(review, desk.ann, "reject")
+    relay_on().run_once()
+    last = codec.decode_as(published[-1].value, ReviewLifecycle)
+    assert last.event == "refused"
+    assert msgspec.json.decode(last.detail) == {"verb": "decide", "reason": "already_decided"}
+
+
+def test_a_vote_is_published_whole(desk, codec, relay_on, published):
+    desk.queue.enqueue(desk.real(codec, approvals=2))
+    review = desk.take(desk.ann)
+    desk.decide(review, desk.ann, note="fine by me")
+    relay_on().run_once()
+    vote = msgspec.json.decode(codec.decode_as(published[-1].value, ReviewLifecycle).detail)
+    assert (vote["reviewer"], vote["note"], vote["claimed_at"]) == ("ann", "fine by me", review.claimed_at)
+    assert [record.topic for record in published] == [LIFECYCLE, LIFECYCLE]
+
+
+def test_an_entry_that_is_no_event_does_not_hold_up_the_others(desk, codec, relay_on, published):
+    desk.enter("broken")  # its record is no Avro
+    desk.decide(desk.take(desk.ann), desk.ann)
+    answered(desk, codec)
+    relay_on().run_once()
+    assert [record.topic for record in published].count(OUTCOMES) == 1
+    assert desk.outbox() == []
+    kept = desk.client.execute_command("XRANGE", desk.keys.pool("expenses", "outbox:broken"), "-", "+")
+    assert [fields[b"decision"] for _, fields in kept] == [b"broken"]
+
+
+def test_an_outage_while_encoding_is_not_a_broken_entry(desk, codec, relay_on, published):
+    class Down:
+        def __getattr__(self, name):
+            raise StoreUnavailableError("registry")
+
+    answered(desk, codec)
+    relay = relay_on()
+    relay._codec = Down()
+    with pytest.raises(StoreUnavailableError):
+        relay.run_once()
+    relay._codec = codec
+    assert relay.run_once() == 2
+
+
+def test_an_answer_is_confirmed_on_disk(desk, client):
+    queue = desk.queue_on(client, durability=3_000)
+    desk.enter()
+    review = desk.take(desk.ann)
+    desk.queue = queue
+    client.execute_command("SCRIPT", "FLUSH")
+    assert desk.decide(review, desk.ann).durable is True
+
+
+def test_a_store_without_persistence_costs_a_warning(desk, client, changed, caplog):
+    queue = desk.queue_on(client, durability=1_000)
+    desk.enter()
+    review = desk.take(desk.ann)
+    desk.queue = queue
+    with changed("appendonly", "no", back="yes"):
+        assert desk.decide(review, desk.ann).durable is None
+    assert "not confirmed to be on disk" in caplog.text
+
+
+def test_an_outage_has_one_name(desk, tmp_path):
+    gone = desk.queue_on(open_client(f"unix://{tmp_path}/nobody.sock", timeout=0.2))
+    for call in (gone.stats, lambda: gone.claim_next("expenses", desk.ann), lambda: gone.enqueue(desk.new())):
+        with pytest.raises(StoreUnavailableError) as outage:
+            call()
+        assert outage.value.exit_code == 3
+        assert "HITL_REDIS_URL" in outage.value.hint
+
+
+def test_a_read_only_store_is_an_outage(desk, client, changed):
+    desk.enter()
+    with changed("min-replicas-to-write", "1", back="0"):
+        with pytest.raises(StoreUnavailableError):
+            desk.enter("d2")
+        with pytest.raises(StoreUnavailableError):
+            desk.take(desk.ann)
+    assert desk.take(desk.ann).epoch == 1
+
+
+def test_a_full_store_takes_no_new_work_and_lets_people_finish_theirs(desk, client, changed):
+    desk.enter()
+    with changed("maxmemory", "1", back="0"):
+        with pytest.raises(StoreUnavailableError):
+            desk.enter("d2")
+        desk.decide(desk.take(desk.ann), desk.ann)
+    assert desk.queue.stats()[0].open == 0
+    assert not desk.queue.enqueue(desk.new("d2")).repeated
+
+
+@pytest.fixture
+def changed(client):
+    @contextlib.contextmanager
+    def change(name, value, *, back):
+        client.execute_command("CONFIG", "SET", name, value)
+        try:
+            yield
+        finally:
+            client.execute_command("CONFIG", "SET", name, back)
+
+    return change

@@ -1,0 +1,212 @@
+"""An empty store becomes the same store, from the log alone."""
+
+import random
+
+import pytest
+
+from app.domain.events import ReviewKind, ReviewRequested
+from app.review_queue.cases import CaseFile
+from app.review_queue.outbox import OutboxRelay
+from app.review_queue.rebuild import fold
+from app.review_queue.restore import Restorer, StoreNotEmptyError
+from app.review_queue.seen import SeenDecisions
+from app.stream.records import Incoming
+
+from .conftest import routed
+from .test_cases import resolution
+
+READERS = {b"hash": "HGETALL", b"string": "GET"}
+
+
+def contents(desk, *without):
+    """Everything under the desk's prefix, typed; TTLs to the hour."""
+    found = {}
+    for key in desk.client.execute_command("KEYS", f"{desk.prefix}*"):
+        kind = desk.client.execute_command("TYPE", key)
+        kind = kind if isinstance(kind, bytes) else kind.encode()
+        if kind == b"stream" or any(part in key for part in without):
+            continue
+        value = (
+            desk.client.execute_command("ZRANGE", key, 0, -1, "WITHSCORES")
+            if kind == b"zset"
+            else desk.client.execute_command(READERS[kind], key)
+        )
+        ttl = desk.client.execute_command("PTTL", key)
+        found[key] = (value, ttl if ttl < 0 else round(ttl / 3_600_000))
+    return found
+
+
+class Log:
+    """What Kafka would hold, from what the queue and the agents publish."""
+
+    def __init__(self, desk, codec):
+        self.desk, self.codec, self.records = desk, codec, []
+        self.relay = OutboxRelay(
+            desk.client, desk.keys, ["expenses", "claims"], codec, self.published, name="r", clock=desk.clock
+        )
+
+    def published(self, records):
+        for record in records:
+            self.write(record.topic, record.value, record.headers)
+
+    def write(self, topic, value, headers=()):
+        offset = len(self.records)
+        read = Incoming(topic, offset % 4, offset, b"k", value, list(headers), self.desk.clock())
+        self.records.append((topic, self.codec.decode(value), read))
+
+    def request(self, decision, **changes):
+        new = self.desk.real(self.codec, decision, **changes)
+        done = self.desk.queue.enqueue(new)
+        self.write("reviews.requested.expenses", done.record, done.headers)
+        return done.review_id
+
+
+@pytest.fixture
+def log(desk, codec):
+    return Log(desk, codec)
+
+
+@pytest.fixture
+def cases(desk):
+    return CaseFile(desk.client, desk.keys, memory=desk.terms.memory, length=10, clock=desk.clock)
+
+
+@pytest.fixture
+def restorer(desk, cases):
+    return Restorer(desk.client, desk.keys, cases, terms=desk.terms, clock=desk.clock)
+
+
+def busy_day(desk, log):
+    """Reviews in every state there is."""
+    q = desk.queue
+    for n in range(16):
+        log.request(
+            f"d{n}",
+            blind=n % 5 == 0,
+            approvals=2 if n % 4 == 1 else 1,
+            deadline=None if n == 15 else desk.clock() + 3_600_000,
+        )
+    log.request("d1", kind=ReviewKind.SECOND_LOOK)
+    held = [desk.take(desk.ann) for _ in range(6)]
+    q.reveal(held[0].review_id, desk.ann, 1, "reject")
+    desk.decide(held[0], desk.ann)
+    desk.decide(held[1], desk.ann)
+    desk.decide(desk.take(desk.bob, held[1].review_id), desk.bob, "reject")
+    q.release(held[2].review_id, desk.ann, 1)
+    q.request_info(held[3].review_id, desk.ann, 1, "Which project?")
+    q.escalate(held[4].review_id, desk.ann, 1)
+    q.extend(held[5].review_id, desk.ann, 1)
+    waiting = desk.take(desk.cat)
+    q.request_info(waiting.review_id, desk.cat, waiting.epoch, "?")
+    desk.clock.advance(30_000)
+    q.answer_info(waiting.review_id, desk.cat, "!")
+    q.delegate(desk.enter_known(log), desk.sue, desk.bob)
+    desk.clock.advance(40_000)
+    q.expire("expenses")
+    desk.take(desk.sue)
+    with pytest.raises(Exception, match="no longer yours"):
+        desk.decide(held[2], desk.ann)
+
+
+@pytest.fixture(autouse=True)
+def _delegatable(desk):
+    desk.enter_known = lambda log: log.request("for bob")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_same_state_comes_back_in_whatever_order_the_log_is_read(desk, log, cases, restorer, codec, seed):
+    seen = SeenDecisions(desk.client, desk.keys, window=desk.terms.duplicate_window)
+    events = [routed(f"d{n}", at=desk.clock() + n) for n in range(16)]
+    for n, event in enumerate(events):
+        log.write(
+            "decisions.routed", codec.encode(event), [("hitl_position", b"decisions.submitted[0]@%d" % n)]
+        )
+    cases.remember(events)
+    seen.claim([f"d{n}" for n in range(16)], [f"decisions.submitted[0]@{n}" for n in range(16)])
+    busy_day(desk, log)
+    outcome = resolution(events[0])
+    cases.resolved([outcome])
+    log.write("decisions.resolved", codec.encode(outcome))
+    while log.relay.run_once():
+        pass
+    before = contents(desk)
+    assert list(restorer.verify(fold(log.records, desk.terms), ["expenses", "claims"])) == []
+
+    desk.client.execute_command("DEL", *desk.client.execute_command("KEYS", f"{desk.prefix}*"))
+    records = log.records + log.records[:10]  # at least once
+    random.Random(seed).shuffle(records)
+    image = fold(records, desk.terms)
+    restored = restorer.apply(image)
+    assert (restored.reviews, restored.briefs, restored.seen, restored.unclear) == (18, 16, 16, [])
+    assert contents(desk) == before
+    assert list(restorer.verify(image, ["expenses", "claims"])) == []
+
+
+def test_work_goes_on_after_a_rebuild(desk, log, restorer):
+    busy_day(desk, log)
+    while log.relay.run_once():
+        pass
+    held = [r for r in desk.queue.list("expenses", desk.queue.list("expenses")[0].state.CLAIMED)][0]
+    desk.client.execute_command("DEL", *desk.client.execute_command("KEYS", f"{desk.prefix}*"))
+    restorer.apply(fold(log.records, desk.terms))
+    assert desk.decide(held, desk.sue).answer.reviewer == "sue"
+    assert desk.queue.enqueue(desk.new("d0")).repeated
+    fresh = desk.queue.enqueue(desk.new("fresh"))
+    assert fresh.arrival == 19
+
+
+def test_a_filled_store_is_not_rebuilt(desk, log, restorer):
+    log.request("d1")
+    with pytest.raises(StoreNotEmptyError, match="not empty"):
+        restorer.apply(fold(log.records, desk.terms))
+
+
+def test_verify_names_every_difference(desk, log, restorer):
+    ids = [log.request(f"d{n}") for n in range(5)]
+    image = fold(log.records, desk.terms)
+    names = [identifier.rpartition(".")[2] for identifier in ids]
+    key = desk.keys.pool
+    desk.client.execute_command("HSET", key("expenses", "review:", names[0]), "tier", 3)
+    desk.client.execute_command("DEL", key("expenses", "review:", names[1]))
+    desk.client.execute_command("ZREMRANGEBYRANK", key("expenses", "ready"), 2, 2)
+    desk.client.execute_command("SET", key("expenses", "request:", names[3]), "other")
+    extra = desk.enter("not in the log")
+    found = {
+        (difference.review_id, difference.what.rpartition(":")[2])
+        for difference in restorer.verify(image, ["expenses"])
+    }
+    assert found == {
+        (ids[0], "tier"),
+        (ids[1], "review"),
+        (ids[2], "ready"),
+        (ids[3], "request"),
+        (extra, "review"),
+    }
+
+
+def test_a_log_that_lost_its_beginning_says_so(desk, log, codec, restorer):
+    log.request("d1")
+    desk.take(desk.ann)
+    log.relay.run_once()
+    image = fold([record for record in log.records if not isinstance(record[1], ReviewRequested)], desk.terms)
+    assert len(image.unclear) == 1
+    assert "request is not in the log" in image.unclear[0]
+
+
+def test_an_answer_without_its_step_is_an_answer(desk, log, restorer):
+    log.request("d1")
+    desk.decide(desk.take(desk.ann), desk.ann)
+    log.relay.run_once()
+    decided = [record for record in log.records if record[0] != "reviews.lifecycle"]
+    (kept,) = fold(decided, desk.terms).reviews.values()
+    assert (kept.review.state, kept.review.holder, kept.answer.action) == ("decided", "ann", "approve")
+
+
+def test_long_decided_reviews_stay_forgotten(desk, log, restorer):
+    log.request("d1")
+    desk.decide(desk.take(desk.ann), desk.ann)
+    while log.relay.run_once():
+        pass
+    desk.client.execute_command("DEL", *desk.client.execute_command("KEYS", f"{desk.prefix}*"))
+    desk.clock.advance(desk.terms.memory)
+    assert restorer.apply(fold(log.records, desk.terms)).reviews == 0

@@ -5,20 +5,148 @@ Reads committed routes only: what the queue is told can no longer change.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
-from app.agents.store import transient
-from app.domain.context_package import build
+import msgspec
+
+from app.agents.store import ask_store
+from app.domain.context_package import PastDecision, build, is_blind
 from app.domain.events import DecisionRouted, ReviewKind, ReviewRequest, ReviewRequested
 from app.domain.review import review_id_of
 from app.policy.compiled import CompiledPolicy
-from app.review_queue.cases import CaseFile
+from app.review_queue.cases import Case, CaseFile
 from app.review_queue.queue import ReviewQueue
+from app.review_queue.values import NewReview
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError
 from app.stream.headers import event_headers
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
-from app.stream.topics import Topic
+from app.stream.topics import pool_topic
 
 STAGE = "review_request"
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """A review to open, with the record that causes it."""
+
+    record: Incoming
+    routed: DecisionRouted
+    kind: ReviewKind
+
+
+class ReviewRequests:
+    """Opens the reviews of routed decisions, and remembers every decision for history and later truth."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        policy: Callable[[], CompiledPolicy],
+        queue: ReviewQueue,
+        cases: CaseFile,
+    ) -> None:
+        self._codec = codec
+        self._policy = policy
+        self._queue = queue
+        self._cases = cases
+
+    async def __call__(self, records: Sequence[Incoming]) -> Output:
+        """ReviewRequested for each review. Repeats of a batch publish what was enqueued the first time."""
+        policy = self._policy()
+        output = Output()
+        routed = [pair for record in records if (pair := self._read(record, policy, output.dead)) is not None]
+        # History is read before this batch is part of it, and after a retry it may be: the queue keeps
+        # the first package, so that what is published is what reviewers see.
+        asked = [_Asked(record, event, kind) for record, event in routed for kind in event.route.review_kinds]
+        packed = await self._pack(asked, policy)
+        enqueued = await ask_store(self._queue.enqueue_many, packed)
+        await ask_store(self._cases.remember, [event for _, event in routed])
+        for item, new, kept in zip(asked, packed, enqueued, strict=True):
+            headers = event_headers("ReviewRequested", kept.review_id, item.record)
+            output.outgoing.append(
+                Outgoing(
+                    pool_topic(new.request.pool),
+                    new.decision_id.encode(),
+                    kept.record,
+                    [*headers, *kept.headers],
+                )
+            )
+        return output
+
+    def _read(
+        self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]
+    ) -> tuple[Incoming, DecisionRouted] | None:
+        try:
+            event = self._codec.decode_as(record.value, DecisionRouted)
+        except DecodeError as error:
+            dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
+            return None
+        if event.route.review_kinds and event.scored.decision.decision_type not in policy.terms:
+            what = f"decision type '{event.scored.decision.decision_type}' left the policy before its review"
+            dead.append(DeadLetter(record, STAGE, "unknown_type", what))
+            return None
+        return record, event
+
+    async def _pack(self, asked: Sequence[_Asked], policy: CompiledPolicy) -> list[NewReview]:
+        subjects = sorted({item.routed.scored.decision.subject for item in asked})
+        types = sorted({item.routed.scored.decision.decision_type for item in asked})
+        limit = policy.history_length
+        history = dict(zip(subjects, await ask_store(self._cases.histories, subjects, limit), strict=True))
+        precedents = dict(
+            zip(types, await ask_store(self._cases.precedents, types, policy.precedents), strict=True)
+        )
+        return [self._review(item, policy, history, precedents) for item in asked]
+
+    def _review(
+        self,
+        item: _Asked,
+        policy: CompiledPolicy,
+        history: dict[str, list[Case]],
+        precedents: dict[str, list[Case]],
+    ) -> NewReview:
+        decision, route = item.routed.scored.decision, item.routed.route
+        package = build(
+            item.routed,
+            policy.terms[decision.decision_type],
+            _past(history[decision.subject], besides=decision.decision_id),
+            _past(precedents[decision.decision_type], besides=decision.decision_id),
+            kind=item.kind,
+        )
+        request = ReviewRequest(
+            review_id=review_id_of(route.pool, decision.decision_id, item.kind),
+            kind=item.kind,
+            pool=route.pool,
+            sla_class=route.sla_class,
+            consequence_class=item.routed.scored.assessment.consequence.consequence_class,
+            requested_at=item.routed.scored.assessment.received_at,
+            deadline=route.deadline,
+            approvals=route.approvals if item.kind not in (ReviewKind.AUDIT, ReviewKind.SECOND_LOOK) else 1,
+            blind=is_blind(item.routed, item.kind),
+            package=package.text,
+            package_digest=package.digest,
+        )
+        story = self._codec.body(item.record.value or b"", DecisionRouted)
+        record = self._codec.append(ReviewRequested, story, request)
+        return NewReview(decision.decision_id, request, record)
+
+
+def _past(cases: Sequence[Case], *, besides: str) -> list[PastDecision]:
+    """Cases as a package shows them: those with a final action."""
+    shown = []
+    for case in cases:
+        brief, resolved = case.brief, case.resolved
+        action = resolved.action if resolved else brief.action
+        if action is None or brief.decision_id == besides:
+            continue
+        shown.append(
+            PastDecision(
+                decision_id=brief.decision_id,
+                decision_type=brief.decision_type,
+                decided_at=resolved.resolved_at if resolved else brief.received_at,
+                action=action,
+                decided_by=resolved.decided_by if resolved else "ai",
+                recommended=brief.recommendation,
+                outcome=case.observed.kind if case.observed else None,
+                reason=resolved.reason_code if resolved else "",
+            )
+        )
+    return shown

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from app.agents.books import Thresholds
 from app.agents.scoring import Scored
 from app.domain.events import DecisionResolved, DecisionRouted, DecisionScored, Route, ScoreTally
 from app.domain.evidence import draws
-from app.domain.facts import Invalid, build_context, parse_facts
+from app.domain.expression_context import context as build_context
+from app.domain.facts import Invalid, parse_facts
 from app.domain.learning.bins import bin_of
 from app.domain.resolution import resolve_automated
-from app.domain.routing import learning_key, route
+from app.domain.routing import eligible, learning_key, route
 from app.domain.terms import Terms
-from app.domain.thresholds import ThresholdInForce
+from app.domain.thresholds import own_threshold
 from app.policy.compiled import CompiledPolicy
+from app.review_queue.rebuild import POSITION_HEADER
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError
 from app.stream.headers import event_headers
@@ -30,34 +33,37 @@ class Routing:
         self,
         codec: Codec,
         policy: Callable[[], CompiledPolicy],
-        in_force: Callable[[str, Terms], ThresholdInForce],
+        thresholds: Callable[[], Thresholds],
         secret: bytes,
     ) -> None:
         self._codec = codec
         self._policy = policy
-        self._in_force = in_force
+        self._thresholds = thresholds
         self._secret = secret
 
     def __call__(self, decisions: Sequence[Scored]) -> Output:
         """DecisionRouted for each, DecisionResolved for those the AI decides, and the traffic tallies."""
         output = Output()
         traffic = Traffic()
+        thresholds = self._thresholds()
         for scored in decisions:
-            decided = self._route(scored)
-            traffic.count(decided, scored)
-            self._write(scored, decided, output.outgoing)
+            routed = DecisionRouted(scored=scored.event, route=self._route(scored, thresholds))
+            traffic.count(routed, scored.terms)
+            self._write(scored, routed, output.outgoing)
         output.outgoing.extend(
             Outgoing(Topic.LEARNING_CASES, tally.learning_key.encode(), self._codec.encode(tally), [])
             for tally in traffic.tallies()
         )
         return output
 
-    def read(self, records: Sequence[Incoming]) -> tuple[Output, list[Scored]]:
-        """What scoring hands on in memory, read from `decisions.scored` instead (staged workers)."""
+    def alone(self, records: Sequence[Incoming]) -> Output:
+        """As a worker of its own: what scoring hands on in memory is read from `decisions.scored`."""
         policy = self._policy()
-        output = Output()
-        scored = [item for record in records if (item := self._read(record, policy, output.dead)) is not None]
-        return output, scored
+        dead: list[DeadLetter] = []
+        scored = [item for record in records if (item := self._read(record, policy, dead)) is not None]
+        output = self(scored)
+        output.dead.extend(dead)
+        return output
 
     def _read(self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]) -> Scored | None:
         try:
@@ -69,73 +75,72 @@ class Routing:
         facts = parse_facts(event.decision.facts)
         if terms is None or isinstance(facts, Invalid):
             reason = "unknown_type" if isinstance(facts, dict) else "invalid_facts"
-            dead.append(DeadLetter(record, STAGE, reason, f"'{event.decision.decision_type}' can not be routed"))
+            dead.append(
+                DeadLetter(record, STAGE, reason, f"'{event.decision.decision_type}' can not be routed")
+            )
             return None
-        return Scored(record, event, record.value or b"", terms, build_context(event.decision, facts))
+        position = dict(record.headers).get(POSITION_HEADER, b"").decode(errors="replace")
+        context = build_context(event.decision, facts)
+        return Scored(record, position, event, record.value or b"", terms, context)
 
-    def _route(self, scored: Scored) -> Route:
+    def _route(self, scored: Scored, thresholds: Thresholds) -> Route:
         decision = scored.event.decision
         return route(
             decision,
             scored.event.assessment,
             scored.context,
             scored.terms,
-            self._in_force(learning_key(decision), scored.terms),
+            thresholds(learning_key(decision), scored.terms),
             draws(self._secret, decision.decision_id),
         )
 
-    def _write(self, scored: Scored, decided: Route, outgoing: list[Outgoing]) -> None:
+    def _write(self, scored: Scored, routed: DecisionRouted, outgoing: list[Outgoing]) -> None:
         decision_id = scored.event.decision.decision_id
         key = decision_id.encode()
+        headers = event_headers("DecisionRouted", decision_id, scored.record, level=routed.route.level)
+        headers.append((POSITION_HEADER, scored.position.encode()))
         story = self._codec.body(scored.value, DecisionScored)
-        routed = self._codec.append(DecisionRouted, story, decided)
-        outgoing.append(
-            Outgoing(
-                Topic.DECISIONS_ROUTED, key, routed, event_headers("DecisionRouted", decision_id, scored.record)
-            )
-        )
-        if decided.action is None:
+        value = self._codec.append(DecisionRouted, story, routed.route)
+        outgoing.append(Outgoing(Topic.DECISIONS_ROUTED, key, value, headers))
+        if routed.route.action is None:
             return
-        event = DecisionRouted(scored=scored.event, route=decided)
-        resolved = self._codec.append(
-            DecisionResolved, self._codec.body(routed, DecisionRouted), resolve_automated(event)
-        )
-        outgoing.append(
-            Outgoing(
-                Topic.DECISIONS_RESOLVED,
-                key,
-                resolved,
-                event_headers("DecisionResolved", decision_id, scored.record),
-            )
-        )
+        story = self._codec.body(value, DecisionRouted)
+        value = self._codec.append(DecisionResolved, story, resolve_automated(routed))
+        headers = event_headers("DecisionResolved", decision_id, scored.record, level=routed.route.level)
+        outgoing.append(Outgoing(Topic.DECISIONS_RESOLVED, key, value, headers))
 
 
 class Traffic:
-    """Counts a batch's decisions by learning key, epoch and score bin: what labels are a sample of."""
+    """Counts a batch's decisions by learning key, epoch and score bin: what labels are a sample of.
+
+    Only those are counted about which nothing but the score decided: the threshold's own population."""
 
     def __init__(self) -> None:
         self._bins: dict[tuple[str, int], dict[int, list[int]]] = {}
         self._latest: dict[tuple[str, int], tuple[int, float]] = {}
 
-    def count(self, decided: Route, scored: Scored) -> None:
+    def count(self, routed: DecisionRouted, terms: Terms) -> None:
         """Add one decision."""
-        key = (decided.learning_key, decided.epoch)
-        counts = self._bins.setdefault(key, {}).setdefault(bin_of(decided.score), [0, 0])
+        if not eligible(routed):
+            return
+        route = routed.route
+        key = (route.learning_key, route.epoch)
+        counts = self._bins.setdefault(key, {}).setdefault(bin_of(route.score), [0, 0])
         counts[0] += 1
-        counts[1] += decided.action is not None
-        at = scored.event.assessment.received_at
+        counts[1] += route.action is not None
+        at = routed.scored.assessment.received_at
         latest = self._latest.get(key)
         if latest is None or at > latest[0]:
-            self._latest[key] = (at, scored.terms.threshold_floor)
+            self._latest[key] = (at, own_threshold(terms))
 
     def tallies(self) -> Iterable[ScoreTally]:
         """One record for each key and epoch, bins in order."""
-        for (learning_key_, epoch), bins in self._bins.items():
-            at, floor = self._latest[learning_key_, epoch]
+        for (key, epoch), bins in self._bins.items():
+            at, own = self._latest[key, epoch]
             yield ScoreTally(
-                learning_key=learning_key_,
+                learning_key=key,
                 epoch=epoch,
                 bins=[number for index in sorted(bins) for number in (index, *bins[index])],
-                policy_threshold=floor,
+                policy_threshold=own,
                 routed_at=at,
             )

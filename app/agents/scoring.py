@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from app.domain.confidence import Calibration
+from app.agents.store import ask_store
+from app.domain.confidence import IDENTITY, Calibration
 from app.domain.events import Assessment, DecisionScored, DecisionSubmitted
-from app.domain.facts import Invalid, build_context, parse_facts
+from app.domain.expression_context import context as build_context
+from app.domain.facts import Invalid, parse_facts
 from app.domain.routing import learning_key
 from app.domain.scoring import assess
 from app.domain.terms import Context, Facts, Terms
 from app.policy.compiled import CompiledPolicy
+from app.review_queue.rebuild import POSITION_HEADER
 from app.review_queue.seen import SeenDecisions
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError
@@ -25,9 +27,13 @@ STAGE = "scoring"
 
 
 class Scored(msgspec.Struct, frozen=True, gc=False):
-    """A scored decision on its way to routing: the event, its bytes, and what was parsed for it."""
+    """A scored decision on its way to routing: the event, its bytes, and what was parsed for it.
+
+    ``position`` is where the decision was submitted; it goes along in a header, so that duplicates can
+    be recognised again after a rebuild from the log."""
 
     record: Incoming
+    position: str
     event: DecisionScored
     value: bytes
     terms: Terms
@@ -49,12 +55,12 @@ class Scoring:
         self,
         codec: Codec,
         policy: Callable[[], CompiledPolicy],
-        calibration: Callable[[str], Calibration],
+        calibrations: Callable[[], Mapping[str, Calibration]],
         seen: SeenDecisions,
     ) -> None:
         self._codec = codec
         self._policy = policy
-        self._calibration = calibration
+        self._calibrations = calibrations
         self._seen = seen
 
     async def __call__(self, records: Sequence[Incoming]) -> tuple[Output, list[Scored]]:
@@ -62,19 +68,30 @@ class Scoring:
         letter with its reason. Raises ``TransientError`` while the store is away."""
         policy = self._policy()
         output = Output()
-        readable = [item for record in records if (item := self._read(record, policy, output.dead)) is not None]
+        readable = [
+            item for record in records if (item := self._read(record, policy, output.dead)) is not None
+        ]
         firsts = await self._first_only(readable, output.dead)
-        scored = [self._score(item) for item in firsts]
+        calibrations = self._calibrations()
+        scored = [self._score(item, calibrations) for item in firsts]
         output.outgoing.extend(
             Outgoing(
                 Topic.DECISIONS_SCORED,
                 item.event.decision.decision_id.encode(),
                 item.value,
-                event_headers("DecisionScored", item.event.decision.decision_id, item.record),
+                [
+                    *event_headers("DecisionScored", item.event.decision.decision_id, item.record),
+                    (POSITION_HEADER, item.position.encode()),
+                ],
             )
             for item in scored
         )
         return output, scored
+
+    async def alone(self, records: Sequence[Incoming]) -> Output:
+        """As a worker of its own: routing reads `decisions.scored`."""
+        output, _ = await self(records)
+        return output
 
     def _read(self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]) -> _Readable | None:
         if record.value is None:
@@ -107,7 +124,7 @@ class Scoring:
         """Drop repeats of a decision id: the same id at another position was answered before."""
         if not items:
             return items
-        earlier = await asyncio.to_thread(
+        earlier = await ask_store(
             self._seen.claim,
             [item.decision.decision_id for item in items],
             [item.record.position for item in items],
@@ -127,13 +144,20 @@ class Scoring:
                 )
         return firsts
 
-    def _score(self, item: _Readable) -> Scored:
+    def _score(self, item: _Readable, calibrations: Mapping[str, Calibration]) -> Scored:
         decision = item.decision
         context = build_context(decision, item.facts)
-        calibration = self._calibration(learning_key(decision))
+        calibration = calibrations.get(learning_key(decision), IDENTITY)
         assessment: Assessment = assess(
             decision, item.facts, context, item.record.timestamp, item.terms, calibration
         )
         story = self._codec.body(item.record.value or b"", DecisionSubmitted)
         value = self._codec.append(DecisionScored, story, assessment)
-        return Scored(item.record, DecisionScored(decision=decision, assessment=assessment), value, item.terms, context)
+        return Scored(
+            item.record,
+            item.record.position,
+            DecisionScored(decision=decision, assessment=assessment),
+            value,
+            item.terms,
+            context,
+        )

@@ -51,7 +51,9 @@ def submit(
             return decision
         if decision.decision_type not in policy.terms:
             known = ", ".join(sorted(policy.terms))
-            return Rejected("unknown_type", f"decision_type '{decision.decision_type}'; the policy knows: {known}")
+            return Rejected(
+                "unknown_type", f"decision_type '{decision.decision_type}'; the policy knows: {known}"
+            )
         if decision.decision_id in seen:
             return Rejected("duplicate", f"decision_id '{decision.decision_id}' stands twice in this file")
         seen.add(decision.decision_id)
@@ -61,7 +63,9 @@ def submit(
 
 
 def observe(
-    file: Annotated[str, typer.Argument(help="JSON Lines, one observation a line; '-' reads standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="JSON Lines, one observation a line; '-' reads standard input.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Publish later truths about decisions to `outcomes.observed`.
@@ -125,7 +129,9 @@ def _lines(file: str) -> Iterator[Iterable[bytes]]:
     try:
         stream: IO[bytes] = Path(file).open("rb")  # noqa: SIM115 - closed by the with below
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}", hint="give a JSON Lines file, or - for standard input") from error
+        raise UsageError(
+            f"{file}: {error.strerror}", hint="give a JSON Lines file, or - for standard input"
+        ) from error
     with stream:
         yield stream
 

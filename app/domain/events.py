@@ -95,7 +95,7 @@ class ObservationKind(StrEnum):
 # --- decisions.submitted ------------------------------------------------------------------------
 
 
-class Option(Record):
+class Option(Record, frozen=True, kw_only=True):
     """An action the AI considered: its recommendation or an alternative."""
 
     action: str
@@ -103,7 +103,7 @@ class Option(Record):
     rationale: str = ""
 
 
-class Signals(Record):
+class Signals(Record, frozen=True, kw_only=True):
     """Confidence signals that only the producer can know. Absent is ``None``, never good news."""
 
     similarity: float | None = None
@@ -111,14 +111,14 @@ class Signals(Record):
     rule_clarity: float | None = None
 
 
-class Model(Record):
+class Model(Record, frozen=True, kw_only=True):
     """Which model recommended; learning keeps one record per version."""
 
     name: str
     version: str
 
 
-class StatedFactors(Record):
+class StatedFactors(Record, frozen=True, kw_only=True):
     """Consequence factors that the producer states itself, instead of the policy's expressions."""
 
     financial: float | None = None
@@ -128,7 +128,7 @@ class StatedFactors(Record):
     undo: float | None = None
 
 
-class DecisionSubmitted(Record):
+class DecisionSubmitted(Record, frozen=True, kw_only=True):
     """One thing that must be decided, with the AI's recommendation."""
 
     decision_id: str
@@ -149,7 +149,7 @@ class DecisionSubmitted(Record):
 # --- decisions.scored ---------------------------------------------------------------------------
 
 
-class Factor(Record):
+class Factor(Record, frozen=True, kw_only=True):
     """One of the five consequence factors with where its number came from."""
 
     name: str
@@ -157,7 +157,7 @@ class Factor(Record):
     source: str
 
 
-class Consequence(Record):
+class Consequence(Record, frozen=True, kw_only=True):
     """How harmful an error would be: expected harm in [0, 1] and its class."""
 
     harm: float
@@ -165,7 +165,7 @@ class Consequence(Record):
     factors: list[Factor]
 
 
-class Confidence(Record):
+class Confidence(Record, frozen=True, kw_only=True):
     """How sure we are that the recommendation is right, and from which signals.
 
     ``raw`` is the fused signal before calibration, ``probability`` after it. ``None`` in a signal
@@ -184,14 +184,14 @@ class Confidence(Record):
     calibration_version: int
 
 
-class Finding(Record):
+class Finding(Record, frozen=True, kw_only=True):
     """Something noticed while scoring that a reviewer should read."""
 
     code: str
     text: str
 
 
-class Assessment(Record):
+class Assessment(Record, frozen=True, kw_only=True):
     """What scoring adds to a decision."""
 
     received_at: int
@@ -202,7 +202,7 @@ class Assessment(Record):
     findings: list[Finding]
 
 
-class DecisionScored(Record):
+class DecisionScored(Record, frozen=True, kw_only=True):
     """A decision with its consequence and confidence."""
 
     decision: DecisionSubmitted
@@ -212,7 +212,7 @@ class DecisionScored(Record):
 # --- decisions.routed ---------------------------------------------------------------------------
 
 
-class Reason(Record):
+class Reason(Record, frozen=True, kw_only=True):
     """One step of routing that changed something, in words, with the value and limit compared."""
 
     step: str
@@ -222,7 +222,7 @@ class Reason(Record):
     limit: float | None = None
 
 
-class Route(Record):
+class Route(Record, frozen=True, kw_only=True):
     """Who decides, why, and what was drawn at random with which probability."""
 
     route_id: str
@@ -249,7 +249,7 @@ class Route(Record):
     policy_version: str
 
 
-class DecisionRouted(Record):
+class DecisionRouted(Record, frozen=True, kw_only=True):
     """A scored decision with its route."""
 
     scored: DecisionScored
@@ -259,7 +259,7 @@ class DecisionRouted(Record):
 # --- reviews ------------------------------------------------------------------------------------
 
 
-class ReviewRequest(Record):
+class ReviewRequest(Record, frozen=True, kw_only=True):
     """A unit of human work. ``package`` is canonical JSON; answers are bound to its digest."""
 
     review_id: str
@@ -275,14 +275,14 @@ class ReviewRequest(Record):
     package_digest: str
 
 
-class ReviewRequested(Record):
+class ReviewRequested(Record, frozen=True, kw_only=True):
     """A routed decision with what a reviewer is asked and shown."""
 
     routed: DecisionRouted
     request: ReviewRequest
 
 
-class Answer(Record):
+class Answer(Record, frozen=True, kw_only=True):
     """What a person decided, why, and what they had been shown."""
 
     answer_id: str
@@ -302,14 +302,14 @@ class Answer(Record):
     decided_at: int
 
 
-class ReviewDecided(Record):
+class ReviewDecided(Record, frozen=True, kw_only=True):
     """A requested review with its answer."""
 
     requested: ReviewRequested
     answer: Answer
 
 
-class ReviewLifecycle(Record):
+class ReviewLifecycle(Record, frozen=True, kw_only=True):
     """One step in the life of a review. ``state`` is the state after it, as JSON: the queue can be
     rebuilt from the last step of every review."""
 
@@ -328,7 +328,7 @@ class ReviewLifecycle(Record):
 # --- decisions.resolved, outcomes.observed --------------------------------------------------------
 
 
-class Resolution(Record):
+class Resolution(Record, frozen=True, kw_only=True):
     """The one final, actionable answer for a decision."""
 
     resolution_id: str
@@ -345,14 +345,14 @@ class Resolution(Record):
     resolved_at: int
 
 
-class DecisionResolved(Record):
+class DecisionResolved(Record, frozen=True, kw_only=True):
     """A routed decision with its resolution."""
 
     routed: DecisionRouted
     resolution: Resolution
 
 
-class ObservedOutcome(Record):
+class ObservedOutcome(Record, frozen=True, kw_only=True):
     """A truth about a decision that arrived later."""
 
     observation_id: str
@@ -367,7 +367,7 @@ class ObservedOutcome(Record):
 # --- feedback.* -----------------------------------------------------------------------------------
 
 
-class Feedback(Record):
+class Feedback(Record, frozen=True, kw_only=True):
     """What one human decision teaches; the topic is the sink (training, rule, policy, coaching)."""
 
     feedback_id: str
@@ -396,7 +396,7 @@ class Feedback(Record):
 # --- learning.cases, thresholds.updated, calibration.updated, patterns.detected -------------------
 
 
-class ScoreTally(Record):
+class ScoreTally(Record, frozen=True, kw_only=True):
     """How many decisions of one learning key a batch routed, by score bin: the traffic that labels
     are a sample of. ``bins`` holds (bin, decisions, automated) flattened in threes."""
 
@@ -407,7 +407,7 @@ class ScoreTally(Record):
     routed_at: int
 
 
-class LearningLabel(Record):
+class LearningLabel(Record, frozen=True, kw_only=True):
     """One decision whose recommendation was judged. ``evidence`` marks the uniform blind sample,
     the only labels that speak about automation's error without a correction."""
 
@@ -431,7 +431,7 @@ class LearningLabel(Record):
     labelled_at: int
 
 
-class ThresholdUpdated(Record):
+class ThresholdUpdated(Record, frozen=True, kw_only=True):
     """A learning key's threshold after a change, with the evidence for it and a sentence that a
     manager understands. ``certified`` stays ``None`` until a certificate was earned."""
 
@@ -453,7 +453,7 @@ class ThresholdUpdated(Record):
     updated_at: int
 
 
-class CalibrationUpdated(Record):
+class CalibrationUpdated(Record, frozen=True, kw_only=True):
     """Platt parameters of a learning key: logit(p) = slope * logit(raw) + intercept."""
 
     learning_key: str
@@ -464,7 +464,7 @@ class CalibrationUpdated(Record):
     updated_at: int
 
 
-class PatternDetected(Record):
+class PatternDetected(Record, frozen=True, kw_only=True):
     """Something in the outcomes that a person should look at, with the action to take."""
 
     pattern_id: str
@@ -479,7 +479,7 @@ class PatternDetected(Record):
     detected_at: int
 
 
-class PolicyActivated(Record):
+class PolicyActivated(Record, frozen=True, kw_only=True):
     """A policy that every worker takes from here on, whole."""
 
     policy_version: str

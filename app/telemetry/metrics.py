@@ -19,7 +19,10 @@ class WorkerMetrics:
             "hitl_events_consumed_total", "Records read and committed.", ["source"], registry=self.registry
         )
         self.transactions = Counter(
-            "hitl_transactions_total", "Batches by how they ended.", ["source", "result"], registry=self.registry
+            "hitl_transactions_total",
+            "Batches by how they ended.",
+            ["source", "result"],
+            registry=self.registry,
         )
         self.batch_seconds = Histogram(
             "hitl_batch_seconds",

@@ -1,0 +1,98 @@
+"""What every worker knows from broadcasts: the policy, thresholds and calibrations in force.
+
+Each is replaced as a whole by one assignment, from the reader's thread: a batch that took a reference
+never sees half of a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from app.domain.confidence import Calibration
+from app.domain.events import CalibrationUpdated, PolicyActivated, ThresholdUpdated
+from app.domain.terms import Terms
+from app.domain.thresholds import ThresholdInForce, threshold_in_force
+from app.policy.compiled import CompiledPolicy, compile_policy
+from app.policy.load import policy_from_text
+from app.policy.problems import PolicyError
+from app.stream.codec import Codec
+from app.stream.records import Incoming
+
+log = structlog.get_logger("hitl.books")
+
+
+class PolicyBook:
+    """The policy in force: what was activated last, else the file the worker was started with."""
+
+    def __init__(self, codec: Codec, started_with: CompiledPolicy) -> None:
+        self._codec = codec
+        self._current = started_with
+
+    def __call__(self) -> CompiledPolicy:
+        """The policy of this moment."""
+        return self._current
+
+    def hear(self, record: Incoming) -> None:
+        """Take an activated policy, whole, or keep the old one if it does not compile here."""
+        event = self._codec.decode_as(record.value, PolicyActivated)
+        if event.policy_version == self._current.version:
+            return
+        try:
+            policy = compile_policy(policy_from_text(event.policy, file=f"policy {event.policy_version}"))
+        except PolicyError as error:
+            log.error("an activated policy was refused, the old one stays", error=str(error))
+            return
+        log.info("policy activated", version=policy.version, before=self._current.version)
+        self._current = policy
+
+
+class Thresholds:
+    """Thresholds of one moment, joined with the policy's as they are asked for."""
+
+    def __init__(self, updates: Mapping[str, ThresholdUpdated]) -> None:
+        self.updates = updates
+        self._joined: dict[tuple[str, str], ThresholdInForce] = {}
+
+    def __call__(self, learning_key: str, terms: Terms) -> ThresholdInForce:
+        """The threshold in force for a key under these terms."""
+        found = self._joined.get((learning_key, terms.policy_version))
+        if found is None:
+            found = threshold_in_force(terms, self.updates.get(learning_key))
+            self._joined[learning_key, terms.policy_version] = found
+        return found
+
+
+class ThresholdBook:
+    """The last threshold update of each learning key."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._current = Thresholds({})
+
+    def __call__(self) -> Thresholds:
+        """The thresholds of this moment."""
+        return self._current
+
+    def hear(self, record: Incoming) -> None:
+        """Take an update."""
+        event = self._codec.decode_as(record.value, ThresholdUpdated)
+        self._current = Thresholds({**self._current.updates, event.learning_key: event})
+
+
+class CalibrationBook:
+    """The last calibration of each learning key; identity before there is one."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._current: Mapping[str, Calibration] = {}
+
+    def __call__(self) -> Mapping[str, Calibration]:
+        """The calibrations of this moment."""
+        return self._current
+
+    def hear(self, record: Incoming) -> None:
+        """Take an update."""
+        event = self._codec.decode_as(record.value, CalibrationUpdated)
+        self._current = {**self._current, event.learning_key: Calibration.of(event)}

@@ -1,0 +1,152 @@
+"""ScoreTally, LearningLabel -> thresholds, calibrations, patterns: is automation as right as promised?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from app.domain.events import (
+    CalibrationUpdated,
+    LearningLabel,
+    PatternDetected,
+    Record,
+    ScoreTally,
+    ThresholdUpdated,
+)
+from app.domain.learning.drift import KeyState, learn
+from app.domain.learning.terms import LearningTerms
+from app.domain.terms import Terms
+from app.domain.thresholds import own_threshold
+from app.policy.compiled import CompiledPolicy
+from app.stream.codec import Codec
+from app.stream.errors import DecodeError
+from app.stream.headers import event_headers
+from app.stream.records import DeadLetter, Incoming, Outgoing, Output
+from app.stream.topics import Topic
+
+STAGE = "drift"
+
+Partition = tuple[str, int]
+States = dict[str, KeyState]
+Restore = Callable[[str, int], Mapping[bytes, bytes]]
+
+_TOPICS: Mapping[type[Record], Topic] = {
+    ThresholdUpdated: Topic.THRESHOLDS_UPDATED,
+    CalibrationUpdated: Topic.CALIBRATION_UPDATED,
+    PatternDetected: Topic.PATTERNS_DETECTED,
+}
+
+
+class Drift:
+    """Learns, key by key. The state of every key is published with each batch to the same partition of
+    `learning.state`, in the same transaction, and read back when that partition is assigned: a worker
+    that takes over goes on with the very same numbers.
+
+    A batch counts only once its transaction is committed; until then its states are pending.
+    ``restore`` gives the latest value of each key of one partition of a topic.
+    """
+
+    def __init__(self, codec: Codec, policy: Callable[[], CompiledPolicy], restore: Restore) -> None:
+        self._codec = codec
+        self._policy = policy
+        self._restore = restore
+        self._states: dict[int, States] = {}
+        self._pending: dict[int, States] = {}
+
+    # --- the batch ----------------------------------------------------------------------------------
+
+    def __call__(self, records: Sequence[Incoming]) -> Output:
+        """What the labels and tallies of a batch change."""
+        policy = self._policy()
+        output = Output()
+        grouped: dict[tuple[int, str], list[tuple[Incoming, ScoreTally | LearningLabel]]] = defaultdict(list)
+        for record in records:
+            event = self._read(record, policy, output.dead)
+            if event is not None:
+                grouped[record.partition, event.learning_key].append((record, event))
+        after: dict[tuple[int, str], KeyState] = {}
+        for (partition, key), told in grouped.items():
+            terms = learning_terms(policy.terms[decision_type_of(key)])
+            state, changes = learn(self._state(partition, key), [event for _, event in told], terms)
+            after[partition, key] = state
+            cause = told[-1][0]
+            output.outgoing.extend(
+                Outgoing(
+                    _TOPICS[type(change)],
+                    key.encode(),
+                    self._codec.encode(change),
+                    event_headers(type(change).__name__, key, cause),
+                )
+                for change in changes
+            )
+            output.outgoing.append(
+                Outgoing(Topic.LEARNING_STATE, key.encode(), state.to_bytes(), [], partition)
+            )
+        # Only now, so that a batch that failed half-way has changed nothing.
+        for (partition, key), state in after.items():
+            self._pending.setdefault(partition, {})[key] = state
+        return output
+
+    def _read(
+        self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]
+    ) -> ScoreTally | LearningLabel | None:
+        try:
+            event = self._codec.decode(record.value)
+        except DecodeError as error:
+            dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
+            return None
+        if not isinstance(event, ScoreTally | LearningLabel):
+            dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
+            return None
+        if decision_type_of(event.learning_key) not in policy.terms:
+            what = f"the type of learning key '{event.learning_key}' is not in policy {policy.version}"
+            dead.append(DeadLetter(record, STAGE, "unknown_type", what))
+            return None
+        return event
+
+    def _state(self, partition: int, key: str) -> KeyState:
+        pending = self._pending.get(partition, {}).get(key)
+        return pending or self._states.get(partition, {}).get(key) or KeyState(learning_key=key)
+
+    # --- partitions and transactions ------------------------------------------------------------------
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """Read back the states of these partitions."""
+        for _, number in partitions:
+            saved = self._restore(Topic.LEARNING_STATE, number)
+            self._states[number] = {key.decode(): KeyState.from_bytes(value) for key, value in saved.items()}
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """Forget the states of these partitions: somebody else goes on with them."""
+        for _, number in partitions:
+            self._states.pop(number, None)
+            self._pending.pop(number, None)
+
+    def committed(self) -> None:
+        """The batch counts."""
+        for number, states in self._pending.items():
+            self._states.setdefault(number, {}).update(states)
+        self._pending.clear()
+
+    def aborted(self) -> None:
+        """The batch never was."""
+        self._pending.clear()
+
+
+def decision_type_of(learning_key: str) -> str:
+    """The decision type of a key (``app.domain.routing.learning_key``).
+
+    >>> decision_type_of("expense.approval|expenses:3")
+    'expense.approval'
+    """
+    return learning_key.partition("|")[0]
+
+
+def learning_terms(terms: Terms) -> LearningTerms:
+    """What the policy says about learning for this type."""
+    return LearningTerms(
+        own_threshold=own_threshold(terms),
+        alpha=terms.alpha,
+        delta=terms.delta,
+        evidence=terms.evidence,
+    )

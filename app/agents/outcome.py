@@ -1,0 +1,170 @@
+"""ReviewDecided, ObservedOutcome -> resolution, feedback and labels: what was decided, and who learns?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from app.agents.store import ask_store
+from app.domain.events import (
+    DecisionResolved,
+    DecisionRouted,
+    LearningLabel,
+    ObservedOutcome,
+    Record,
+    ReviewDecided,
+)
+from app.domain.labels import DecisionBrief, label_for, label_for_observation
+from app.domain.overrides import feedback_for
+from app.domain.resolution import resolve_answer
+from app.policy.compiled import CompiledPolicy
+from app.review_queue.cases import Case, CaseFile
+from app.review_queue.seen import SeenDecisions
+from app.stream.codec import Codec
+from app.stream.errors import DecodeError
+from app.stream.headers import event_headers
+from app.stream.records import DeadLetter, Incoming, Outgoing, Output
+from app.stream.topics import Topic
+
+STAGE = "outcome"
+
+
+class _Told(msgspec.Struct, frozen=True):
+    record: Incoming
+    event: ReviewDecided | ObservedOutcome
+
+    @property
+    def identity(self) -> str:
+        """What makes a second delivery of the same thing recognisable. No decision id looks like it."""
+        if isinstance(self.event, ReviewDecided):
+            return f"\x1fanswer/{self.event.answer.answer_id}"
+        return f"\x1fobservation/{self.event.observation_id}"
+
+
+class Outcomes:
+    """Resolves answered decisions and turns answers and truths into feedback and labels, once each."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        policy: Callable[[], CompiledPolicy],
+        cases: CaseFile,
+        seen: SeenDecisions,
+    ) -> None:
+        self._codec = codec
+        self._policy = policy
+        self._cases = cases
+        self._seen = seen
+
+    async def __call__(self, records: Sequence[Incoming]) -> Output:
+        """What a batch of answers and truths becomes. A second delivery of the same one is dropped: the
+        outbox delivers at least once."""
+        output = Output()
+        told = [item for record in records if (item := self._read(record, output.dead)) is not None]
+        told = await self._first_only(told)
+        policy = self._policy()
+        resolved: list[DecisionResolved] = []
+        for item in told:
+            if isinstance(item.event, ReviewDecided):
+                self._answered(item.record, item.event, policy, output, resolved)
+        await ask_store(self._cases.resolved, resolved)
+        await self._observed(told, output)
+        return output
+
+    def _read(self, record: Incoming, dead: list[DeadLetter]) -> _Told | None:
+        try:
+            event = self._codec.decode(record.value)
+        except DecodeError as error:
+            dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
+            return None
+        if not isinstance(event, ReviewDecided | ObservedOutcome):
+            dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
+            return None
+        return _Told(record, event)
+
+    async def _first_only(self, told: list[_Told]) -> list[_Told]:
+        if not told:
+            return told
+        earlier = await ask_store(
+            self._seen.claim, [item.identity for item in told], [item.record.position for item in told]
+        )
+        return [item for item, position in zip(told, earlier, strict=True) if position is None]
+
+    def _answered(
+        self,
+        record: Incoming,
+        decided: ReviewDecided,
+        policy: CompiledPolicy,
+        output: Output,
+        resolved: list[DecisionResolved],
+    ) -> None:
+        routed = decided.requested.routed
+        decision = routed.scored.decision
+        terms = policy.terms.get(decision.decision_type)
+        if terms is None:
+            what = f"decision type '{decision.decision_type}' left the policy before its answer"
+            output.dead.append(DeadLetter(record, STAGE, "unknown_type", what))
+            return
+        resolution = resolve_answer(decided.requested, decided.answer)
+        if resolution is not None:
+            story = self._codec.body(self._codec.encode(routed), DecisionRouted)
+            output.outgoing.append(
+                Outgoing(
+                    Topic.DECISIONS_RESOLVED,
+                    decision.decision_id.encode(),
+                    self._codec.append(DecisionResolved, story, resolution),
+                    event_headers("DecisionResolved", decision.decision_id, record, level=routed.route.level),
+                )
+            )
+            resolved.append(DecisionResolved(routed=routed, resolution=resolution))
+        for topic, feedback in feedback_for(decided, terms):
+            output.outgoing.append(
+                self._event(topic, feedback.learning_key, feedback, feedback.feedback_id, record)
+            )
+        label = label_for(decided)
+        if label is not None:
+            output.outgoing.append(self._label(label, record))
+
+    async def _observed(self, told: Sequence[_Told], output: Output) -> None:
+        pairs = [(item.record, item.event) for item in told if isinstance(item.event, ObservedOutcome)]
+        if not pairs:
+            return
+        events = [event for _, event in pairs]
+        cases = await ask_store(self._cases.cases, [event.decision_id for event in events])
+        known: list[ObservedOutcome] = []
+        for (record, event), case in zip(pairs, cases, strict=True):
+            if case is None:
+                what = f"decision '{event.decision_id}' is not known (any more); replay once it is"
+                output.dead.append(DeadLetter(record, STAGE, "unknown_decision", what))
+                continue
+            known.append(event)
+            label = label_for_observation(_remembered(case), event)
+            if label is not None:
+                output.outgoing.append(self._label(label, record))
+        await ask_store(self._cases.observed, known)
+
+    def _label(self, label: LearningLabel, record: Incoming) -> Outgoing:
+        return self._event(Topic.LEARNING_CASES, label.learning_key, label, label.label_id, record)
+
+    def _event(self, topic: str, key: str, event: Record, identifier: str, record: Incoming) -> Outgoing:
+        headers = event_headers(type(event).__name__, identifier, record)
+        return Outgoing(topic, key.encode(), self._codec.encode(event), headers)
+
+
+def _remembered(case: Case) -> DecisionBrief:
+    brief, resolved = case.brief, case.resolved
+    action = resolved.action if resolved else brief.action
+    return DecisionBrief(
+        decision_id=brief.decision_id,
+        decision_type=brief.decision_type,
+        learning_key=brief.learning_key,
+        epoch=brief.epoch,
+        raw=brief.raw,
+        score=brief.score,
+        level=brief.level,
+        recommended=brief.recommendation,
+        action=action,
+        changed=resolved is not None and resolved.agreed is False and action == brief.recommendation,
+        received_at=brief.received_at,
+    )

@@ -1,0 +1,126 @@
+"""What runs beside the agents: answers on their way to Kafka, and leases that have run out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+from mode import Service
+
+from app.agents.store import ask_store
+from app.errors import ServiceUnreachableError
+from app.policy.compiled import CompiledPolicy
+from app.review_queue.keys import Keys
+from app.review_queue.outbox import OutboxRecord, OutboxRelay
+from app.review_queue.queue import ReviewQueue
+from app.review_queue.store import Client
+from app.stream.codec import Codec
+from app.stream.connection import Connection
+from app.stream.errors import TransientError
+from app.stream.producer import Publisher
+from app.stream.records import Outgoing
+
+log = structlog.get_logger("hitl.upkeep")
+
+LOOK_SECONDS = 0.05  # between two looks at an empty outbox: what an answer waits at most
+OUTAGE_SECONDS = 1.0
+LEASE_SECONDS = 1.0
+
+
+class RelayService(Service):
+    """Publishes what the queue wrote to its outboxes. Several may run: each takes entries of its own."""
+
+    def __init__(
+        self,
+        client: Client,
+        keys: Keys,
+        codec: Codec,
+        policy: Callable[[], CompiledPolicy],
+        connection: Connection,
+        *,
+        slot: str,
+        clock: Callable[[], int],
+    ) -> None:
+        super().__init__()
+        self._client = client
+        self._keys = keys
+        self._codec = codec
+        self._policy = policy
+        self._connection = connection
+        self._name = f"relay-{slot}"
+        self._clock = clock
+        self._ended = asyncio.Event()
+
+    async def on_start(self) -> None:
+        """Begin."""
+        self.add_future(self._run())
+
+    async def on_stop(self) -> None:
+        """Finish the batch in hand; what is not acknowledged is published again by the next relay."""
+        await asyncio.wait_for(self._ended.wait(), 10)
+
+    async def _run(self) -> None:
+        publisher = Publisher(self._connection, client_id=self._name)
+        relay, pools = self._relay(publisher), self._policy().pool_names
+        away = False
+        try:
+            while not self.should_stop:
+                if self._policy().pool_names != pools:
+                    relay, pools = self._relay(publisher), self._policy().pool_names
+                try:
+                    relayed = await ask_store(relay.run_once)
+                except (TransientError, ServiceUnreachableError) as outage:
+                    if not away:
+                        log.warning("answers wait in the outbox until this is over", outage=str(outage))
+                    away = True
+                    await asyncio.sleep(OUTAGE_SECONDS)
+                    continue
+                if away:
+                    log.warning("answers are published again")
+                    away = False
+                if not relayed:
+                    await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            publisher.close()
+            self._ended.set()
+
+    def _relay(self, publisher: Publisher) -> OutboxRelay:
+        def publish(records: Sequence[OutboxRecord]) -> None:
+            outgoing = [Outgoing(r.topic, r.key, r.value, r.headers, r.partition) for r in records]
+            failed = publisher.send(outgoing)
+            if failed:
+                raise TransientError(f"{len(failed)} of {len(outgoing)} not delivered: {failed[0].reason}")
+
+        return OutboxRelay(
+            self._client,
+            self._keys,
+            self._policy().pool_names,
+            self._codec,
+            publish,
+            name=self._name,
+            clock=self._clock,
+            transient=(ServiceUnreachableError, TransientError),
+        )
+
+
+class LeaseService(Service):
+    """Gives claimed reviews back whose lease has run out, a few at a time."""
+
+    def __init__(self, queue: ReviewQueue, policy: Callable[[], CompiledPolicy]) -> None:
+        super().__init__()
+        self._queue = queue
+        self._policy = policy
+
+    async def on_start(self) -> None:
+        """Begin."""
+        self.add_future(self._run())
+
+    async def _run(self) -> None:
+        while not self.should_stop:
+            try:
+                for pool in self._policy().pool_names:
+                    await ask_store(self._queue.expire, pool)
+            except TransientError as outage:
+                log.debug("leases are looked at again later", outage=str(outage))
+            await self.sleep(LEASE_SECONDS)

@@ -1,0 +1,268 @@
+"""The composition root: the only place that chooses real parts and puts them together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import msgspec
+
+from app import __version__
+from app.agents.books import CalibrationBook, PolicyBook, ThresholdBook
+from app.agents.drift import Drift
+from app.agents.outcome import Outcomes
+from app.agents.review_request import ReviewRequests
+from app.agents.routing import Routing
+from app.agents.scoring import Scoring
+from app.agents.upkeep import LeaseService, RelayService
+from app.domain.review import QueueTerms
+from app.errors import UsageError
+from app.policy.compiled import CompiledPolicy, compile_policy
+from app.policy.load import load_policy
+from app.review_queue.cases import CaseFile
+from app.review_queue.keys import Keys
+from app.review_queue.queue import ReviewQueue
+from app.review_queue.seen import SeenDecisions
+from app.review_queue.store import Client, open_client
+from app.settings import Settings
+from app.stream.broadcast import Broadcast
+from app.stream.codec import Codec
+from app.stream.connection import Connection
+from app.stream.dead_letters import DeadLetters
+from app.stream.faust_app import create_app, run
+from app.stream.producer import Publisher
+from app.stream.reader import LogReader
+from app.stream.records import Output
+from app.stream.registry import connect_registry
+from app.stream.schemas import Schemas
+from app.stream.source import TransactionalSource
+from app.stream.topics import Topic
+from app.stream.transactions import Listener
+from app.stream.work import Channel, Work, answer, hand_on
+from app.telemetry.metrics import WorkerMetrics
+
+AGENTS = ("scoring", "routing", "review_request", "outcome", "drift")
+"""Every agent of a worker; ``--agents`` names a part of them."""
+
+
+def now() -> int:
+    """Milliseconds since the epoch, UTC: the one clock, handed to whoever needs one."""
+    return time.time_ns() // 1_000_000
+
+
+def load_compiled_policy(settings: Settings) -> CompiledPolicy:
+    """The policy of ``HITL_POLICY``. Raises ``PolicyError`` with every mistake and its line."""
+    return compile_policy(load_policy(settings.policy_path))
+
+
+def open_codec(settings: Settings) -> Codec:
+    """The codec, with a registry if one is set."""
+    registry = connect_registry(settings.schema_registry_url) if settings.schema_registry_url else None
+    return Codec(Schemas.load(), registry)
+
+
+def connection_of(settings: Settings, *, embedded: bool = False) -> Connection:
+    """How to reach Kafka. Raises ``UsageError`` when no address is set."""
+    if not settings.kafka_bootstrap_servers:
+        raise UsageError(
+            "HITL_KAFKA_BOOTSTRAP_SERVERS is not set",
+            hint="set it to your broker, e.g. localhost:9092, or use `hitl up` for an embedded one",
+        )
+    return Connection(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        config=settings.kafka_config,
+        prefix=settings.topic_prefix,
+        embedded=embedded,
+    )
+
+
+def store_of(settings: Settings) -> Client:
+    """The Redis client. Raises ``UsageError`` when no address is set."""
+    if not settings.redis_url:
+        raise UsageError(
+            "HITL_REDIS_URL is not set",
+            hint="set it to your server, e.g. redis://localhost:6379/0, or use `hitl up` for an embedded one",
+        )
+    return open_client(settings.redis_url)
+
+
+class QueueParts(msgspec.Struct, frozen=True):
+    """Everything of the Redis edge, under one policy."""
+
+    client: Client
+    keys: Keys
+    terms: QueueTerms
+    queue: ReviewQueue
+    cases: CaseFile
+    seen: SeenDecisions
+
+
+def open_queue(settings: Settings, policy: CompiledPolicy, clock: Callable[[], int] = now) -> QueueParts:
+    """The queue, the case file and the memory of duplicates."""
+    client = store_of(settings)
+    keys = Keys(settings.topic_prefix)
+    terms = queue_terms(policy)
+    return QueueParts(
+        client=client,
+        keys=keys,
+        terms=terms,
+        queue=ReviewQueue(client, keys, policy.pool_names, terms=terms, clock=clock),
+        cases=CaseFile(
+            client,
+            keys,
+            memory=policy.decision_memory,
+            length=max(policy.history_length, policy.precedents),
+            clock=clock,
+        ),
+        seen=SeenDecisions(client, keys, window=policy.duplicate_window),
+    )
+
+
+def queue_terms(policy: CompiledPolicy) -> QueueTerms:
+    """What the policy says about queues."""
+    return QueueTerms(
+        lease=policy.lease, memory=policy.decision_memory, duplicate_window=policy.duplicate_window
+    )
+
+
+@contextmanager
+def open_publisher(settings: Settings, client_id: str) -> Iterator[Publisher]:
+    """A producer for commands."""
+    publisher = Publisher(connection_of(settings), client_id=client_id)
+    try:
+        yield publisher
+    finally:
+        publisher.close()
+
+
+class Worker:
+    """One worker process: its agents, their sources, and what runs beside them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: CompiledPolicy,
+        *,
+        agents: Sequence[str] = AGENTS,
+        embedded: bool = False,
+        clock: Callable[[], int] = now,
+        metrics: WorkerMetrics | None = None,
+    ) -> None:
+        unknown = sorted(set(agents) - set(AGENTS))
+        if unknown or not agents:
+            raise UsageError(
+                f"no such agent: {', '.join(unknown) or '(none)'}", hint=f"choose from {', '.join(AGENTS)}"
+            )
+        self.settings = settings
+        self._agents = frozenset(agents)
+        self._clock = clock
+        self.metrics = metrics or WorkerMetrics()
+        self._connection = connection_of(settings, embedded=embedded)
+        self._codec = open_codec(settings)
+        self._parts = open_queue(settings, policy, clock)
+        self.policy = PolicyBook(self._codec, policy)
+        self._thresholds = ThresholdBook(self._codec)
+        self._calibrations = CalibrationBook(self._codec)
+        self._broadcasts = [
+            Broadcast(self._connection, Topic.POLICY_ACTIVATED, self.policy.hear),
+            Broadcast(self._connection, Topic.THRESHOLDS_UPDATED, self._thresholds.hear),
+            Broadcast(self._connection, Topic.CALIBRATION_UPDATED, self._calibrations.hear),
+        ]
+        self.app = create_app("hitl")
+        self._compose()
+
+    def prepare(self) -> None:
+        """Learn what must be known before the first record: policy, thresholds, calibrations."""
+        for broadcast in self._broadcasts:
+            broadcast.start()
+
+    def run(self) -> None:
+        """Prepare, run until SIGTERM or SIGINT, close. Raises what ended it otherwise."""
+        try:
+            self.prepare()
+            run(self.app)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End what ``prepare`` began."""
+        for broadcast in self._broadcasts:
+            broadcast.stop()
+        self._parts.client.close()
+
+    # --- the agents -----------------------------------------------------------------------------------
+
+    def _compose(self) -> None:
+        chosen, parts = self._agents, self._parts
+        score = Scoring(self._codec, self.policy, self._calibrations, parts.seen)
+        route = Routing(self._codec, self.policy, self._thresholds, self.settings.secret)
+        if {"scoring", "routing"} <= chosen:
+            # One chain: the batch is handed on in memory, within one transaction.
+            submitted, scored = self.app.work_channel(), self.app.work_channel()
+            self._agent("scoring", submitted, lambda work: hand_on(work, score, scored, stage="scoring"))
+            self._agent("routing", scored, lambda work: answer(work, route, stage="routing"))
+            self._source("decide", submitted, [Topic.DECISIONS_SUBMITTED])
+        elif "scoring" in chosen:
+            self._serve("scoring", score.alone, "decide", [Topic.DECISIONS_SUBMITTED])
+        elif "routing" in chosen:
+            self._serve("routing", route.alone, "route", [Topic.DECISIONS_SCORED])
+        if "review_request" in chosen:
+            request = ReviewRequests(self._codec, self.policy, parts.queue, parts.cases)
+            self._serve("review_request", request, "review-request", [Topic.DECISIONS_ROUTED])
+        if "outcome" in chosen:
+            take = Outcomes(self._codec, self.policy, parts.cases, parts.seen)
+            self._serve("outcome", take, "outcome", [Topic.REVIEWS_OUTCOMES, Topic.OUTCOMES_OBSERVED])
+            self.app.host(
+                RelayService(
+                    parts.client,
+                    parts.keys,
+                    self._codec,
+                    self.policy,
+                    self._connection,
+                    slot=self.settings.worker_slot,
+                    clock=self._clock,
+                )
+            )
+            self.app.host(LeaseService(parts.queue, self.policy))
+        if "drift" in chosen:
+            learn = Drift(self._codec, self.policy, LogReader(self._connection).restore_partition)
+            self._serve("drift", learn, "drift", [Topic.LEARNING_CASES], listener=learn)
+
+    def _serve(
+        self,
+        name: str,
+        handler: Callable[[Any], Output | Awaitable[Output]],
+        group: str,
+        topics: Sequence[Topic],
+        listener: Listener | None = None,
+    ) -> None:
+        """An agent that is a chain of its own."""
+        channel = self.app.work_channel()
+        self._agent(name, channel, lambda work: answer(work, handler, stage=name))
+        self._source(group, channel, topics, listener)
+
+    def _agent(self, name: str, channel: Channel, run: Callable[[Work], Awaitable[None]]) -> None:
+        async def agent(batches: Any) -> None:  # noqa: ANN401 - a Faust stream of Work
+            async for work in batches:
+                await run(work)
+
+        self.app.agent(cast(Any, channel), name=name)(agent)
+
+    def _source(
+        self, group: str, channel: Channel, topics: Sequence[Topic], listener: Listener | None = None
+    ) -> None:
+        self.app.host(
+            TransactionalSource(
+                self._connection,
+                app="hitl",
+                name=group,
+                slot=self.settings.worker_slot,
+                topics=topics,
+                channel=channel,
+                dead_letters=DeadLetters(self._clock, __version__),
+                listener=listener,
+                observer=self.metrics.observe(group),
+            )
+        )

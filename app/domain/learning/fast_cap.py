@@ -58,7 +58,7 @@ def tau_cal(curve: Sequence[float | None], floor: float, limit: float) -> float:
 
     Thresholds are ``floor`` itself and the bin edges above it; the bin that contains the floor is
     judged whole, which is the careful side. 1.01 (review everything) if none will do, ``floor`` if
-    the floor itself reviews everything.
+    the floor itself reviews everything. What a floor below .5 automates there has no bin and no cap.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def tau_cal(curve: Sequence[float | None], floor: float, limit: float) -> float:
     for k in range(first, BINS):
         expected = curve[k]
         if expected is not None and expected <= limit:
-            return max(floor, LOWER_EDGES[k])
+            return floor if k == first else LOWER_EDGES[k]
     return REVIEW_EVERYTHING
 
 

@@ -1,0 +1,326 @@
+"""What one learning key has learned, as a value: records in, changed thresholds and patterns out.
+
+Who may speak about what (docs/learning.md):
+
+- **tallies** give the traffic that labels are a sample of, the clock of the decay, and A, the automated
+  decisions that lower the evidence probability;
+- **evidence labels** - the uniform blind sample - alone feed calibration, cap and the automated error;
+- **every answer** of a reviewer feeds override rates: shown, blind and gold apart;
+- **second looks and later truths** only correct a judgement that was counted. A truth on its own is not
+  counted: errors are reported, successes are not.
+
+Everything that happens "every so often" counts records, never batches or time: the same records in the
+same order give the same bytes, however they are cut into batches and wherever state is saved between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from app.domain.events import (
+    CalibrationUpdated,
+    LearningLabel,
+    PatternDetected,
+    ReviewKind,
+    ScoreTally,
+    ThresholdUpdated,
+)
+from app.domain.ids import derived_id
+from app.domain.learning.bins import BINS
+from app.domain.learning.calibration import Calibration
+from app.domain.learning.estimates import AutomatedError
+from app.domain.learning.evidence_counts import EvidenceCounts
+from app.domain.learning.in_force import InForce
+from app.domain.learning.judgements import OBSERVATION, Ignored, StandingJudgements, label_digest
+from app.domain.learning.override_rates import OverrideRates
+from app.domain.learning.patterns import ACTIONS, sightings
+from app.domain.learning.terms import LearningTerms
+from app.domain.learning.threshold_rule import propose, quantised_probability
+from app.errors import HitlError
+
+_NO_JUDGEMENT = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION, ReviewKind.HUMAN_ONLY})
+
+Change = ThresholdUpdated | CalibrationUpdated | PatternDetected
+
+
+class LearningRecordError(HitlError):
+    """A tally or label that this key can not count; nothing was counted of it."""
+
+
+class LearningStateError(HitlError):
+    """Saved learning state that can not be read."""
+
+
+class KeyState(msgspec.Struct, kw_only=True):
+    """Everything remembered of one learning key; about 20 kB saved. Change it only by ``apply_*``."""
+
+    learning_key: str
+    format: int = 1
+    epoch: int = 0
+    decision_type: str = ""
+    latest: int = 0
+    """Latest time on any record, ms UTC: the time of every change that follows from it."""
+    evidence: EvidenceCounts = msgspec.field(default_factory=EvidenceCounts)
+    overrides: OverrideRates = msgspec.field(default_factory=OverrideRates)
+    judgements: StandingJudgements = msgspec.field(default_factory=StandingJudgements)
+    seen: dict[int, bool] = msgspec.field(default_factory=dict)
+    in_force: InForce = msgspec.field(default_factory=InForce)
+    calibration: Calibration = msgspec.field(default_factory=Calibration)
+    calibration_version: int = 0
+    raised: list[str] = msgspec.field(default_factory=list)
+    """Patterns that are reported and not over."""
+    sighted: int = 0
+    """Patterns ever reported."""
+    ignored: Ignored = msgspec.field(default_factory=Ignored)
+    labels_waiting: int = 0
+    decisions_waiting: int = 0
+    looked_with: tuple[float, ...] = ()
+    """The terms that change a threshold by themselves, at the last look."""
+
+    def apply_tally(self, tally: ScoreTally, terms: LearningTerms) -> list[Change]:
+        """Count routed traffic. Raises ``LearningRecordError`` before anything is counted."""
+        self._check(tally.learning_key)
+        _check_bins(tally)
+        self._enter(tally.epoch, terms)
+        self.latest = max(self.latest, tally.routed_at)
+        if tally.epoch < self.epoch:
+            self.ignored.late_tallies += 1
+            return []
+        drawn = (
+            self.in_force.evidence_probability if self.in_force.version else quantised_probability(terms, 0)
+        )
+        self.decisions_waiting += self.evidence.count_traffic(tally.bins, drawn)
+        return self._look(terms)
+
+    def apply_label(self, label: LearningLabel, terms: LearningTerms) -> list[Change]:
+        """Count a label once. Raises ``LearningRecordError`` before anything is counted."""
+        self._check(label.learning_key)
+        self._enter(label.epoch, terms)
+        if not self._first_time(label_digest(label), terms.duplicates):
+            self.ignored.duplicates += 1
+            return []
+        self.latest = max(self.latest, label.labelled_at)
+        self.decision_type = label.decision_type
+        if label.source == OBSERVATION:
+            self.judgements.correct_by_truth(label, self.evidence, self.ignored)
+        else:
+            self.overrides.add(label, self.calibration, terms)
+            self._judge(label, terms)
+        self.labels_waiting += 1
+        return self._look(terms)
+
+    def begin_epoch(self, epoch: int, terms: LearningTerms) -> None:
+        """Count anew from here: labels of older epochs no longer count as evidence."""
+        self.epoch = epoch
+        self.evidence.begin_epoch(terms.restart_weight)
+        self.judgements = StandingJudgements()
+
+    def automated_error(self, terms: LearningTerms) -> AutomatedError | None:
+        """How often automation is wrong; ``None`` without an audit."""
+        evidence = self.evidence
+        return evidence.audits.estimate(evidence.automated_traffic, terms.stratum_labels, terms.delta)
+
+    def copy(self) -> KeyState:
+        """An independent copy."""
+        return KeyState.from_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Saved state (MessagePack)."""
+        return msgspec.msgpack.encode(self)
+
+    @staticmethod
+    def from_bytes(saved: bytes) -> KeyState:
+        """The state that was saved. Raises ``LearningStateError``."""
+        try:
+            state = _DECODER.decode(saved)
+        except msgspec.MsgspecError as error:
+            raise LearningStateError(
+                f"learning state of {len(saved)} bytes can not be read: {error}",
+                hint="delete the key's record in learning.state to learn anew from learning.cases",
+            ) from error
+        if state.format != 1:
+            raise LearningStateError(
+                f"learning state of {state.learning_key} has format {state.format}, this version reads 1",
+                hint="run the version that wrote it, or delete the record to learn anew",
+            )
+        return state
+
+    def _check(self, learning_key: str) -> None:
+        if learning_key != self.learning_key:
+            raise LearningRecordError(
+                f"a record of {learning_key} was given to the state of {self.learning_key}",
+                hint="learning.cases must be keyed by learning_key",
+            )
+
+    def _enter(self, epoch: int, terms: LearningTerms) -> None:
+        self.evidence.keep_half_life(terms.half_life)
+        if epoch > self.epoch:
+            self.begin_epoch(epoch, terms)
+
+    def _first_time(self, digest: int, memory: int) -> bool:
+        if digest in self.seen:
+            return False
+        while len(self.seen) >= max(memory, 1):
+            del self.seen[next(iter(self.seen))]
+        self.seen[digest] = True
+        return True
+
+    def _judge(self, label: LearningLabel, terms: LearningTerms) -> None:
+        """A blind judgement of this epoch may be evidence, or the second opinion on one that was."""
+        if label.kind in _NO_JUDGEMENT:
+            return
+        if label.epoch < self.epoch:
+            self.ignored.late_labels += 1
+        elif not label.blind or not 0 < label.inclusion_probability <= 1:
+            self.ignored.unusable += label.evidence
+        else:
+            pair = self.judgements.judge(label, self.evidence, self.calibration, self.ignored, terms.memory)
+            if pair is not None:
+                self.overrides.add_pair(label.score, agreed=pair, half_life=terms.patterns.half_life)
+
+    def _look(self, terms: LearningTerms) -> list[Change]:
+        """What has changed, if it is time to look."""
+        watched = _watched(terms)
+        if (
+            self.labels_waiting < terms.refresh_labels
+            and self.decisions_waiting < terms.refresh_decisions
+            and self.looked_with == watched
+        ):
+            return []
+        new_labels = self.labels_waiting > 0
+        self.labels_waiting = self.decisions_waiting = 0
+        self.looked_with = watched
+        changes: list[Change] = []
+        if new_labels:
+            changes += self._recalibrate(terms)
+        changes += self._rethreshold(terms)
+        if new_labels:
+            changes += self._sight(terms)
+        return changes
+
+    def _recalibrate(self, terms: LearningTerms) -> list[Change]:
+        if self.evidence.calibrated < terms.calibration_labels:
+            return []
+        fitted = self.evidence.fit_by_raw(terms.ridge)
+        if fitted.distance(self.calibration) < terms.calibration_step:
+            return []
+        self.calibration = fitted
+        self.calibration_version += 1
+        return [
+            CalibrationUpdated(
+                learning_key=self.learning_key,
+                version=self.calibration_version,
+                slope=fitted.slope,
+                intercept=fitted.intercept,
+                labels=self.evidence.calibrated,
+                updated_at=self.latest,
+            )
+        ]
+
+    def _rethreshold(self, terms: LearningTerms) -> list[Change]:
+        before = self.in_force
+        proposal = propose(self.evidence, before, terms)
+        if not proposal.changed:
+            return []
+        self.in_force = after = proposal.in_force
+        estimated = self.automated_error(terms)
+        return [
+            ThresholdUpdated(
+                learning_key=self.learning_key,
+                version=after.version,
+                epoch=self.epoch,
+                threshold=after.threshold,
+                previous=before.threshold if before.version else after.own,
+                cap=after.cap,
+                floor=after.own,
+                certified=None,
+                evidence_probability=after.evidence_probability,
+                automated=self.evidence.automated,
+                labels=proposal.labels,
+                errors=proposal.errors,
+                labels_needed=proposal.labels_needed,
+                error_estimate=estimated.estimate if estimated else None,
+                reason=proposal.reason,
+                updated_at=self.latest,
+            )
+        ]
+
+    def _sight(self, terms: LearningTerms) -> list[Change]:
+        changes: list[Change] = []
+        raised: list[str] = []
+        evidence = self.evidence
+        for seen in sightings(
+            self.overrides, evidence.quality, evidence.calibrated, self.decision_type, terms.patterns
+        ):
+            name = seen.name
+            if name in self.raised:
+                if not seen.over:
+                    raised.append(name)
+            elif seen.raised:
+                raised.append(name)
+                self.sighted += 1
+                changes.append(
+                    PatternDetected(
+                        pattern_id=derived_id(self.learning_key, f"{name}\n{self.sighted}"),
+                        pattern=seen.pattern,
+                        learning_key=self.learning_key,
+                        segment=seen.segment,
+                        value=seen.value,
+                        limit=seen.limit,
+                        count=seen.count,
+                        text=seen.text,
+                        action=ACTIONS[seen.pattern],
+                        detected_at=self.latest,
+                    )
+                )
+        self.raised = raised
+        return changes
+
+
+_DECODER = msgspec.msgpack.Decoder(KeyState)
+
+
+def learn(
+    state: KeyState, records: Iterable[ScoreTally | LearningLabel], terms: LearningTerms
+) -> tuple[KeyState, list[Change]]:
+    """Apply a batch all or nothing: ``state`` stays as it was, the new one is returned.
+
+    Examples
+    --------
+    >>> tally = ScoreTally(
+    ...     learning_key="k", epoch=0, bins=[80, 10, 10], policy_threshold=0.9, routed_at=1
+    ... )
+    >>> state, changes = learn(KeyState(learning_key="k"), [tally], LearningTerms(own_threshold=0.9))
+    >>> state.evidence.automated, changes[0].threshold
+    (10, 0.9)
+    >>> changes[0].reason[:67]
+    'Not enough evidence: 0 of about 149 blind checks from 0.90 up. The '
+    """
+    after = state.copy()
+    changes: list[Change] = []
+    for record in records:
+        if isinstance(record, ScoreTally):
+            changes += after.apply_tally(record, terms)
+        else:
+            changes += after.apply_label(record, terms)
+    return after, changes
+
+
+def _watched(terms: LearningTerms) -> tuple[float, ...]:
+    plan = terms.evidence
+    return (terms.own_threshold, terms.alpha, terms.delta, plan.floor, plan.initial, plan.scale)
+
+
+def _check_bins(tally: ScoreTally) -> None:
+    bins = tally.bins
+    good = len(bins) % 3 == 0 and all(
+        -1 <= bins[i] < BINS and 0 <= bins[i + 2] <= bins[i + 1] for i in range(0, len(bins), 3)
+    )
+    if not good:
+        raise LearningRecordError(
+            f"tally of {tally.learning_key} at {tally.routed_at}: bins must be triples of bin (-1 to 93), "
+            f"decisions, automated <= decisions; got {bins[:12]}",
+            hint="the writer of learning.cases is older or broken",
+        )

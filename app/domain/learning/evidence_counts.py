@@ -1,0 +1,173 @@
+"""What a learning key has seen: traffic per bin, and the uniform blind sample of it.
+
+Decayed sums use forward decay (Cormode et al., ICDE 2009): a record at clock c is added with weight
+2^((c - base) / half_life) and older sums stay as they are; ratios need no rescaling. Once in 30
+half-lives everything is divided by an exact power of two. The clock counts the key's decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from app.domain.learning.bins import BINS, bin_of
+from app.domain.learning.calibration import (
+    Calibration,
+    CalibrationScores,
+    ExpectedCalibrationError,
+    calibration_error,
+    fit_platt,
+)
+from app.domain.learning.estimates import Audits
+from app.domain.learning.judgement import Judgement
+
+
+def _floats() -> list[float]:
+    return [0.0] * BINS
+
+
+def _integers() -> list[int]:
+    return [0] * BINS
+
+
+class EvidenceCounts(msgspec.Struct):
+    """Counts of one key. Lists have shape (94,). Decayed sums are in units of :attr:`scale`."""
+
+    clock: int = 0
+    """Decisions routed so far."""
+    base: float = 0.0
+    half_life: float = 4000.0
+    automated: int = 0
+    """Decisions automated in this epoch."""
+    traffic: list[float] = msgspec.field(default_factory=_floats)
+    automated_traffic: list[float] = msgspec.field(default_factory=_floats)
+    labels: list[int] = msgspec.field(default_factory=_integers)
+    """Evidence labels of the epoch by score bin, undecayed: what a certificate counts."""
+    errors: list[int] = msgspec.field(default_factory=_integers)
+    score_labels: list[float] = msgspec.field(default_factory=_floats)
+    score_errors: list[float] = msgspec.field(default_factory=_floats)
+    raw_labels: list[float] = msgspec.field(default_factory=_floats)
+    raw_errors: list[float] = msgspec.field(default_factory=_floats)
+    calibrated: int = 0
+    """Evidence labels with a raw confidence of at least .5, ever."""
+    audits: Audits = msgspec.field(default_factory=Audits)
+    quality: CalibrationScores = msgspec.field(default_factory=CalibrationScores)
+
+    @property
+    def scale(self) -> float:
+        """What a record weighs now."""
+        return self._weight(self.clock)
+
+    def count_traffic(self, bins: Sequence[int], evidence_probability: float) -> int:
+        """Count a tally's (bin, decisions, automated) triples; returns its number of decisions."""
+        total = sum(bins[1::3])
+        self.clock += total
+        if (self.clock - self.base) / self.half_life > 30:
+            self._rebase()
+        weight = self.scale
+        for i in range(0, len(bins), 3):
+            score_bin, decisions, automated = bins[i], bins[i + 1], bins[i + 2]
+            if score_bin >= 0:
+                self.traffic[score_bin] += weight * decisions
+                self.automated_traffic[score_bin] += weight * automated
+            self.automated += automated
+            self.audits.drawn += evidence_probability * automated
+        return total
+
+    def count(self, judged: Judgement) -> None:
+        """Count an evidence label, at the clock's weight."""
+        weight, error = self._weight(judged.clock), judged.error
+        if judged.score_bin >= 0:
+            self.labels[judged.score_bin] += 1
+            self.errors[judged.score_bin] += error
+            self.score_labels[judged.score_bin] += weight
+            self.score_errors[judged.score_bin] += weight * error
+            if judged.automated:
+                self.audits.add(judged.score_bin, error, weight * judged.weight)
+        if judged.raw_bin >= 0:
+            self.calibrated += 1
+            self.raw_labels[judged.raw_bin] += weight
+            self.raw_errors[judged.raw_bin] += weight * error
+            self.quality.add(error, judged.probability, weight)
+
+    def correct(self, judged: Judgement, error: bool) -> None:
+        """A counted label turned out to be ``error``; nothing changes if it was counted so."""
+        if judged.error == error:
+            return
+        weight, sign = self._weight(judged.clock), 1 if error else -1
+        if judged.score_bin >= 0:
+            self.errors[judged.score_bin] += sign
+            self.score_errors[judged.score_bin] = max(
+                0.0, self.score_errors[judged.score_bin] + sign * weight
+            )
+            if judged.automated:
+                self.audits.correct(judged.score_bin, error, weight * judged.weight)
+        if judged.raw_bin >= 0:
+            self.raw_errors[judged.raw_bin] = max(0.0, self.raw_errors[judged.raw_bin] + sign * weight)
+            self.quality.correct(error, judged.probability, weight)
+
+    def begin_epoch(self, restart_weight: float) -> None:
+        """Start counting anew; the fast cap keeps ``restart_weight`` of what it knew."""
+        for name in ("score_labels", "score_errors", "raw_labels", "raw_errors"):
+            setattr(self, name, [x * restart_weight for x in getattr(self, name)])
+        self.automated = 0
+        self.automated_traffic = _floats()
+        self.labels, self.errors = _integers(), _integers()
+        self.audits = Audits()
+        self.quality = CalibrationScores()
+
+    def keep_half_life(self, half_life: float) -> None:
+        """Take a changed half-life from here on."""
+        if half_life != self.half_life:
+            self._multiply(1 / self.scale)
+            self.base, self.half_life = float(self.clock), half_life
+
+    def fit_by_score(self, ridge: float) -> tuple[list[float], list[float], Calibration]:
+        """Decayed labels and errors by score bin, and the Platt fit of them."""
+        unit = 1 / self.scale
+        labels, errors = [x * unit for x in self.score_labels], [x * unit for x in self.score_errors]
+        return labels, errors, fit_platt(labels, errors, ridge)
+
+    def fit_by_raw(self, ridge: float) -> Calibration:
+        """The Platt fit of raw confidences, before contextual adjustments."""
+        unit = 1 / self.scale
+        return fit_platt([x * unit for x in self.raw_labels], [x * unit for x in self.raw_errors], ridge)
+
+    def calibration_error(self, calibration: Calibration) -> ExpectedCalibrationError | None:
+        """Equal-mass ECE of a calibration on the recent labels, for display."""
+        unit = 1 / self.scale
+        return calibration_error(
+            [x * unit for x in self.raw_labels], [x * unit for x in self.raw_errors], calibration
+        )
+
+    def from_threshold(self, threshold: float) -> tuple[int, int]:
+        """Evidence labels and errors of the epoch in the bins from a threshold up."""
+        return self.between(threshold, 2.0)
+
+    def between(self, lower: float, upper: float) -> tuple[int, int]:
+        """Evidence labels and errors of the epoch from a threshold up to below another."""
+        first = bin_of(max(lower, 0.5)) if lower <= 1 else BINS
+        last = bin_of(max(upper, 0.5)) if upper <= 1 else BINS
+        return sum(self.labels[first:last]), sum(self.errors[first:last])
+
+    def _weight(self, clock: int) -> float:
+        return float(2.0 ** ((clock - self.base) / self.half_life))
+
+    def _rebase(self) -> None:
+        halvings = int((self.clock - self.base) / self.half_life)
+        self.base += halvings * self.half_life
+        self._multiply(2.0**-halvings)
+
+    def _multiply(self, factor: float) -> None:
+        for name in (
+            "traffic",
+            "automated_traffic",
+            "score_labels",
+            "score_errors",
+            "raw_labels",
+            "raw_errors",
+        ):
+            setattr(self, name, [x * factor for x in getattr(self, name)])
+        self.audits.scale(factor)
+        self.quality.scale(factor)

@@ -1,0 +1,89 @@
+"""One blind judgement of a decision, small enough to remember hundreds of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.domain.events import LearningLabel
+from app.domain.learning.digests import digest
+
+_ERROR, _EVIDENCE, _AUTOMATED, _TRUTH, _PAIRED = 1, 2, 4, 8, 16
+
+
+class Judgement(NamedTuple):
+    """What must be known of a counted label to correct it later; small integers, to serialise tightly."""
+
+    clock: int
+    """The key's decisions so far, when it was counted: gives its weight."""
+    score_bin: int
+    raw_bin: int
+    announced: int
+    """Announced error probability, in units of 1e-4."""
+    inclusion: int
+    """Inclusion probability q, in units of 1e-6."""
+    flags: int
+    reviewer: int
+    """16 bits of a digest of the reviewer's name."""
+
+    @property
+    def error(self) -> bool:
+        """What is counted at the moment."""
+        return bool(self.flags & _ERROR)
+
+    @property
+    def evidence(self) -> bool:
+        """Counted in calibration, cap and estimate."""
+        return bool(self.flags & _EVIDENCE)
+
+    @property
+    def automated(self) -> bool:
+        """The AI's action was executed."""
+        return bool(self.flags & _AUTOMATED)
+
+    @property
+    def final(self) -> bool:
+        """A truth has spoken."""
+        return bool(self.flags & _TRUTH)
+
+    @property
+    def paired(self) -> bool:
+        """A second person has answered."""
+        return bool(self.flags & _PAIRED)
+
+    @property
+    def probability(self) -> float:
+        """Announced error probability, as it was counted."""
+        return self.announced * 1e-4
+
+    @property
+    def weight(self) -> float:
+        """1/q, as it was counted."""
+        return 1e6 / self.inclusion
+
+    def corrected(self, error: bool, *, truth: bool) -> Judgement:
+        """After a truth, or after a second person's judgement."""
+        flags = self.flags & ~_ERROR | (_ERROR if error else 0) | (_TRUTH if truth else _PAIRED)
+        return self._replace(flags=flags)
+
+    def promoted(self, evidence: Judgement) -> Judgement:
+        """An evidence label of a decision that was judged before without being counted."""
+        return evidence._replace(flags=self.flags | _EVIDENCE)
+
+
+def judgement(
+    label: LearningLabel, *, clock: int, score_bin: int, raw_bin: int, announced: float
+) -> Judgement:
+    """The judgement of a label; ``announced`` is the error probability announced for it."""
+    return Judgement(
+        clock=clock,
+        score_bin=score_bin,
+        raw_bin=raw_bin,
+        announced=min(max(round(announced * 1e4), 1), 9999),
+        inclusion=max(round(label.inclusion_probability * 1e6), 1),
+        flags=(
+            (_ERROR if label.error else 0)
+            | (_EVIDENCE if label.evidence else 0)
+            | (_AUTOMATED if label.automated else 0)
+        ),
+        reviewer=digest(label.reviewer, 2),
+    )

@@ -1,0 +1,104 @@
+"""Blind judgements of decisions that a second look or a later truth may still correct.
+
+A label is counted once for each decision. The rule of what counts as an error:
+- the first blind judgement counts as given;
+- a second blind judgement by another person has to confirm a disagreement: error = both say so;
+- a later truth (``source == "observation"``) replaces both, for ever.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.domain.events import LearningLabel
+from app.domain.learning.bins import bin_of
+from app.domain.learning.calibration import Calibration
+from app.domain.learning.digests import digest
+from app.domain.learning.evidence_counts import EvidenceCounts
+from app.domain.learning.judgement import Judgement, judgement
+
+OBSERVATION = "observation"
+
+
+class Ignored(msgspec.Struct):
+    """Records that were not counted, and why: each should stay near 0."""
+
+    duplicates: int = 0
+    """Labels seen before."""
+    late_labels: int = 0
+    """Labels of an epoch that is over; they still count in override rates."""
+    late_tallies: int = 0
+    unusable: int = 0
+    """Evidence labels without a usable inclusion probability, or not blind."""
+    repeated: int = 0
+    """Further evidence labels of a decision that was counted."""
+    unmatched_truths: int = 0
+    """Truths of decisions without a remembered blind judgement: most are, by design."""
+
+
+class StandingJudgements(msgspec.Struct):
+    """The judgements that stand, by digest of the decision; the oldest is forgotten first."""
+
+    standing: dict[int, Judgement] = msgspec.field(default_factory=dict)
+
+    def judge(
+        self,
+        label: LearningLabel,
+        evidence: EvidenceCounts,
+        calibration: Calibration,
+        ignored: Ignored,
+        memory: int,
+    ) -> bool | None:
+        """Count a usable blind judgement, or let it confirm one.
+
+        Returns whether two people agreed, or ``None`` if this is not the second of a pair.
+        """
+        decision = digest(label.decision_id, 8)
+        known = self.standing.get(decision)
+        judged = judgement(
+            label,
+            clock=evidence.clock,
+            score_bin=bin_of(label.score),
+            raw_bin=bin_of(label.raw),
+            announced=1 - calibration.probability(label.raw),
+        )
+        agreed: bool | None = None
+        if known is not None:
+            if known.reviewer != judged.reviewer and not known.paired:
+                agreed = None if known.final else known.error == label.error
+                error = known.error if known.final else known.error and label.error
+                known = self._settle(decision, known, error, evidence, truth=False)
+            if known.evidence or not label.evidence:
+                ignored.repeated += label.evidence
+                return agreed
+            judged = known.promoted(judged)
+        self.standing.pop(decision, None)
+        while len(self.standing) >= max(memory, 1):
+            del self.standing[next(iter(self.standing))]
+        self.standing[decision] = judged
+        if label.evidence:
+            evidence.count(judged)
+        return agreed
+
+    def correct_by_truth(self, label: LearningLabel, evidence: EvidenceCounts, ignored: Ignored) -> None:
+        """A later truth has the last word about a judgement that stands; alone it is not counted."""
+        decision = digest(label.decision_id, 8)
+        known = self.standing.get(decision)
+        if known is None:
+            ignored.unmatched_truths += 1
+        else:
+            self._settle(decision, known, label.error, evidence, truth=True)
+
+    def _settle(
+        self, decision: int, known: Judgement, error: bool, evidence: EvidenceCounts, *, truth: bool
+    ) -> Judgement:
+        if known.evidence:
+            evidence.correct(known, error)
+        self.standing[decision] = settled = known.corrected(error, truth=truth)
+        return settled
+
+
+def label_digest(label: LearningLabel) -> int:
+    """Stands for one person's, or one observation's, label of a decision."""
+    what = label.label_id if label.source == OBSERVATION else label.reviewer
+    return digest(f"{label.decision_id}\n{label.source}\n{label.kind}\n{what}", 8)

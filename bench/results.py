@@ -1,0 +1,137 @@
+"""What a benchmark found, as numbers; kept beside the page so that a part can be run again alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from bench.latency import Latency
+from bench.recovery import Recovery
+from bench.soak import Soak
+from bench.throughput import Summary
+
+
+class QueueVerb(msgspec.Struct):
+    """One operation of the review queue at one size; microseconds."""
+
+    verb: str
+    open_reviews: int
+    per_second: float
+    p50_us: float
+    p99_us: float
+
+
+class Results(msgspec.Struct):
+    """Everything on the page. A part that was not run is empty."""
+
+    measured_at: str = ""
+    machine: dict[str, str] = {}
+    decisions: int = 0
+    unequal: list[str] = []
+    """Records that two variants wrote differently; empty is as it should be."""
+    throughput: list[Summary] = []
+    latency: list[Latency] = []
+    recovery: list[Recovery] = []
+    queue: list[QueueVerb] = []
+    soak: list[Soak] = []
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        """The results of an earlier run, or empty ones."""
+        return msgspec.json.decode(path.read_bytes(), type=cls) if path.exists() else cls()
+
+    def write(self, path: Path) -> None:
+        """As JSON, indented for diffs."""
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A promise of the project and how it was kept; ``met`` is None when it was not measured."""
+
+    text: str
+    found: str
+    met: bool | None
+
+
+def targets(results: Results) -> list[Target]:
+    """Each target with what was found. Nothing is rounded in our favour."""
+    rate = {summary.variant: summary.per_second for summary in results.throughput}
+    return [
+        _ratio(rate, "fused", "bare", 0.85, "fused worker >= 85 % of the bare loop without transactions"),
+        _rate(rate, 10_000),
+        _ratio(rate, "fused-two", "fused", 1.7, "two fused workers on two cores >= 1.7x one"),
+        _ratio(rate, "fused", "quix", 1.0, "ahead of Quix Streams exactly-once with our codec"),
+        _ratio(rate, "fused", "quix-naive", 1.8, ">= 1.8x Quix Streams as its users write it"),
+        _ratio(rate, "fused", "faust", 4.0, ">= 4x a plain Faust agent"),
+        _p99(results, 1000, 35),
+        _p99(results, 3000, 60),
+        _stall(results, 2.0),
+        _memory(results, 250),
+        _flat(results),
+        _intact(results),
+    ]
+
+
+def _ratio(rate: dict[str, float], ours: str, theirs: str, least: float, text: str) -> Target:
+    if ours not in rate or theirs not in rate:
+        return Target(text, "not measured", None)
+    found = rate[ours] / rate[theirs]
+    return Target(text, f"{found:.2f}x", found >= least)
+
+
+def _rate(rate: dict[str, float], least: float) -> Target:
+    text = f"fused worker >= {least:,.0f} decisions/s on one core"
+    if "fused" not in rate:
+        return Target(text, "not measured", None)
+    return Target(text, f"{rate['fused']:,.0f}/s", rate["fused"] >= least)
+
+
+def _p99(results: Results, load: float, most: float) -> Target:
+    text = f"p99 submit to routed < {most:g} ms at {load:,.0f}/s"
+    for latency in results.latency:
+        if latency.variant == "fused" and latency.rate == load:
+            return Target(text, f"{latency.p99:.1f} ms", latency.p99 < most)
+    return Target(text, "not measured", None)
+
+
+def _stall(results: Results, most: float) -> Target:
+    text = f"stall after kill -9, started again at once, <= {most:g} s (worst)"
+    worst = [each.worst for each in results.recovery if each.restarted]
+    return (
+        Target(text, f"{max(worst):.1f} s", max(worst) <= most)
+        if worst
+        else Target(text, "not measured", None)
+    )
+
+
+def _memory(results: Results, most: float) -> Target:
+    text = f"memory of a worker < {most:g} MB"
+    peaks = [s.peak_mb for s in results.throughput if s.variant.startswith("fused")]
+    peaks += [s.peak_mb for s in results.soak]
+    return (
+        Target(text, f"{max(peaks):.0f} MB", max(peaks) < most)
+        if peaks
+        else Target(text, "not measured", None)
+    )
+
+
+def _flat(results: Results) -> Target:
+    text = "memory flat: no growth shown (95 %), or below 2 % over the soak"
+    if not results.soak:
+        return Target(text, "not measured", None)
+    flat = [s.slope_low <= 0 or s.end_mb - s.start_mb < 0.02 * s.start_mb for s in results.soak]
+    found = "; ".join(f"{s.slope:+.1f} MB/h [{s.slope_low:+.1f}, {s.slope_high:+.1f}]" for s in results.soak)
+    return Target(text, found, all(flat))
+
+
+def _intact(results: Results) -> Target:
+    text = "our workers: nothing lost, nothing doubled, in every part; all variants write equal records"
+    ours = ("fused", "fused-two", "staged", "all")
+    parts = [*results.throughput, *results.latency, *results.recovery, *results.soak]
+    mine = [part for part in parts if part.variant in ours]
+    if not mine:
+        return Target(text, "not measured", None)
+    lost, doubled = sum(p.lost for p in mine), sum(p.doubled for p in mine)
+    found = f"lost {lost}, doubled {doubled}, unequal {len(results.unequal)}"
+    return Target(text, found, not (lost or doubled or results.unequal))

@@ -1,0 +1,102 @@
+"""The benchmark's own arithmetic: a wrong ruler would make every promise look kept."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bench.latency import percentile
+from bench.processes import interpolate
+from bench.recovery import stall
+from bench.results import Results, targets
+from bench.soak import block_means, slope_with_interval
+from bench.tail import Arrival
+from bench.throughput import Summary, window
+
+
+def summary(variant: str, per_second: float, **more: float) -> Summary:
+    fields = {"slowest": per_second, "fastest": per_second, "cpu_us": 90.0, "peak_mb": 100.0, **more}
+    return Summary(
+        variant=variant,
+        rounds=3,
+        per_second=per_second,
+        broker_cpu_us=None,
+        lost=int(more.get("lost", 0)),
+        doubled=0,
+        automated=0.75,
+        slowest=fields["slowest"],
+        fastest=fields["fastest"],
+        cpu_us=fields["cpu_us"],
+        peak_mb=fields["peak_mb"],
+    )
+
+
+def test_the_rate_is_the_true_one_whatever_the_batch_size():
+    for batch in (1, 10, 500):
+        appended = [1000 + 100 * (number // batch) * batch // 10 for number in range(10_000)]  # 100 a second
+        start, end, done = window(appended)
+        assert done / (end - start) == pytest.approx(100, rel=0.001)
+
+
+def test_start_and_end_do_not_count():
+    slow_start = [0] * 10 + [60_000 + number for number in range(1000)]
+    start, end, done = window(slow_start)
+    assert done / (end - start) == pytest.approx(1000, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 1.0), (0.5, 50.0), (0.95, 95.0), (0.99, 99.0), (1.0, 100.0)]
+)
+def test_percentiles_are_values_that_occurred(share: float, expected: float):
+    assert percentile([float(n) for n in range(1, 101)], share) == expected
+
+
+def test_cpu_is_read_between_samples_and_held_at_the_ends():
+    samples = [(10.0, 1.0, 0), (11.0, 2.0, 0), (13.0, 2.0, 0)]
+    assert [interpolate(samples, at) for at in (5.0, 10.5, 12.0, 99.0)] == [1.0, 1.5, 2.0, 2.0]
+    assert interpolate([], 1.0) == 0.0
+
+
+def test_a_survivor_does_not_hide_the_silence_of_the_other_partitions():
+    second = 10**9
+    alive = [Arrival(n, 0, n * second // 10) for n in range(200)]
+    dead = [Arrival(n, 1, n * second // 10) for n in range(200) if not 50 <= n < 130]
+    assert stall([*alive, *dead], 5 * second, 15 * second) == pytest.approx(8.1)
+    assert stall([*alive, *dead], 16 * second, 18 * second) == pytest.approx(0.1)
+
+
+def test_a_leak_shows_and_noise_does_not():
+    leak = [(hour / 100, 100 + 30 * hour / 100 + (hour % 2) * 0.1) for hour in range(100)]
+    noise = [(hour / 100, 100 + math.sin(hour * 2.4)) for hour in range(100)]
+    _, low, high = slope_with_interval(leak)
+    assert low > 29
+    assert high < 31
+    _, low, high = slope_with_interval(noise)
+    assert low < 0 < high
+
+
+def test_blocks_hold_the_mean_of_their_samples_and_nothing_from_the_warm_up():
+    samples = [(float(at), 0.0, 500_000_000 if at < 60 else 100_000_000) for at in range(180)]
+    blocks = block_means(samples, 60.0, 180.0)
+    assert [memory for _, memory in blocks] == [100.0] * 6
+
+
+def test_targets_are_missed_when_they_are_missed_and_open_when_nobody_looked():
+    results = Results(throughput=[summary("fused", 9_999.0), summary("bare", 12_000.0)])
+    found = {target.text: target.met for target in targets(results)}
+    assert found["fused worker >= 85 % of the bare loop without transactions"] is False
+    assert found["fused worker >= 10,000 decisions/s on one core"] is False
+    assert found[">= 4x a plain Faust agent"] is None
+
+
+def test_one_lost_decision_is_a_broken_promise():
+    results = Results(throughput=[summary("fused", 20_000.0, lost=1)])
+    assert [t.met for t in targets(results) if t.text.startswith("our workers")] == [False]
+
+
+def test_results_survive_the_file(tmp_path):
+    results = Results(decisions=5, throughput=[summary("bare", 1.0)])
+    results.write(tmp_path / "results.json")
+    assert Results.read(tmp_path / "results.json") == results
+    assert Results.read(tmp_path / "missing.json") == Results()

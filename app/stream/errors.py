@@ -14,6 +14,8 @@ DecodeReason = Literal[
 class TransientError(HitlError):
     """An outage (Redis, broker, registry): the batch is retried, never dead-lettered."""
 
+    exit_code = 3
+
 
 class DecodeError(HitlError):
     """A value that is not one of our events: poison, dead-lettered at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -176,8 +177,9 @@ class TopicTable:
         replication_factor: int = BROKER_DEFAULT,
         timeout: float = 30.0,
     ) -> list[TopicState]:
-        """Create the topics that are missing, and report each. Nothing that exists is changed: more
-        partitions would move keys, and less retention would delete.
+        """Create the topics that are missing, wait until the broker shows them, and report each.
+
+        Nothing that exists is changed: more partitions would move keys, and less retention delete.
 
         Raises ``BrokerUnreachableError``, and ``TopicTableError`` when the broker refuses a topic.
         """
@@ -197,6 +199,7 @@ class TopicTable:
                 new, operation_timeout=timeout, request_timeout=timeout
             ).items():
                 _created(name, future.result, timeout)
+            _wait_until_shown(admin, {topic.topic for topic in new}, timeout)
         return [
             TopicState(each.topic, each.spec, "created") if each.state == "missing" else each
             for each in states
@@ -253,6 +256,18 @@ def _created(name: str, result: Callable[[float], object], timeout: float) -> No
             f"topic {name} was not created: {reason.str()}",
             hint="check the broker's permissions and its number of replicas",
         ) from error
+
+
+def _wait_until_shown(admin: AdminClient, names: set[str], timeout: float) -> None:
+    """The controller has created them; brokers hear of it a moment later, and clients from brokers."""
+    deadline = time.monotonic() + timeout
+    while not names <= _partitions(admin, timeout).keys():
+        if time.monotonic() > deadline:
+            raise BrokerUnreachableError(
+                f"topics were created, but the broker does not show them after {timeout:g} s",
+                hint="look again: hitl topics list",
+            )
+        time.sleep(0.05)
 
 
 def _unreachable(error: Exception) -> BrokerUnreachableError:

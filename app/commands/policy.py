@@ -141,7 +141,8 @@ def diff(
     counts = {effect: sum(change.effect is effect for change in changes) for effect in Effect}
     errors.print(
         f"{len(changes)} change{'s' * (len(changes) > 1)}: {counts[Effect.STRICTER]} stricter, "
-        f"{counts[Effect.LOOSER]} looser, {counts[Effect.UNKNOWN]} depend on the decisions, {counts[Effect.NONE]} only words",
+        f"{counts[Effect.LOOSER]} looser, "
+        f"{counts[Effect.UNKNOWN]} depend on the decisions, {counts[Effect.NONE]} only words",
         highlight=False,
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from app.domain import words
-from app.domain.events import Arm, DecisionRouted, Option, ReviewKind
+from app.domain.events import Arm, Consequence, DecisionRouted, Option, ReviewKind
 from app.domain.terms import Terms
 
 _AI_CONTENT = ("recommendation", "signals", "assessment")
@@ -97,8 +97,7 @@ def build(
             "subject": decision.subject,
             "submitted_by": decision.submitted_by,
             "occurred_at": words.moment(decision.occurred_at),
-            "consequence": consequence.consequence_class.value,
-            "consequence_meaning": words.CLASSES[consequence.consequence_class],
+            **({} if blind and _told_by_class(terms) else _consequence(consequence)),
         },
         "key_facts": _facts(decision.facts),
         "flags_and_concerns": _flags(routed, terms, blind=blind),
@@ -139,6 +138,24 @@ def reveal(routed: DecisionRouted, terms: Terms, *, kind: ReviewKind) -> Context
     return _canonical(
         {**_ai_content(routed, terms), "flags_and_concerns": _flags(routed, terms, blind=False)}
     )
+
+
+def _tells(expression: str) -> bool:
+    """Whether an expression speaks of the recommendation or of how sure the AI is."""
+    return any(name in expression for name in _AI_CONTENT)
+
+
+def _told_by_class(terms: Terms) -> bool:
+    """Whether the consequence class could give the recommendation away: some policies weigh an error of
+    rejecting otherwise than one of approving."""
+    return any(_tells(factor.expression) for factor in terms.factors)
+
+
+def _consequence(consequence: Consequence) -> dict[str, str]:
+    return {
+        "consequence": consequence.consequence_class.value,
+        "consequence_meaning": words.CLASSES[consequence.consequence_class],
+    }
 
 
 def _people_alone(routed: DecisionRouted, kind: ReviewKind) -> bool:
@@ -205,7 +222,7 @@ def _why_lower(option: Option, recommended: Option) -> str:
 
 def _flags(routed: DecisionRouted, terms: Terms, *, blind: bool) -> list[dict[str, object]]:
     """Why a person is asked. What was drawn is never told, what speaks of the AI never to the blind."""
-    telling = {rule.name for rule in terms.rules if any(name in rule.expression for name in _AI_CONTENT)}
+    telling = {rule.name for rule in terms.rules if _tells(rule.expression)}
     flags: list[dict[str, object]] = []
     for reason in routed.route.reasons:
         if reason.step == _AT_RANDOM:

@@ -134,6 +134,18 @@ def test_a_rule_that_speaks_of_the_recommendation_is_withheld_from_the_blind():
     assert package(routed(decision(), telling), telling)["flags_and_concerns"] != []
 
 
+def test_a_consequence_that_depends_on_the_recommendation_is_withheld_from_the_blind():
+    one_sided = 'recommendation.action == "reject" ? 0.6 : 0.1'
+    telling = terms(
+        factors=(*TERMS.factors[:-1], msgspec.structs.replace(TERMS.factors[-1], expression=one_sided))
+    )
+    assert (
+        "consequence" not in package(routed(decision(0.8), telling, drawn=BLIND), telling)["decision_required"]
+    )
+    assert "consequence" in package(routed(decision(0.8), telling), telling)["decision_required"]
+    assert "consequence" in package(routed(decision(0.8), drawn=BLIND))["decision_required"]
+
+
 @pytest.mark.parametrize("kind", [ReviewKind.HUMAN_ONLY, ReviewKind.SECOND_LOOK])
 def test_people_alone_never_see_ai_content(kind):
     critical = decision(
@@ -159,6 +171,21 @@ def test_an_audit_says_that_the_action_was_carried_out_unless_it_is_blind():
     blind = build(story, TERMS, [], [], kind=ReviewKind.AUDIT).text
     assert "carried_out" not in blind
     assert "audit" not in blind.lower()
+
+
+@pytest.mark.parametrize(
+    ("probability", "drawn", "kind"),
+    [
+        (0.8, {"second": 0.99}, ReviewKind.REVIEW),  # a gold item is due
+        (0.99, {"audit": 0.0}, ReviewKind.AUDIT),
+    ],
+)
+def test_what_was_drawn_is_never_told(probability, drawn, kind):
+    story = routed(decision(probability), drawn=msgspec.structs.replace(NEVER_DRAWN, **drawn))
+    assert any(reason.step == "arm" for reason in story.route.reasons)
+    flags = json.dumps(package(story, kind=kind)["flags_and_concerns"])
+    assert "drawn" not in flags
+    assert "known truth" not in flags
 
 
 def test_missing_facts_are_named_to_the_blind_too():

@@ -140,7 +140,8 @@ def test_a_consequence_that_depends_on_the_recommendation_is_withheld_from_the_b
         factors=(*TERMS.factors[:-1], msgspec.structs.replace(TERMS.factors[-1], expression=one_sided))
     )
     assert (
-        "consequence" not in package(routed(decision(0.8), telling, drawn=BLIND), telling)["decision_required"]
+        "consequence"
+        not in package(routed(decision(0.8), telling, drawn=BLIND), telling)["decision_required"]
     )
     assert "consequence" in package(routed(decision(0.8), telling), telling)["decision_required"]
     assert "consequence" in package(routed(decision(0.8), drawn=BLIND))["decision_required"]

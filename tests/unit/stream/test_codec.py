@@ -316,6 +316,22 @@ def test_an_unknown_id_is_poison_and_an_outage_is_not(registry):
     assert codec.decode(CODEC.encode(OUTCOME)) == OUTCOME
 
 
+@pytest.mark.parametrize(("status", "poison"), [(404, True), (401, False), (429, False), (500, False)])
+def test_only_not_found_is_an_unknown_id(status, poison):
+    class Client:
+        def get_schema(self, schema_id):
+            raise SchemaRegistryError(status, 40403, "said the registry")
+
+        def register_schema(self, subject, schema):
+            raise SchemaRegistryError(status, 0, "said the registry")
+
+    codec = Codec(SCHEMAS, SchemaRegistry(Client()))
+    with pytest.raises(DecodeError if poison else TransientError):
+        codec.decode(b"\x00\x00\x00\x01\x02body")
+    with pytest.raises(TransientError):
+        codec.encode(OUTCOME)
+
+
 def test_a_refused_registration_names_the_schema():
     class Client:
         def register_schema(self, subject, schema):

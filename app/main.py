@@ -17,6 +17,7 @@ from app.agents.review_request import ReviewRequests
 from app.agents.routing import Routing
 from app.agents.scoring import Scoring
 from app.agents.upkeep import LeaseService, RelayService
+from app.domain.events import Record
 from app.domain.review import QueueTerms
 from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy, compile_policy
@@ -31,10 +32,11 @@ from app.stream.broadcast import Broadcast
 from app.stream.codec import Codec
 from app.stream.connection import Connection
 from app.stream.dead_letters import DeadLetters
+from app.stream.errors import BrokerUnreachableError
 from app.stream.faust_app import create_app, run
 from app.stream.producer import Publisher
 from app.stream.reader import LogReader
-from app.stream.records import Output
+from app.stream.records import Outgoing, Output
 from app.stream.registry import connect_registry
 from app.stream.schemas import Schemas
 from app.stream.source import TransactionalSource
@@ -127,12 +129,43 @@ def queue_terms(policy: CompiledPolicy) -> QueueTerms:
     )
 
 
+class EventWriter:
+    """Publishes events for commands, a few hundred at a time. Leaving ``open_writer`` sends the rest."""
+
+    def __init__(self, publisher: Publisher, codec: Codec, *, batch: int = 500) -> None:
+        self._publisher = publisher
+        self._codec = codec
+        self._batch = batch
+        self._waiting: list[Outgoing] = []
+
+    def write(self, topic: str, key: str, event: Record) -> None:
+        """Send an event, at the latest with ``flush``. Raises as ``flush``."""
+        self._waiting.append(Outgoing(topic, key.encode(), self._codec.encode(event), []))
+        if len(self._waiting) >= self._batch:
+            self.flush()
+
+    def flush(self) -> None:
+        """Wait for the broker's word on everything. Raises ``BrokerUnreachableError`` naming what was
+        not stored."""
+        sent, self._waiting = self._waiting, []
+        failed = self._publisher.send(sent)
+        if failed:
+            first = sent[failed[0].index]
+            raise BrokerUnreachableError(
+                f"{len(failed)} of {len(sent)} records were not stored, the first one with key "
+                f"{first.key.decode(errors='replace')}: {failed[0].reason}",
+                hint="send the file again: what was stored before is recognised as a duplicate",
+            )
+
+
 @contextmanager
-def open_publisher(settings: Settings, client_id: str) -> Iterator[Publisher]:
-    """A producer for commands."""
-    publisher = Publisher(connection_of(settings), client_id=client_id)
+def open_writer(settings: Settings) -> Iterator[EventWriter]:
+    """A writer of events for commands."""
+    publisher = Publisher(connection_of(settings), client_id="hitl-cli")
     try:
-        yield publisher
+        writer = EventWriter(publisher, open_codec(settings))
+        yield writer
+        writer.flush()
     finally:
         publisher.close()
 
@@ -149,7 +182,10 @@ class Worker:
         embedded: bool = False,
         clock: Callable[[], int] = now,
         metrics: WorkerMetrics | None = None,
+        upkeep: bool = True,
     ) -> None:
+        """``upkeep=False`` leaves relaying answers and expiring leases to the caller: for whoever steps
+        through simulated time (the demo)."""
         unknown = sorted(set(agents) - set(AGENTS))
         if unknown or not agents:
             raise UsageError(
@@ -158,17 +194,18 @@ class Worker:
         self.settings = settings
         self._agents = frozenset(agents)
         self._clock = clock
+        self._upkeep = upkeep
         self.metrics = metrics or WorkerMetrics()
         self._connection = connection_of(settings, embedded=embedded)
         self._codec = open_codec(settings)
         self._parts = open_queue(settings, policy, clock)
         self.policy = PolicyBook(self._codec, policy)
-        self._thresholds = ThresholdBook(self._codec)
-        self._calibrations = CalibrationBook(self._codec)
+        self.thresholds = ThresholdBook(self._codec)
+        self.calibrations = CalibrationBook(self._codec)
         self._broadcasts = [
             Broadcast(self._connection, Topic.POLICY_ACTIVATED, self.policy.hear),
-            Broadcast(self._connection, Topic.THRESHOLDS_UPDATED, self._thresholds.hear),
-            Broadcast(self._connection, Topic.CALIBRATION_UPDATED, self._calibrations.hear),
+            Broadcast(self._connection, Topic.THRESHOLDS_UPDATED, self.thresholds.hear),
+            Broadcast(self._connection, Topic.CALIBRATION_UPDATED, self.calibrations.hear),
         ]
         self.app = create_app("hitl")
         self._compose()
@@ -196,8 +233,8 @@ class Worker:
 
     def _compose(self) -> None:
         chosen, parts = self._agents, self._parts
-        score = Scoring(self._codec, self.policy, self._calibrations, parts.seen)
-        route = Routing(self._codec, self.policy, self._thresholds, self.settings.secret)
+        score = Scoring(self._codec, self.policy, self.calibrations, parts.seen)
+        route = Routing(self._codec, self.policy, self.thresholds, self.settings.secret)
         if {"scoring", "routing"} <= chosen:
             # One chain: the batch is handed on in memory, within one transaction.
             submitted, scored = self.app.work_channel(), self.app.work_channel()
@@ -214,21 +251,26 @@ class Worker:
         if "outcome" in chosen:
             take = Outcomes(self._codec, self.policy, parts.cases, parts.seen)
             self._serve("outcome", take, "outcome", [Topic.REVIEWS_OUTCOMES, Topic.OUTCOMES_OBSERVED])
-            self.app.host(
-                RelayService(
-                    parts.client,
-                    parts.keys,
-                    self._codec,
-                    self.policy,
-                    self._connection,
-                    slot=self.settings.worker_slot,
-                    clock=self._clock,
-                )
-            )
-            self.app.host(LeaseService(parts.queue, self.policy))
+            if self._upkeep:
+                self._host_upkeep()
         if "drift" in chosen:
             learn = Drift(self._codec, self.policy, LogReader(self._connection).restore_partition)
             self._serve("drift", learn, "drift", [Topic.LEARNING_CASES], listener=learn)
+
+    def _host_upkeep(self) -> None:
+        parts = self._parts
+        self.app.host(
+            RelayService(
+                parts.client,
+                parts.keys,
+                self._codec,
+                self.policy,
+                self._connection,
+                slot=self.settings.worker_slot,
+                clock=self._clock,
+            )
+        )
+        self.app.host(LeaseService(parts.queue, self.policy))
 
     def _serve(
         self,

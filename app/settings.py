@@ -72,7 +72,9 @@ def _secret(path: str) -> bytes:
     try:
         secret = Path(path).read_bytes().strip()
     except OSError as error:
-        raise UsageError(f"HITL_SECRET_FILE={path}: {error.strerror}", hint="point it to a readable file") from error
+        raise UsageError(
+            f"HITL_SECRET_FILE={path}: {error.strerror}", hint="point it to a readable file"
+        ) from error
     if len(secret) < 16:
         raise UsageError(
             f"HITL_SECRET_FILE={path}: {len(secret)} bytes are too few",
@@ -95,7 +97,9 @@ def _properties(path: str | None) -> dict[str, str]:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise UsageError(f"HITL_KAFKA_CONFIG={path}: {error.strerror}", hint="point it to a readable file") from error
+        raise UsageError(
+            f"HITL_KAFKA_CONFIG={path}: {error.strerror}", hint="point it to a readable file"
+        ) from error
     entries: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         text = line.strip()

@@ -17,7 +17,9 @@ def print_json(value: object) -> None:
     print(msgspec.json.encode(value).decode())
 
 
-def print_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+def print_rows(
+    rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, as_json: bool, empty: str
+) -> None:
     """JSON Lines with every field, or a table of ``columns``; ``empty`` is said when there is none."""
     if as_json:
         for row in rows:

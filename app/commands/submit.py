@@ -16,7 +16,7 @@ from app.commands.output import errors, print_json
 from app.domain.events import DecisionSubmitted, ObservedOutcome, Record
 from app.domain.submission import Rejected, parse_decision, parse_observation
 from app.errors import UsageError
-from app.main import connect_publisher, load_compiled_policy
+from app.main import load_compiled_policy, open_writer
 from app.settings import load_settings
 from app.stream.topics import Topic
 
@@ -82,7 +82,7 @@ def _publish(file: str, parse: Parser, topic: Topic, *, as_json: bool) -> None:
     outcome = Outcome()
     rejects = Path("stdin.rejected.jsonl" if file == "-" else f"{file}.rejected.jsonl")
     rejects.unlink(missing_ok=True)
-    with _lines(file) as lines, connect_publisher(load_settings()) as publisher, _progress() as advance:
+    with _lines(file) as lines, open_writer(load_settings()) as writer, _progress() as advance:
         for number, line in enumerate(lines, start=1):
             text = line.strip()
             if not text:
@@ -91,7 +91,7 @@ def _publish(file: str, parse: Parser, topic: Topic, *, as_json: bool) -> None:
             if isinstance(event, Rejected):
                 _reject(rejects, number, text, event, outcome)
             else:
-                publisher.publish(topic, _decision_id(event), event)
+                writer.write(topic, _decision_id(event), event)
                 outcome.sent += 1
             advance(outcome)
     if as_json:

@@ -177,6 +177,20 @@ class CaseFile:
             found = self._client.execute_command("MGET", *(self._keys.cases(names.CASE, one) for one in ids))
         return [_brief.decode(raw) if raw else None for raw in found]
 
+    def cases(self, ids: Sequence[str]) -> list[Case | None]:
+        """The whole case of each decision, ``None`` where it is not known (any more)."""
+        if not ids:
+            return []
+        pipe = self._client.pipeline(transaction=False)
+        for one in ids:
+            pipe.execute_command("GET", self._keys.cases(names.CASE, one))
+            pipe.execute_command("HMGET", self._keys.cases(names.FATE, one), "resolution", "observed")
+        with reachable:
+            found = pipe.execute()
+        return [
+            _case(raw, *fate) if raw else None for raw, fate in zip(found[::2], found[1::2], strict=True)
+        ]
+
     def histories(self, subjects: Sequence[str], limit: int | None = None) -> list[list[Case]]:
         """The last cases of each subject, newest first."""
         return self._cases(names.SUBJECT, subjects, limit)

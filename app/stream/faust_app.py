@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 import faust
@@ -21,6 +20,9 @@ class HitlApp(faust.App):
     """A Faust app whose records come from sources and whose answers go to them."""
 
     BootStrategy = NoKafka
+
+    def _create_directories(self) -> None:
+        """Nothing is kept on disk: without tables, Faust's data directory would stay empty."""
 
     def work_channel(self) -> Any:  # noqa: ANN401 - Faust's channel type says less than our protocol
         """A channel of ``Work`` that holds one batch: back-pressure down to the broker's fetches."""
@@ -46,7 +48,6 @@ def create_app(name: str) -> HitlApp:
         store="memory://",
         web_enabled=False,
         topic_disable_leader=True,
-        datadir=str(Path.cwd() / ".hitl" / name),
     )
 
 

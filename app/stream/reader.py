@@ -38,6 +38,20 @@ class LogReader:
         partitions = [p for topic in topics for p in self._partitions(topic)]
         yield from self._read(partitions, start or {})
 
+    def read_since(self, topics: Iterable[str], since: int) -> Iterator[Incoming]:
+        """As ``read_all``, from the first record with a timestamp of at least ``since`` (ms)."""
+        partitions = [p for topic in topics for p in self._partitions(topic)]
+        asked = [self._at(p, since) for p in partitions]
+        consumer = self._consumer("read_committed")
+        try:
+            found = consumer.offsets_for_times(asked, timeout=10)
+        except KafkaException as error:
+            raise _unreachable(self._connection, error.args[0]) from error
+        finally:
+            consumer.close()
+        start = {p: at.offset for p, at in zip(partitions, found, strict=True) if at.offset >= 0}
+        yield from self._read([p for p in partitions if p in start], start)
+
     def restore_partition(self, topic: str, partition: int) -> dict[bytes, bytes]:
         """Latest value of each key of one partition of a compacted topic; deleted keys are absent."""
         state: dict[bytes, bytes] = {}

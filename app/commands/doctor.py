@@ -1,0 +1,141 @@
+"""``hitl doctor``: is everything there that a worker needs, and if not, what to do?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+from confluent_kafka.admin import AdminClient
+
+from app.commands.output import print_rows
+from app.errors import HitlError, ServiceUnreachableError
+from app.main import connection_of, load_compiled_policy, now, open_codec, store_of
+from app.settings import Settings, load_settings
+from app.stream.schemas import Schemas
+from app.stream.topics import TopicTable
+
+State = Literal["ok", "warning", "failed"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The result of one check, with what to do about it."""
+
+    check: str
+    state: State
+    detail: str
+    do: str = ""
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False,
+) -> None:
+    """Check policy, schemas, broker, topics, store, clock and secret, and say what to do.
+
+    Exit code 1 when something is wrong, 3 when a service can not be reached.
+
+    Example: `hitl doctor`
+    """
+    settings = load_settings()
+    findings: list[Finding] = []
+    unreachable = False
+    for check in (_policy, _schemas, _broker, _store, _secret):
+        try:
+            findings.extend(check(settings))
+        except HitlError as error:
+            unreachable |= isinstance(error, ServiceUnreachableError)
+            findings.append(Finding(check.__name__.strip("_"), "failed", str(error), error.hint))
+    rows = [msgspec.to_builtins(finding) for finding in findings]
+    print_rows(rows, ("check", "state", "detail", "do"), as_json=as_json, empty="nothing was checked")
+    if unreachable:
+        raise typer.Exit(3)
+    if any(finding.state == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _policy(settings: Settings) -> Iterator[Finding]:
+    policy = load_compiled_policy(settings)
+    yield Finding(
+        "policy",
+        "ok",
+        f"{settings.policy_path}: version {policy.version}, {len(policy.terms)} decision types",
+    )
+
+
+def _schemas(settings: Settings) -> Iterator[Finding]:
+    missing = Schemas.load().uncommitted()
+    if missing:
+        detail = f"changed without a new version in schemas/history: {', '.join(missing)}"
+        yield Finding("schemas", "failed", detail, "python -m app.stream.schemas")
+        return
+    open_codec(settings)
+    yield Finding("schemas", "ok", "current versions are in schemas/history")
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    connection = connection_of(settings)
+    admin = AdminClient(connection.client("hitl-doctor", {}))  # type: ignore[arg-type]  # takes callables too
+    pools = load_compiled_policy(settings).pool_names
+    states = TopicTable.load().compare(admin, pools, connection.prefix, timeout=10.0)
+    yield Finding("broker", "ok", f"{connection.bootstrap_servers} answers")
+    missing = [state.topic for state in states if state.state == "missing"]
+    if missing:
+        yield Finding("topics", "failed", f"missing: {', '.join(missing)}", "hitl topics apply")
+    for state in states:
+        if state.state == "different":
+            detail = f"{state.topic}: {'; '.join(state.differences)}"
+            yield Finding("topics", "warning", detail, "change the topic, or topics.yaml")
+    if not missing:
+        yield Finding("topics", "ok", f"{len(states)} there")
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    with closing(store_of(settings)) as client:
+        ask: Callable[..., object] = client.execute_command
+        try:
+            server = _info(ask("INFO", "server"))
+            clock = ask("TIME")
+            memory = _info(ask("INFO", "memory"))
+            persistence = _info(ask("INFO", "persistence"))
+        except Exception as error:
+            raise ServiceUnreachableError(
+                f"{settings.redis_url} does not answer: {error}", hint="check HITL_REDIS_URL and the server"
+            ) from error
+    version = server.get("valkey_version") or server.get("redis_version", "?")
+    yield Finding("store", "ok", f"{server.get('server_name', 'redis')} {version}")
+    if int(server.get("redis_version", "0").split(".")[0]) < 7:
+        yield Finding("store", "failed", f"version {version} is too old", "use Redis or Valkey 7.0 or newer")
+    policy = memory.get("maxmemory_policy", "?")
+    if policy != "noeviction":
+        detail = f"maxmemory-policy is {policy}: reviews could be dropped silently"
+        yield Finding("store", "failed", detail, "CONFIG SET maxmemory-policy noeviction")
+    if persistence.get("aof_enabled") != "1":
+        detail = "appendonly is off: a restart forgets the queue"
+        yield Finding("store", "warning", detail, "CONFIG SET appendonly yes; afterwards: hitl queue rebuild")
+    skew = now() - _milliseconds(clock)
+    state: State = "ok" if abs(skew) < 1000 else "warning"
+    yield Finding("clock", state, f"{skew:+d} ms from the store's clock", "" if state == "ok" else "run NTP")
+
+
+def _secret(settings: Settings) -> Iterator[Finding]:
+    if settings.secret_is_default:
+        detail = "HITL_SECRET_FILE is not set: whoever reads the source can predict who is checked"
+        yield Finding("secret", "warning", detail, "openssl rand -hex 32 > secret; set HITL_SECRET_FILE")
+    else:
+        yield Finding("secret", "ok", "set")
+
+
+def _info(answer: object) -> dict[str, str]:
+    if isinstance(answer, dict):
+        return {str(name): str(value) for name, value in answer.items()}
+    text = answer.decode() if isinstance(answer, bytes) else str(answer)
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+
+def _milliseconds(answer: object) -> int:
+    if not isinstance(answer, list | tuple):
+        return 0
+    seconds, micros = answer
+    return int(seconds) * 1000 + int(micros) // 1000

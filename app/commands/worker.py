@@ -1,0 +1,82 @@
+"""``hitl worker`` and ``hitl up``: the processes that do the work."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from app.commands.output import errors
+from app.main import AGENTS, Worker, load_compiled_policy
+from app.review_queue.embedded import store
+from app.settings import load_settings
+from app.stream.embedded_broker import EmbeddedBroker
+from app.stream.topics import TopicTable
+from app.telemetry.logs import configure_logs
+
+
+def worker(
+    agents: Annotated[
+        str, typer.Option(help=f"Which agents, separated by commas: {', '.join(AGENTS)}.")
+    ] = ",".join(AGENTS),
+    slot: Annotated[
+        str | None,
+        typer.Option(help="Stable name of this worker among its peers; HITL_WORKER_SLOT unless given."),
+    ] = None,
+) -> None:
+    """Run one worker until it is stopped. SIGTERM finishes the batch in hand.
+
+    Scoring and routing together form one chain in one transaction; apart they are joined by the topic.
+    Every worker of a deployment needs a slot of its own, and the same one after a restart.
+
+    Example: `hitl worker --slot 1` · `hitl worker --agents scoring,routing --slot 2`
+    """
+    configure_logs()
+    settings = load_settings()
+    if slot is not None:
+        settings = msgspec.structs.replace(settings, worker_slot=slot)
+    chosen = [name.strip() for name in agents.split(",") if name.strip()]
+    process = Worker(settings, load_compiled_policy(settings), agents=chosen)
+    if settings.secret_is_default:
+        errors.print(
+            "HITL_SECRET_FILE is not set: the evidence draw uses a development key that anybody can know",
+            style="yellow",
+        )
+    if settings.metrics_port is not None:
+        process.metrics.serve(settings.metrics_port)
+    errors.print(f"worker {settings.worker_slot}: {', '.join(chosen)}; stop with ctrl-c", highlight=False)
+    process.run()
+
+
+def up(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the embedded store; temporary unless given."),
+    ] = None,
+) -> None:
+    """Embedded broker, embedded store and one worker, for development, until stopped.
+
+    Prints the addresses to set in another terminal. The embedded broker keeps everything in memory and
+    enforces no transactions: it proves no guarantee and is never meant for production.
+
+    Example: `hitl up`
+    """
+    configure_logs()
+    settings = load_settings()
+    policy = load_compiled_policy(settings)
+    with tempfile.TemporaryDirectory(prefix="hitl-") as scratch:
+        names = TopicTable.load().named(policy.pool_names)
+        with (
+            store(settings.redis_url, data or Path(scratch)) as redis_url,
+            EmbeddedBroker([settings.topic_prefix + name for name in names]) as broker,
+        ):
+            settings = msgspec.structs.replace(
+                settings, redis_url=redis_url, kafka_bootstrap_servers=broker.bootstrap_servers
+            )
+            errors.print(f"export HITL_KAFKA_BOOTSTRAP_SERVERS={broker.bootstrap_servers}", highlight=False)
+            errors.print(f"export HITL_REDIS_URL={redis_url}", highlight=False)
+            errors.print("embedded broker: in memory, no guarantees; stop with ctrl-c", style="dim")
+            Worker(settings, policy, embedded=True).run()

@@ -13,7 +13,7 @@ from app.domain.events import (
     ScoreTally,
     ThresholdUpdated,
 )
-from app.domain.learning.drift import KeyState, learn
+from app.domain.learning.drift import Change, KeyState, learn
 from app.domain.learning.terms import LearningTerms
 from app.domain.terms import Terms
 from app.domain.thresholds import own_threshold
@@ -75,7 +75,7 @@ class Drift:
                     _TOPICS[type(change)],
                     key.encode(),
                     self._codec.encode(change),
-                    event_headers(type(change).__name__, key, cause),
+                    event_headers(type(change).__name__, _identity(change), cause),
                 )
                 for change in changes
             )
@@ -131,6 +131,12 @@ class Drift:
     def aborted(self) -> None:
         """The batch never was."""
         self._pending.clear()
+
+
+def _identity(change: Change) -> str:
+    if isinstance(change, PatternDetected):
+        return change.pattern_id
+    return f"{change.learning_key}#{change.version}"
 
 
 def decision_type_of(learning_key: str) -> str:

@@ -34,7 +34,7 @@ class Worker:
     def start(self) -> Worker:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.worker", json.dumps(self._options)],
+                [sys.executable, "-X", "faulthandler", "-m", "tests.chaos.worker", json.dumps(self._options)],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -51,6 +51,14 @@ class Worker:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(10)
+
+    def dump(self) -> str:
+        """End it with the stacks of its threads in its log; returns the log."""
+        if self.running:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGABRT)
+            self.wait(10)
+        return self.log.read_text(encoding="utf-8", errors="replace")
 
     def wait(self, timeout: float = 30) -> int:
         """Exit code."""

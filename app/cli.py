@@ -10,7 +10,7 @@ import sys
 import typer
 
 from app import __version__
-from app.commands import demo, dlq, doctor, policy, queue, review, status, submit, topics, worker
+from app.commands import activate, demo, dlq, doctor, policy, queue, review, status, submit, topics, worker
 from app.commands.output import errors
 from app.errors import HitlError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+policy.app.command("activate")(activate.activate)
 app.add_typer(policy.app, name="policy")
 app.add_typer(topics.app, name="topics")
 app.add_typer(review.app, name="review")

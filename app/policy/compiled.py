@@ -135,7 +135,12 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         evaluate_rules=Expressions(conditions, conditions=True, facts=facts).evaluate,
         min_level=t.levels.min,
         max_level=t.levels.max,
-        level_by_class=MappingProxyType({c: t.levels.by_class.get(c, 1) for c in ConsequenceClass}),
+        level_by_class=MappingProxyType(
+            {
+                c: t.levels.by_class.get(c, 5 if c is ConsequenceClass.CRITICAL else 1)
+                for c in ConsequenceClass
+            }
+        ),
         threshold_floor=t.bands.low if t.threshold_floor is None else t.threshold_floor,
         alpha=alpha if t.alpha is None else t.alpha,
         delta=delta if t.delta is None else t.delta,

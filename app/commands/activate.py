@@ -1,0 +1,82 @@
+"""``hitl policy activate``: every running worker takes a policy, whole, between two batches."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from confluent_kafka.admin import AdminClient
+
+from app.commands.output import console, errors, print_json
+from app.domain.events import PolicyActivated
+from app.main import connection_of, now, open_codec, open_writer
+from app.policy.compiled import compile_policy
+from app.policy.diff import Effect, diff_policies
+from app.policy.load import Policy, load_policy, policy_from_text
+from app.settings import Settings, load_settings
+from app.stream.reader import LogReader
+from app.stream.topics import Topic, TopicTable
+
+KEY = "policy"
+"""The one key of `policy.activated`: the latest record is the policy in force."""
+
+
+def activate(
+    file: Annotated[
+        Path | None, typer.Argument(help="Policy file; HITL_POLICY, or else the example, unless given.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--as", help="Who activates it; the user's name unless given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make a policy the one in force: checked, its pools' topics created, then published.
+
+    Running workers take it between two batches, never half of it; workers that start later begin with
+    it, whatever HITL_POLICY says.
+
+    Example: `hitl policy activate my-policy.yaml --as ann`
+    """
+    settings = load_settings()
+    policy = load_policy(file or settings.policy_path)
+    pools = compile_policy(policy).pool_names
+    before = _in_force(settings)
+    if before is not None and before.version == policy.version:
+        _say(as_json, policy.version, before.version, "already in force")
+        return
+    connection = connection_of(settings)
+    admin = AdminClient(connection.client("hitl-activate", {}))  # type: ignore[arg-type]  # takes callables too
+    TopicTable.load().apply(admin, pools, connection.prefix)
+    event = PolicyActivated(
+        policy_version=policy.version,
+        policy=policy.source,
+        activated_by=by or getpass.getuser(),
+        activated_at=now(),
+    )
+    with open_writer(settings) as writer:
+        writer.write(Topic.POLICY_ACTIVATED, KEY, event)
+    if before is not None:
+        changes = diff_policies(before.content, policy.content)
+        looser = sum(change.effect is Effect.LOOSER for change in changes)
+        errors.print(f"{len(changes)} changes, {looser} of them looser", highlight=False)
+    _say(as_json, policy.version, before.version if before else None, "activated")
+
+
+def _in_force(settings: Settings) -> Policy | None:
+    codec = open_codec(settings)
+    latest: PolicyActivated | None = None
+    for record in LogReader(connection_of(settings)).read_all([Topic.POLICY_ACTIVATED]):
+        if record.value is not None:
+            latest = codec.decode_as(record.value, PolicyActivated)
+    if latest is None:
+        return None
+    return policy_from_text(latest.policy, file=f"policy {latest.policy_version}")
+
+
+def _say(as_json: bool, version: str, before: str | None, what: str) -> None:
+    if as_json:
+        print_json({"version": version, "before": before, "result": what})
+        return
+    console.print(f"policy {version} {what}" + (f" (before: {before})" if before else ""), highlight=False)

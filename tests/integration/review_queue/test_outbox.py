@@ -12,7 +12,7 @@ from app.review_queue.outbox import LIFECYCLE, OUTCOMES, OutboxRelay
 from app.review_queue.store import open_client
 
 
-class Died(Exception):
+class DiedError(Exception):
     pass
 
 
@@ -33,10 +33,10 @@ class Mortal:
 
     def _maybe(self, name, send):
         if name == self.command and self.when == "before":
-            raise Died
+            raise DiedError
         answer = send()
         if name == self.command:
-            raise Died
+            raise DiedError
         return answer
 
 
@@ -97,11 +97,11 @@ def test_a_failed_delivery_is_tried_again(desk, codec, relay_on, published):
 
     def publish(records):
         if fail:
-            raise Died
+            raise DiedError
         published.extend(records)
 
     relay = relay_on(publish=publish)
-    with pytest.raises(Died):
+    with pytest.raises(DiedError):
         relay.run_once()
     assert len(desk.outbox()) == 2
     fail.clear()
@@ -119,7 +119,7 @@ def test_a_crash_at_any_step_loses_nothing(desk, codec, relay_on, published, com
     for n in range(3):
         answered(desk, codec, f"d{n}")
     desk.client.execute_command("XGROUP", "CREATE", desk.keys.pool("expenses", "outbox"), "relay", "0")
-    with pytest.raises(Died):
+    with pytest.raises(DiedError):
         relay_on(Mortal(desk.client, command, when)).run_once()
     heir = relay_on(name=successor)
     while heir.run_once():
@@ -134,7 +134,7 @@ def test_a_crash_at_any_step_loses_nothing(desk, codec, relay_on, published, com
 
 def test_a_repeated_delivery_has_the_same_ids(desk, codec, relay_on, published):
     answered(desk, codec)
-    with pytest.raises(Died):
+    with pytest.raises(DiedError):
         relay_on(Mortal(desk.client, "EXEC", "before")).run_once()
     relay_on().run_once()
     assert len(published) == 6

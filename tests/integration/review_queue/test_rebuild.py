@@ -5,6 +5,7 @@ import random
 import pytest
 
 from app.domain.events import ReviewKind, ReviewRequested
+from app.domain.review import ReviewState
 from app.review_queue.cases import CaseFile
 from app.review_queue.outbox import OutboxRelay
 from app.review_queue.rebuild import fold
@@ -146,7 +147,7 @@ def test_work_goes_on_after_a_rebuild(desk, log, restorer):
     busy_day(desk, log)
     while log.relay.run_once():
         pass
-    held = [r for r in desk.queue.list("expenses", desk.queue.list("expenses")[0].state.CLAIMED)][0]
+    held = next(r for r in desk.queue.list("expenses", ReviewState.CLAIMED) if r.holder == "sue")
     desk.client.execute_command("DEL", *desk.client.execute_command("KEYS", f"{desk.prefix}*"))
     restorer.apply(fold(log.records, desk.terms))
     assert desk.decide(held, desk.sue).answer.reviewer == "sue"

@@ -1,0 +1,96 @@
+"""No verb does work that grows with the queue: seen in the commands that the store really ran."""
+
+import re
+
+import pytest
+
+UNBOUNDED = {
+    b"KEYS",
+    b"SCAN",
+    b"SMEMBERS",
+    b"LRANGE",
+    b"HKEYS",
+    b"HVALS",
+    b"SORT",
+    b"ZSCAN",
+    b"SUNION",
+    b"XRANGE",
+}
+
+
+@pytest.fixture
+def commands(desk, client):
+    """Runs something; returns how often each command ran meanwhile, as the store counts them."""
+
+    def counts():
+        lines = client.execute_command("INFO", "commandstats")
+        if isinstance(lines, dict):
+            return {name.removeprefix("cmdstat_").upper(): int(stat["calls"]) for name, stat in lines.items()}
+        return {n.upper(): int(c) for n, c in re.findall(r"cmdstat_(\w+):calls=(\d+)", lines.decode())}
+
+    def run(action):
+        before = counts()
+        action()
+        after = counts()
+        return {
+            name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)
+        }
+
+    return run
+
+
+def a_day(desk):
+    """Every verb once or more."""
+    q = desk.queue
+    first = desk.take(desk.ann)
+    q.extend(first.review_id, desk.ann, first.epoch)
+    q.release(first.review_id, desk.ann, first.epoch)
+    asked = desk.take(desk.ann)
+    q.request_info(asked.review_id, desk.ann, asked.epoch, "?")
+    q.answer_info(asked.review_id, desk.ann, "!")
+    handed = desk.take(desk.ann)
+    q.delegate(handed.review_id, desk.ann, desk.bob, handed.epoch)
+    raised = desk.take(desk.bob, handed.review_id)
+    q.escalate(raised.review_id, desk.bob, raised.epoch)
+    last = desk.take(desk.sue)
+    q.reveal(last.review_id, desk.sue, last.epoch, "approve")
+    desk.decide(last, desk.sue)
+    desk.take(desk.ann)
+    desk.clock.advance(desk.terms.lease + 1)
+    q.expire("expenses")
+    q.stats()
+
+
+def test_the_same_commands_run_whether_ten_or_a_thousand_reviews_are_open(make_desk, commands):
+    warm, few, many = make_desk(), make_desk(), make_desk()
+    for desk, reviews in ((warm, 10), (few, 10), (many, 1_000)):
+        desk.queue.enqueue_many([desk.new(f"d{n}", blind=True) for n in range(reviews)])
+    a_day(warm)  # so that the store has every script
+    ran = commands(lambda: a_day(few))
+    assert commands(lambda: a_day(many)) == ran
+    assert not {name.encode() for name in ran} & UNBOUNDED
+
+
+def test_a_mass_expiry_is_served_a_few_at_a_time(desk, commands):
+    desk.queue.enqueue_many([desk.new(f"d{n}") for n in range(300)])
+    for _ in range(300):
+        desk.take(desk.ann)
+    desk.clock.advance(desk.terms.lease + 1)
+    ran = commands(lambda: desk.queue.expire(desk.pool, at_most=10))
+    assert ran["HGETALL"] == 10
+    assert commands(lambda: desk.take(desk.bob))["HGETALL"] == 3
+
+
+def test_one_round_trip_for_each_verb(desk, commands):
+    desk.queue.enqueue_many([desk.new(f"d{n}") for n in range(50)])
+    desk.decide(desk.take(desk.ann), desk.ann)  # so that the store has the scripts
+    ran = commands(lambda: desk.queue.enqueue_many([desk.new(f"e{n}") for n in range(50)]))
+    assert ran["EVALSHA"] == 50
+    review = None
+
+    def claim():
+        nonlocal review
+        review = desk.take(desk.ann)
+
+    assert commands(claim)["EVALSHA"] == 1
+    assert commands(lambda: desk.decide(review, desk.ann))["EVALSHA"] == 1

@@ -129,7 +129,7 @@ class Expectation(msgspec.Struct, array_like=True):
     >>> group = Expectation()
     >>> for i in range(40):
     ...     group.add(i % 2 == 0, 0.2, 1.0)
-    >>> round(group.z, 2), round(group.ratio(5.0), 2)
+    >>> round(group.z(), 2), round(group.ratio(5.0), 2)
     (4.74, 1.92)
     """
 
@@ -157,14 +157,18 @@ class Expectation(msgspec.Struct, array_like=True):
         """Expected override rate; 0 without answers."""
         return self.expected / self.weight if self.weight > 0 else 0.0
 
-    @property
-    def z(self) -> float:
-        """(O - E) / sqrt(sum p(1 - p)), two-sided (Spiegelhalter, Stat. Med. 24, 2005)."""
-        return (self.observed - self.expected) / math.sqrt(self.variance) if self.variance > 0 else 0.0
+    def z(self, typical: float = 1.0) -> float:
+        """(O - E) / sqrt(sum p(1 - p)), two-sided (Spiegelhalter, Stat. Med. 24, 2005).
 
-    def ratio(self, shrinkage: float) -> float:
+        ``typical`` multiplies what is expected; the variance is then an upper bound.
+        """
+        if self.variance <= 0:
+            return 0.0
+        return (self.observed - typical * self.expected) / math.sqrt(self.variance * max(typical, 1.0))
+
+    def ratio(self, shrinkage: float, typical: float = 1.0) -> float:
         """(O + k) / (E + k): observed over expected, pulled to 1 where little is expected."""
-        return (self.observed + shrinkage) / (self.expected + shrinkage)
+        return (self.observed + shrinkage) / (typical * self.expected + shrinkage)
 
 
 class Reviewer(msgspec.Struct, array_like=True):

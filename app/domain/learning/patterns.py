@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from statistics import median
 
 import msgspec
 
@@ -131,11 +132,17 @@ def rising_override(rates: OverrideRates, decision_type: str, rules: PatternTerm
 
 
 def reviewer_outliers(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sighting]:
-    """Observed over expected overrides in the same bands, both ways, by funnel z and shrunk ratio."""
+    """Observed over expected overrides in the same bands, both ways, by funnel z and shrunk ratio.
+
+    What is expected is that of the typical (median) colleague: otherwise one who overrides a lot raises
+    the mean, and makes the others look as if they overrode too little. Nobody is an outlier alone.
+    """
+    compared = [r.shown for r in rates.reviewers.values() if r.shown.count >= rules.reviewer_min_count]
+    typical = median(group.ratio(rules.reviewer_shrinkage) for group in compared) if compared else 1.0
     mild = 1 + (rules.reviewer_ratio - 1) * rules.clear_share
     for name, reviewer in rates.reviewers.items():
         group = reviewer.shown
-        ratio, z = group.ratio(rules.reviewer_shrinkage), group.z
+        ratio, z = group.ratio(rules.reviewer_shrinkage, typical), group.z(typical)
         more = ratio >= 1
         limit = rules.reviewer_ratio if more else 1 / rules.reviewer_ratio
         beyond = ratio > limit if more else ratio < limit
@@ -150,7 +157,7 @@ def reviewer_outliers(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sig
             over=1 / mild < ratio < mild,
             text=(
                 f"{name} overrides {percent(group.rate)} of recommendations; colleagues override "
-                f"{percent(group.expected_rate)} at the same confidence ({group.count} answers). "
+                f"{percent(typical * group.expected_rate)} at the same confidence ({group.count} answers). "
                 + ("" if more else "So few may mean approval without a look.")
             ).rstrip()
             if raised
@@ -163,7 +170,7 @@ def confidence_bands(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sigh
     for index, band in enumerate(rates.bands):
         group = band.shown
         limit = group.expected_rate + rules.band_excess
-        raised = group.count >= rules.min_count and group.z > rules.band_z and group.rate > limit
+        raised = group.count >= rules.min_count and group.z() > rules.band_z and group.rate > limit
         yield Sighting(
             pattern=Pattern.CONFIDENCE_BAND,
             segment=band_name(index),

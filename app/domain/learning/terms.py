@@ -43,7 +43,7 @@ class PatternTerms(msgspec.Struct, frozen=True, kw_only=True):
     disagreement_min_pairs: int = 20
     disagreement_significance: float = 0.01
     calibration_z: float = 3.0
-    calibration_min_labels: int = 100
+    calibration_min_labels: int = 50
     clear_share: float = 0.8
     """A raised pattern is over when its value is back below this share of the limit."""
 
@@ -65,7 +65,7 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
     evidence: EvidencePlan = EvidencePlan(floor=0.03, initial=1.0, scale=500.0)
     half_life: float = 4000.0
     """Decisions of the key after which a label or a tally weighs half."""
-    ridge: float = 2.0
+    ridge: float = 10.0
     """Pull of the Platt fit towards (slope 1, intercept 0)."""
     prior_labels: float = 50.0
     """Labels that the Platt fit is worth in each bin."""

@@ -73,7 +73,7 @@ def plan(
     waves: list[Wave] = []
     planted: list[Planted] = []
     start = 0
-    for day, (opens_at, size) in enumerate(zip(_business_days(seed), sizes, strict=False), start=1):
+    for day, (opens_at, size) in enumerate(zip(business_days(seed), sizes, strict=False), start=1):
         closes_at = opens_at + (CLOSES - OPENS) * 3_600_000
         step = (closes_at - opens_at) / (size + 1)
         part = slice(start, start + size)
@@ -104,8 +104,8 @@ def _sizes(count: int, days: int) -> list[int]:
     return [PILOT, *(rest + (place < more) for place in range(days - 1) if rest or place < more)]
 
 
-def _business_days(seed: int) -> list[int]:
-    """Openings of the business days of some weeks of 2025, Monday first, ms UTC."""
+def business_days(seed: int) -> list[int]:
+    """Openings of the first sixty business days of the seed's calendar, Monday first, ms UTC."""
     monday = datetime(2025, 1, 6, OPENS, tzinfo=UTC) + timedelta(weeks=seed % 40)
     return [
         round((monday + timedelta(weeks=week, days=day)).timestamp() * 1000)

@@ -25,7 +25,7 @@ class Calibration(msgspec.Struct, frozen=True, array_like=True):
     intercept: float = 0.0
 
     def probability(self, raw: float) -> float:
-        """Calibrated probability that the recommendation is right, in [.0001, .9999].
+        """Calibrated probability that the recommendation is right, in [.0001, .9999]. NaN counts as 0.
 
         Examples
         --------
@@ -34,7 +34,7 @@ class Calibration(msgspec.Struct, frozen=True, array_like=True):
         >>> round(Calibration(slope=0.6, intercept=0.0).probability(0.9), 3)
         0.789
         """
-        raw = min(max(raw, _CLIP), 1 - _CLIP)
+        raw = min(raw, 1 - _CLIP) if raw > _CLIP else _CLIP
         return min(max(_sigmoid(self.slope * math.log(raw / (1 - raw)) + self.intercept), _CLIP), 1 - _CLIP)
 
     def errors_by_bin(self) -> list[float]:

@@ -118,9 +118,12 @@ class Audits(msgspec.Struct, array_like=True):
         self.squares *= factor * factor
 
     def estimate(self, automated: Sequence[float], fewest: float, delta: float) -> AutomatedError | None:
-        """The automated error; ``None`` without a label. ``automated`` as for ``hajek``."""
+        """The automated error; ``None`` without a label, or when all have faded away.
+
+        ``automated`` as for :func:`hajek`.
+        """
         total = sum(self.weights)
-        if self.done == 0 or total <= 0:
+        if self.done == 0 or self.squares < 1e-200:
             return None
         share = hajek(self.weights, self.wrong, automated, fewest, self.squares / total)
         if share is None:

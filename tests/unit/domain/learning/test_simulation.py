@@ -7,7 +7,9 @@ import math
 import random
 from collections.abc import Callable
 
-from app.domain.events import Arm, LearningLabel, ReviewKind, ScoreTally, ThresholdUpdated
+import pytest
+
+from app.domain.events import LearningLabel, ReviewKind, ScoreTally, ThresholdUpdated
 from app.domain.evidence import evidence_probability
 from app.domain.learning.bins import bin_of
 from app.domain.learning.drift import Change, KeyState
@@ -49,7 +51,7 @@ class Life:
         self.state = KeyState(learning_key=key)
         self.threshold = terms.own_threshold
         self.q = evidence_probability(terms.evidence, 0)
-        self.decisions = self.labels = 0
+        self.decisions = self.labels = self.above_own = 0
         self.changes: list[Change] = []
         self.thresholds: list[float] = []
 
@@ -65,6 +67,7 @@ class Life:
                 score = min(sigmoid(self.random.gauss(2.6, 1.3)), 0.999)
                 error = self.random.random() >= right(score)
                 runs = score >= self.threshold
+                self.above_own += score >= self.terms.own_threshold
                 counts = bins.setdefault(bin_of(score), [0, 0])
                 counts[0] += 1
                 counts[1] += runs
@@ -105,9 +108,64 @@ class Life:
             inclusion_probability=self.q,
             source="review",
             kind=ReviewKind.AUDIT if automated else ReviewKind.REVIEW,
-            blind=Arm.BLIND is not None,
+            blind=True,
             reviewer="ann",
             error=error,
             decided_at=self.decisions,
             labelled_at=self.decisions,
         )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_calibrated_ai_is_left_alone(seed):
+    """Its true error at the policy's own threshold is 4.3 %: little room below the 5 % allowed."""
+    life = Life(seed)
+    automated, wrong, _ = life.run(10_000, calibrated)
+    assert wrong / automated <= ALPHA
+    assert automated >= 0.9 * life.above_own
+    assert max(life.thresholds[50:]) <= 0.95
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_overconfident_ai_is_capped_within_600_labels(seed):
+    """Its true error at the policy's own threshold is 9 %."""
+    life = Life(seed)
+    life.run(500, overconfident)
+    assert life.labels <= 600
+    assert life.threshold > TERMS.own_threshold
+    automated, wrong, _ = life.run(10_000, overconfident)
+    assert min(life.thresholds[10:]) > TERMS.own_threshold
+    assert wrong / automated <= ALPHA
+    assert automated > 1000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_abrupt_drift_tightens_and_recovery_relaxes_to_the_policys_own_threshold(seed):
+    life = Life(seed)
+    life.run(5000, calibrated)
+    before = sum(life.thresholds[-20:]) / 20
+    life.run(10_000, overconfident)
+    during = sum(life.thresholds[-20:]) / 20
+    assert during > before + 0.015
+    life.run(20_000, calibrated)
+    assert min(life.thresholds) >= TERMS.own_threshold
+    assert TERMS.own_threshold in life.thresholds[-300:]
+
+
+def test_the_estimate_of_automations_error_covers_the_truth():
+    inside = 0
+    for seed in range(12):
+        life = Life(100 + seed)
+        automated, wrong, _ = life.run(4000, overconfident)
+        estimate = life.state.automated_error(TERMS)
+        assert 0.8 < estimate.coverage < 1.2
+        inside += estimate.lower <= wrong / automated <= estimate.upper
+    assert inside >= 10
+
+
+def test_the_same_life_gives_the_same_bytes():
+    one, other = Life(9), Life(9)
+    for life in (one, other):
+        life.run(1500, overconfident)
+    assert one.state.to_bytes() == other.state.to_bytes()
+    assert one.changes == other.changes

@@ -87,7 +87,7 @@ class Outcomes:
         if not told:
             return told
         earlier = await ask_store(
-            self._seen.claim, [item.identity for item in told], [item.record.position for item in told]
+            self._seen.claim, [item.identity for item in told], [item.record.origin for item in told]
         )
         return [item for item, position in zip(told, earlier, strict=True) if position is None]
 

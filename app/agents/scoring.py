@@ -29,8 +29,8 @@ STAGE = "scoring"
 class Scored(msgspec.Struct, frozen=True, gc=False):
     """A scored decision on its way to routing: the event, its bytes, and what was parsed for it.
 
-    ``position`` is where the decision was submitted; it goes along in a header, so that duplicates can
-    be recognised again after a rebuild from the log."""
+    ``position`` is where the decision was first read (its origin, if it is a replayed dead letter); it goes
+    along in a header, so that duplicates can be recognised again after a rebuild from the log."""
 
     record: Incoming
     position: str
@@ -127,7 +127,7 @@ class Scoring:
         earlier = await ask_store(
             self._seen.claim,
             [item.decision.decision_id for item in items],
-            [item.record.position for item in items],
+            [item.record.origin for item in items],
         )
         firsts: list[_Readable] = []
         for item, position in zip(items, earlier, strict=True):
@@ -155,7 +155,7 @@ class Scoring:
         value = self._codec.append(DecisionScored, story, assessment)
         return Scored(
             item.record,
-            item.record.position,
+            item.record.origin,
             DecisionScored(decision=decision, assessment=assessment),
             value,
             item.terms,

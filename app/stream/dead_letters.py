@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from app.stream.records import DeadLetter, Headers, Incoming, Outgoing
+from app.stream.records import ORIGIN, DeadLetter, Headers, Incoming, Outgoing
 
 TOPIC = "deadletter"
 
@@ -91,8 +91,11 @@ class Letter(msgspec.Struct, frozen=True):
 
     def replay(self, value: bytes | None) -> Outgoing:
         """The original record for its source topic: same key, ``value`` (the original one), headers
-        without ours, and how often it was tried so far for the next letter's count."""
+        without ours, and how often it was tried so far for the next letter's count. Its origin stays the
+        position at which it was first read, however often it is replayed: it is no duplicate of itself."""
         headers = [h for h in self.record.headers if not h[0].startswith(("dlq_", "replay_"))]
+        if not any(name == ORIGIN for name, _ in headers):
+            headers.append((ORIGIN, self.source.encode()))
         headers += [
             ("replay_attempts", b"%d" % self.attempts),
             ("replay_first_failed_at", b"%d" % self.first_failed_at),

@@ -6,6 +6,9 @@ import msgspec
 
 Headers = list[tuple[str, bytes]]
 
+ORIGIN = "hitl_origin"
+"""Header of a replayed dead letter: the position at which its record was first read."""
+
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
     """One record as it was read. ``topic`` is the logical name, prefix stripped; ``timestamp`` is the
@@ -27,6 +30,20 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
         'decisions.submitted[3]@17'
         """
         return f"{self.topic}[{self.partition}]@{self.offset}"
+
+    @property
+    def origin(self) -> str:
+        """Where it was read for the first time: a replayed dead letter is the record it was, not a repeat
+        of it, and so keeps the position under which it was recognised.
+
+        >>> letter = [("hitl_origin", b"decisions.submitted[3]@17")]
+        >>> Incoming("decisions.submitted", 3, 99, None, None, letter, 0).origin
+        'decisions.submitted[3]@17'
+        """
+        for name, value in self.headers:
+            if name == ORIGIN:
+                return value.decode(errors="replace")
+        return self.position
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):

@@ -106,13 +106,12 @@ class TransactionalClient:
         self._give_up_at: float | None = None
         self._stopping = threading.Event()
         self._assigned: set[Partition] = set()
-        self._changed: set[Partition] = set()
+        self._revoked: set[Partition] = set()
         self._assignment = 0
         self._member_id = ""
         self._failure: BaseException | None = None
         self._resume_at: dict[Partition, int] = {}
         self._expected: dict[Partition, int] = {}
-        self._undelivered: KafkaError | None = None
         self._limits: dict[str, int] = {}
         self._complained: set[int] = set()
         self._consumer_config = connection.client(
@@ -183,7 +182,7 @@ class TransactionalClient:
 
         No gather time: latency follows load and batches grow by themselves.
         """
-        self._changed.clear()
+        self._revoked.clear()
         first = self._consumer.poll(wait)
         self._raise_failure()
         if first is None:
@@ -204,6 +203,7 @@ class TransactionalClient:
             ends[partition] = record.offset + 1
         batch = Batch(records, starts, ends, group, self._assignment)
         if group is None:
+            log.info("%s: not a member any more, its records are read again", self.member)
             self.rewind(batch)
             return None
         self._check_continuity(batch)
@@ -211,6 +211,7 @@ class TransactionalClient:
 
     def _taken(self, messages: list[Message]) -> list[Incoming]:
         records = []
+        unclear: set[Partition] = set()
         for message in messages:
             error = message.error()
             if error is not None:
@@ -220,9 +221,20 @@ class TransactionalClient:
             partition = (record.topic, record.partition)
             # A partition can be revoked between the first and the last record of this very call; its
             # next owner starts at the committed offset, so what we hold of it must not count.
-            if partition in self._assigned and partition not in self._changed:
+            if partition not in self._revoked and partition in self._assigned:
                 records.append(record)
+            elif partition in self._assigned:
+                unclear.add(partition)
+        if unclear:
+            self._start_over(unclear)
         return records
+
+    def _start_over(self, partitions: set[Partition]) -> None:
+        """Revoked and given back within one call: what came may be from before or after, and the
+        position is beyond it. Read on from what is committed."""
+        asked = [TopicPartition(self._connection.topic(topic), number) for topic, number in partitions]
+        found = self._until_done(lambda timeout: self._consumer.committed(asked, timeout), "committed")
+        self._seek({(self._connection.logical(at.topic), at.partition): max(at.offset, 0) for at in found})
 
     def _membership(self) -> object | None:
         before = self._consumer.memberid()
@@ -289,7 +301,6 @@ class TransactionalClient:
         next incarnation's ``init_transactions`` ends the open transaction.
         """
         producer = self._producer
-        self._undelivered = None
         try:
             # 1. The agents are done: nothing of ours can fail between here and the commit.
             producer.begin_transaction()
@@ -346,7 +357,6 @@ class TransactionalClient:
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
             return
-        self._undelivered = error
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             # The topic takes less than we thought. Remember, so that the record is found in memory
             # (and dead-lettered) when the batch is read again, instead of aborting for ever.
@@ -356,7 +366,7 @@ class TransactionalClient:
 
     def _abort(self, batch: Batch, error: KafkaError) -> Aborted:
         self._raise_if_fatal(error, "commit")
-        reason = (self._undelivered or error).name()
+        reason = error.name()
         # Without the flush, an abort soon after produce can end in a fatal INVALID_TXN_STATE.
         self._until_done(self._flushed, "flush")
         try:
@@ -441,6 +451,7 @@ class TransactionalClient:
         gone = {(self._connection.logical(p.topic), p.partition) for p in partitions}
         self._moved(gone)
         self._assigned -= gone
+        self._revoked |= gone
         try:
             if gone and self._listener is not None:
                 self._listener.revoked(gone)
@@ -450,7 +461,6 @@ class TransactionalClient:
     def _moved(self, partitions: set[Partition]) -> None:
         if partitions:
             self._assignment += 1
-        self._changed |= partitions
         for partition in partitions:
             self._resume_at.pop(partition, None)
             self._expected.pop(partition, None)

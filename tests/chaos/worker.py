@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ from app.stream.work import answer, hand_on
 
 
 def main(options: dict[str, Any]) -> None:
+    logging.basicConfig(level=logging.INFO)
     connection = Connection(bootstrap_servers=options["bootstrap"], prefix=options["prefix"])
     app = create_app("chaos")
     first, second = app.work_channel(), app.work_channel()

@@ -1,0 +1,33 @@
+"""A worker that commits before it produces: the oracle must catch it, or it proves nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from confluent_kafka import TopicPartition
+
+from app.cli import main
+from app.stream.records import Outgoing
+from app.stream.transactions import Aborted, Batch, TransactionalClient
+
+
+def _commit_first(self: TransactionalClient, batch: Batch, outgoing: Sequence[Outgoing]) -> Aborted | None:
+    offsets = [
+        TopicPartition(self._connection.topic(topic), partition, offset)
+        for (topic, partition), offset in batch.next.items()
+    ]
+    self._consumer.commit(offsets=offsets, asynchronous=False)
+    time.sleep(0.05)  # the gap in which a kill loses the batch
+    self._producer.begin_transaction()
+    for record in outgoing:
+        self._produce(record)
+    self._producer.commit_transaction()
+    if self._listener is not None:
+        self._listener.committed()
+    return None
+
+
+if __name__ == "__main__":
+    TransactionalClient.commit = _commit_first  # type: ignore[method-assign]
+    main()

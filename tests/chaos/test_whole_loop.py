@@ -1,0 +1,195 @@
+"""Exactly once through the whole loop, on Apache Kafka, while workers, broker and store are killed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from app.domain.review import ReviewState
+from app.main import connection_of, open_codec, open_queue
+from app.policy.compiled import CompiledPolicy
+from app.settings import Settings
+from app.stream.producer import LagThrottle
+from app.stream.reader import LogReader
+from app.stream.topics import Topic, TopicTable, pool_topic
+from tests.chaos.loop_oracle import Verdict, judge
+from tests.chaos.whole_loop import (
+    Desk,
+    Feeder,
+    RestartableStore,
+    WorkerProcess,
+    environment,
+    our_settings,
+    workers,
+)
+from tests.kafka_broker import KafkaBroker
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+GROUPS = (
+    ("decide", Topic.DECISIONS_SUBMITTED),
+    ("review-request", Topic.DECISIONS_ROUTED),
+    ("outcome", Topic.REVIEWS_OUTCOMES),
+    ("drift", Topic.LEARNING_CASES),
+)
+MARKERS = 100  # more unread records than this can not all be transaction markers
+
+
+def test_exactly_once_through_kills_and_restarts(own_broker: KafkaBroker, tmp_path: Path) -> None:
+    run = Run(own_broker, tmp_path, decisions=100_000, rate=3000, workers=2, answers=2000)
+    verdict = run.until_quiet(kill_every=4.0, restart_broker=True, restart_store=True)
+    print(f"\n{verdict}\n{run.kills} kills, broker and store restarted")
+    assert run.kills >= 5
+    assert verdict.ok, str(verdict)
+
+
+def test_the_oracle_catches_a_worker_that_commits_before_it_produces(
+    own_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    run = Run(
+        own_broker, tmp_path, decisions=20_000, rate=3000, workers=2, answers=200, module="tests.chaos.broken"
+    )
+    verdict = run.until_quiet(kill_every=2.0)
+    print(f"\n{verdict}\n{run.kills} kills")
+    assert not verdict.ok
+    assert verdict.violations["scored lost"], str(verdict)
+
+
+class Run:
+    """One chaos run: feeds, answers, kills, waits until all is quiet, then asks the oracle."""
+
+    def __init__(
+        self,
+        broker: KafkaBroker,
+        directory: Path,
+        *,
+        decisions: int,
+        rate: int,
+        workers: int,
+        answers: int,
+        module: str = "app",
+        seed: int = 7,
+    ) -> None:
+        self._broker = broker
+        self._directory = directory
+        self._decisions = decisions
+        self._rate = rate
+        self._workers = workers
+        self._answers = answers
+        self._module = module
+        self._draw = random.Random(seed)
+        self._store = RestartableStore(directory / "store")
+        env = environment(broker.bootstrap, self._store.url, "chaos.")
+        self._env = env
+        self._settings, self._policy = our_settings(env)
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+        TopicTable.load().apply(admin, self._policy.pool_names, "chaos.", replication_factor=1)
+        self.kills = 0
+
+    def until_quiet(
+        self, *, kill_every: float, restart_broker: bool = False, restart_store: bool = False
+    ) -> Verdict:
+        feeder = Feeder(self._settings, self._decisions, seed=7, rate=self._rate, repeat_every=100)
+        desks = [Desk(self._settings, self._policy, name, self._answers) for name in ("ann", "bo")]
+        events: list[Callable[[], None]] = []
+        if restart_broker:
+            events.append(self._broker_fails)
+        if restart_store:
+            events.append(lambda: self._store.restart(away=2.0))
+        try:
+            with workers(self._workers, self._env, self._directory, self._module) as running:
+                for thread in (feeder, *desks):
+                    thread.start()
+                self._torment(running, feeder, events, kill_every)
+                feeder.join(120)
+                assert feeder.failure is None, feeder.failure
+                self._settle(running)
+                for desk in desks:
+                    desk.stop()
+                self._settle(running)
+                return self._judge(feeder, desks)
+        finally:
+            self._store.stop()
+
+    def _torment(
+        self, running: list[WorkerProcess], feeder: Feeder, events: list[Callable[[], None]], every: float
+    ) -> None:
+        """Kill until the feeder has fed everything; the events fall in between, well apart."""
+        due = [self._decisions * (number + 1) // (len(events) + 1) for number in range(len(events))]
+        next_kill = time.monotonic() + every
+        while feeder.is_alive():
+            for worker in running:
+                worker.supervise()
+            if events and len(feeder.ids) >= due[-len(events)]:
+                events.pop(0)()
+            if time.monotonic() > next_kill:
+                self._draw.choice(running).kill()
+                self.kills += 1
+                next_kill = time.monotonic() + self._draw.uniform(0.5, 1.5) * every
+            time.sleep(0.1)
+
+    def _broker_fails(self) -> None:
+        self._broker.kill()
+        self._broker.restart()
+
+    def _settle(self, running: list[WorkerProcess], timeout: float = 240.0, still: float = 6.0) -> None:
+        """Until every group has read everything and the outbox is empty. Transaction markers count as
+        lag and are never read: so "nothing has moved for a while, and little is left"."""
+        queue = open_queue(self._settings, self._policy).queue
+        connection = connection_of(self._settings)
+        groups = [
+            LagThrottle(connection, group=f"hitl-{group}", topic=topic, most=0) for group, topic in GROUPS
+        ]
+        deadline = time.monotonic() + timeout
+        last: list[int] = []
+        since = time.monotonic()
+        while time.monotonic() - since < still:
+            for worker in running:
+                worker.supervise()
+            state = [group.lag() for group in groups]
+            state.append(sum(pool.unpublished for pool in queue.stats()))
+            if state != last or state[-1] or max(state) > MARKERS:
+                last, since = state, time.monotonic()
+            assert time.monotonic() < deadline, f"lag by group and unpublished: {state}"
+            time.sleep(0.2)
+        for group in groups:
+            group.close()
+
+    def _judge(self, feeder: Feeder, desks: list[Desk]) -> Verdict:
+        topics = [
+            Topic.DECISIONS_SCORED,
+            Topic.DECISIONS_ROUTED,
+            Topic.DECISIONS_RESOLVED,
+            Topic.REVIEWS_OUTCOMES,
+            Topic.DEADLETTER,
+            *(pool_topic(pool) for pool in self._policy.pool_names),
+        ]
+        return judge(
+            open_codec(self._settings),
+            LogReader(connection_of(self._settings)).read_all(topics),
+            submitted=feeder.ids,
+            repeated=feeder.repeated,
+            answered={review: action for desk in desks for review, action in desk.answered.items()},
+            undecided=waiting_reviews(self._settings, self._policy),
+        )
+
+
+def waiting_reviews(settings: Settings, policy: CompiledPolicy) -> set[str]:
+    """Ids of all reviews that are not decided."""
+    queue = open_queue(settings, policy).queue
+    found: set[str] = set()
+    for pool in policy.pool_names:
+        for state in (ReviewState.OPEN, ReviewState.CLAIMED, ReviewState.WAITING):
+            for escalated in (False, True):
+                offset = 0
+                while page := queue.list(pool, state, offset, 500, escalated=escalated):
+                    found.update(review.review_id for review in page)
+                    offset += len(page)
+                    if len(page) < 500:
+                        break
+    return found

@@ -1,0 +1,254 @@
+"""The whole loop under torment: real worker processes, a feeder, people who answer, and who kills what."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from app.domain.events import DecisionSubmitted, Model, Option, Signals
+from app.domain.review import Reviewer
+from app.errors import HitlError
+from app.main import connection_of, load_compiled_policy, open_codec, open_queue
+from app.policy.compiled import CompiledPolicy
+from app.review_queue.embedded import EmbeddedStore
+from app.review_queue.errors import QueueError
+from app.review_queue.values import Verdict
+from app.settings import Settings, load_settings
+from app.stream.producer import Publisher
+from app.stream.records import Outgoing
+from app.stream.topics import Topic
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TYPE = "expense.approval"
+
+
+def environment(bootstrap: str, redis_url: str, prefix: str) -> dict[str, str]:
+    """What worker processes and our own settings see."""
+    own = {
+        "HITL_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+        "HITL_REDIS_URL": redis_url,
+        "HITL_TOPIC_PREFIX": prefix,
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**{k: v for k, v in os.environ.items() if not k.startswith("HITL_")}, **own}
+
+
+class WorkerProcess:
+    """``hitl worker``, or a broken variant of it, as a process of its own."""
+
+    def __init__(self, slot: str, env: dict[str, str], log: Path, module: str = "app") -> None:
+        self.slot = slot
+        self.log = log
+        self.kills = 0
+        self._env = env
+        self._module = module
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", self._module, "worker", "--slot", self.slot],
+                cwd=ROOT,
+                env=self._env,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL; the supervisor starts it again at once, as any would."""
+        self.kills += 1
+        self.process.kill()
+        self.process.wait(20)
+        self.process = self._start()
+
+    def supervise(self) -> None:
+        """Start again whatever ended by itself (a fenced worker leaves, as it should)."""
+        if self.process.poll() is not None:
+            self.process = self._start()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(20)
+
+
+@contextmanager
+def workers(
+    count: int, env: dict[str, str], logs: Path, module: str = "app"
+) -> Iterator[list[WorkerProcess]]:
+    """So many workers, stopped at the end."""
+    running = [WorkerProcess(str(slot), env, logs / f"worker-{slot}.log", module) for slot in range(count)]
+    try:
+        yield running
+    finally:
+        for worker in running:
+            worker.stop()
+
+
+def decisions(count: int, seed: int) -> Iterator[DecisionSubmitted]:
+    """Expenses of which about a third need people; the same for the same seed."""
+    draw = random.Random(seed)
+    now = time.time_ns() // 1_000_000
+    for number in range(count):
+        sure = draw.random() < 0.7
+        yield DecisionSubmitted(
+            decision_id=f"exp-{seed}-{number:07d}",
+            decision_type=TYPE,
+            occurred_at=now,
+            subject=f"emp-{draw.randrange(2000)}",
+            submitted_by="chaos",
+            recommendation=Option(
+                action="approve", probability=0.985 if sure else draw.uniform(0.4, 0.9), rationale="routine"
+            ),
+            alternatives=[Option(action="reject", probability=0.01, rationale="unusual vendor")],
+            facts=msgspec.json.encode(
+                {"amount": draw.uniform(5, 900), "currency": "EUR", "category": "travel", "tenure_days": 900}
+            ).decode(),
+            signals=Signals(similarity=0.97, consensus=1.0, rule_clarity=0.97),
+            factors=None,
+            model=Model(name="expenses", version="3"),
+            due_at=None,
+            links=[],
+        )
+
+
+class Feeder(threading.Thread):
+    """Submits decisions at a steady rate and repeats one in ``repeat_every`` a little later. Retries
+    until the broker has stored every record once."""
+
+    def __init__(self, settings: Settings, count: int, *, seed: int, rate: int, repeat_every: int) -> None:
+        super().__init__(name="feeder", daemon=True)
+        self._settings = settings
+        self._count = count
+        self._seed = seed
+        self._rate = rate
+        self._repeat_every = repeat_every
+        self.ids: list[str] = []
+        self.repeated: list[str] = []
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._feed()
+        except BaseException as failure:
+            self.failure = failure
+
+    def _feed(self) -> None:
+        codec = open_codec(self._settings)
+        publisher = Publisher(connection_of(self._settings), client_id="feeder", timeout=60)
+        chunk: list[Outgoing] = []
+        began = time.monotonic()
+        for number, decision in enumerate(decisions(self._count, self._seed), start=1):
+            record = Outgoing(
+                Topic.DECISIONS_SUBMITTED, decision.decision_id.encode(), codec.encode(decision), []
+            )
+            chunk.append(record)
+            self.ids.append(decision.decision_id)
+            if number % self._repeat_every == 0:
+                chunk.append(record)
+                self.repeated.append(decision.decision_id)
+            if len(chunk) >= 500 or number == self._count:
+                failed = publisher.send(chunk)
+                assert not failed, failed[:3]
+                chunk = []
+                ahead = number / self._rate - (time.monotonic() - began)
+                if ahead > 0:
+                    time.sleep(ahead)
+        publisher.close()
+
+
+class Desk(threading.Thread):
+    """People who claim and answer until told to stop. ``answered`` maps the review ids whose answer was
+    accepted to the action: none of them may be lost or counted twice."""
+
+    def __init__(self, settings: Settings, policy: CompiledPolicy, name: str, at_most: int) -> None:
+        super().__init__(name=name, daemon=True)
+        self._parts = open_queue(settings, policy)
+        self._person = Reviewer(name=name, pools=frozenset(policy.pool_names), supervisor=True)
+        self._pools = policy.pool_names
+        self._at_most = at_most
+        self._stop_asked = threading.Event()
+        self.answered: dict[str, str] = {}
+        self.outages = 0
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+        self.join(30)
+
+    def run(self) -> None:
+        draw = random.Random(self.name)
+        while not self._stop_asked.is_set() and len(self.answered) < self._at_most:
+            try:
+                if not self._answer_one(draw):
+                    time.sleep(0.05)
+            except QueueError:
+                continue  # the lease ran out during an outage: the next one
+            except HitlError:
+                self.outages += 1
+                time.sleep(0.2)
+
+    def _answer_one(self, draw: random.Random) -> bool:
+        queue = self._parts.queue
+        for pool in self._pools:
+            lease = queue.claim_next(pool, self._person)
+            if lease is None:
+                continue
+            review = lease.review
+            action = "approve" if draw.random() < 0.8 else "reject"
+            verdict = Verdict(action=action, reasoning="looked at it", reason_code="other")
+            self._decide(review.review_id, review.epoch, review.digest, verdict)
+            self.answered[review.review_id] = action
+            return True
+        return False
+
+    def _decide(self, review_id: str, epoch: int, digest: str, verdict: Verdict) -> None:
+        """Until it is said to be stored: a person presses the button again after an outage."""
+        while True:
+            try:
+                self._parts.queue.decide(review_id, self._person, epoch, digest, verdict)
+            except QueueError:
+                raise
+            except HitlError:
+                self.outages += 1
+                time.sleep(0.2)
+            else:
+                return
+
+
+class RestartableStore:
+    """An embedded store that can be stopped and started again on the same data and address."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._store = EmbeddedStore(directory)
+        self._store.__enter__()
+        self.url = self._store.url
+
+    def restart(self, away: float) -> None:
+        self.stop()
+        time.sleep(away)
+        self._store = EmbeddedStore(self._directory)
+        self._store.__enter__()
+        assert self._store.url == self.url
+
+    def stop(self) -> None:
+        self._store.__exit__(None, None, None)
+
+
+def our_settings(env: dict[str, str]) -> tuple[Settings, CompiledPolicy]:
+    """Settings and policy as the workers see them."""
+    settings = load_settings(env)
+    return settings, load_compiled_policy(settings)

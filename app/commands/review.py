@@ -1,7 +1,5 @@
 """``hitl review``: everything a reviewer can do, without a browser."""
 
-# ruff: noqa: PLR0917 - typer calls the verbs by name
-
 from __future__ import annotations
 
 import getpass

@@ -187,9 +187,7 @@ class CaseFile:
             pipe.execute_command("HMGET", self._keys.cases(names.FATE, one), "resolution", "observed")
         with reachable:
             found = pipe.execute()
-        return [
-            _case(raw, *fate) if raw else None for raw, fate in zip(found[::2], found[1::2], strict=True)
-        ]
+        return [_case(raw, *fate) if raw else None for raw, fate in zip(found[::2], found[1::2], strict=True)]
 
     def histories(self, subjects: Sequence[str], limit: int | None = None) -> list[list[Case]]:
         """The last cases of each subject, newest first."""

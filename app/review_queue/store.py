@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from types import TracebackType
 from typing import Any, Protocol, cast
@@ -25,8 +25,8 @@ class Pipe(Protocol):
     def execute_command(self, *command: Argument) -> object:
         """Add a command."""
 
-    def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Send all; the answers in order."""
+    execute: Callable[..., list[Any]]
+    """Send all; the answers in order. ``raise_on_error=False`` gives errors as answers."""
 
 
 class Client(Protocol):
@@ -35,8 +35,8 @@ class Client(Protocol):
     def execute_command(self, *command: Argument) -> Any:  # noqa: ANN401 - whatever the store answers
         """Send one command; its answer."""
 
-    def pipeline(self, transaction: bool = True) -> Pipe:
-        """Commands to send together, as one MULTI if ``transaction``."""
+    pipeline: Callable[..., Pipe]
+    """Commands to send together, as one MULTI with ``transaction=True``."""
 
     def close(self) -> None:
         """Give the connections back."""

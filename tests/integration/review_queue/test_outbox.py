@@ -203,6 +203,15 @@ def test_an_answer_is_confirmed_on_disk(desk, client):
     assert desk.decide(review, desk.ann).durable is True
 
 
+def test_an_answer_that_is_not_on_disk_in_time_is_taken_and_says_so(desk, client, changed):
+    desk.enter()
+    review = desk.take(desk.ann)
+    desk.queue = desk.queue_on(client, durability=50)
+    with changed("appendfsync", "no", back="everysec"):
+        decided = desk.decide(review, desk.ann)
+    assert (decided.durable, decided.answer.action) == (False, "approve")
+
+
 def test_a_store_without_persistence_costs_a_warning(desk, client, changed, caplog):
     queue = desk.queue_on(client, durability=1_000)
     desk.enter()

@@ -1,0 +1,216 @@
+"""The life of a review, as rules."""
+
+import itertools
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain import review as rules
+from app.domain.events import Answer, ConsequenceClass, ReviewKind, ReviewRequest
+from app.domain.review import HOUR, QueueTerms, Refusal, Reviewer, ReviewState
+from app.errors import UsageError
+
+TERMS = QueueTerms()
+NOW = 1_764_000_000_000
+ANN = Reviewer(name="ann", pools=frozenset({"p"}))
+BOB = Reviewer(name="bob", pools=frozenset({"p"}))
+SUE = Reviewer(name="sue", pools=frozenset({"p"}), supervisor=True)
+
+
+def new(decision="d1", kind=ReviewKind.REVIEW, arrival=1, **changes):
+    request = ReviewRequest(
+        review_id=rules.review_id_of("p", decision, kind),
+        kind=kind,
+        pool="p",
+        sla_class="standard",
+        consequence_class=ConsequenceClass.LOW,
+        requested_at=NOW,
+        deadline=NOW + HOUR,
+        approvals=1,
+        blind=False,
+        package="",
+        package_digest="digest",
+    )
+    return rules.requested(msgspec.structs.replace(request, **changes), decision, arrival, TERMS)
+
+
+def claimed(review, who=ANN, siblings=(), now=NOW):
+    return rules.claim(review, who, now, TERMS, siblings)
+
+
+def answer(review, who="ann", action="approve", **changes):
+    made = Answer(
+        answer_id="",
+        review_id=review.review_id,
+        reviewer=who,
+        action=action,
+        changes=None,
+        reasoning="",
+        reason_code="",
+        category=None,
+        note="",
+        tags=[],
+        first_action=None,
+        package_digest="digest",
+        lease_epoch=review.epoch,
+        claimed_at=0,
+        decided_at=NOW,
+    )
+    made = msgspec.structs.replace(made, **changes)
+    return msgspec.structs.replace(made, answer_id=rules.answer_id(made))
+
+
+def test_an_id_says_where_its_review_lives():
+    assert rules.locate(new().review_id) == ("p", new().review_id[2:])
+    assert rules.locate(rules.review_id_of("a.b", "d", ReviewKind.GOLD))[0] == "a.b"
+
+
+@pytest.mark.parametrize("text", ["", "p", "p.", ".x", "p.not-a-uuid"])
+def test_what_is_no_id_is_wrong_use(text):
+    with pytest.raises(UsageError, match="not a review id"):
+        rules.locate(text)
+
+
+def test_ids_differ_by_decision_and_kind_only():
+    ids = {rules.review_id_of("p", d, k) for d in ("d1", "d2") for k in ReviewKind}
+    assert len(ids) == 2 * len(ReviewKind)
+    assert rules.review_id_of("p", "d1", ReviewKind.REVIEW) == new().review_id
+
+
+def test_an_answers_id_is_its_content_not_its_time():
+    review = claimed(new())
+    first = answer(review)
+    assert answer(review, decided_at=NOW + 5).answer_id == first.answer_id
+    different = [answer(review, action="reject"), answer(review, who="bob"), answer(review, note="n")]
+    different += [answer(review, lease_epoch=2), answer(review, changes="{}"), answer(review, tags=["t"])]
+    assert len({one.answer_id for one in [first, *different]}) == 7
+
+
+def test_urgency_is_the_deadline_less_the_boost_of_the_class():
+    assert new().urgency == NOW + HOUR
+    assert new(consequence_class=ConsequenceClass.CRITICAL).urgency == NOW + HOUR - 24 * HOUR
+    assert new(deadline=None).urgency == NOW + TERMS.no_deadline
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([HOUR, 2 * HOUR]),
+            st.sampled_from(list(ConsequenceClass)),
+            st.sampled_from([NOW - 1, NOW]),
+        ),
+        min_size=2,
+        max_size=8,
+    )
+)
+def test_order_is_total_and_by_urgency_first(drawn):
+    reviews = [
+        new(f"d{n}", arrival=n, deadline=NOW + due, consequence_class=cls, requested_at=at)
+        for n, (due, cls, at) in enumerate(drawn)
+    ]
+    ordered = sorted(reviews, key=lambda r: r.order)
+    for earlier, later in itertools.pairwise(ordered):
+        assert earlier.order < later.order
+        assert earlier.urgency <= later.urgency
+
+
+def test_epochs_only_grow():
+    review = claimed(new())
+    for _ in range(3):
+        before = review.epoch
+        review = claimed(rules.release(review, "ann", review.epoch))
+        assert review.epoch == before + 1
+
+
+@pytest.mark.parametrize(
+    ("who", "behind"),
+    [("bob", 0), ("ann", 1), ("ann", -1)],
+    ids=["other person", "old epoch", "future epoch"],
+)
+def test_only_the_present_lease_may_write(who, behind):
+    review = claimed(claimed(new()))
+    epoch = review.epoch - behind
+    assert rules.extend(review, who, epoch, NOW, 1) is Refusal.STALE_LEASE
+    assert rules.release(review, who, epoch) is Refusal.STALE_LEASE
+    assert rules.request_info(review, who, epoch, NOW, "?") is Refusal.STALE_LEASE
+    assert rules.decide(review, answer(review, who, lease_epoch=epoch), TERMS) is Refusal.STALE_LEASE
+
+
+def test_an_answer_to_another_package_is_refused():
+    review = claimed(new())
+    assert rules.decide(review, answer(review, package_digest="x"), TERMS) is Refusal.PACKAGE_CHANGED
+
+
+def test_a_decided_review_stays_as_it_is():
+    review = claimed(new())
+    done = rules.decide(review, answer(review), TERMS)
+    assert done.state is ReviewState.DECIDED
+    assert rules.decide(done, answer(review), TERMS) is done
+    assert rules.decide(done, answer(review, action="reject"), TERMS) is Refusal.ALREADY_DECIDED
+    assert claimed(done, BOB) is Refusal.ALREADY_DECIDED
+    assert rules.escalate(done, "sue", None, TERMS) is Refusal.ALREADY_DECIDED
+    assert rules.resume(done, NOW) is Refusal.ALREADY_DECIDED
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+def test_pauses_add_up_and_the_budget_stays(first, second):
+    review, now = new(), NOW
+    for pause in (first, second):
+        review = claimed(review, now=now)
+        review = rules.request_info(review, "ann", review.epoch, now, "?")
+        now += pause
+        review = rules.resume(review, now)
+    assert review.deadline - now == HOUR
+    assert review.paused == first + second
+    assert review.urgency == new().urgency + first + second
+
+
+def test_a_clock_that_steps_back_does_not_shorten_a_deadline():
+    review = claimed(new())
+    review = rules.request_info(review, "ann", 1, NOW, "?")
+    assert rules.resume(review, NOW - 5_000).deadline == review.deadline
+
+
+def test_votes_of_one_decision_are_of_distinct_people():
+    review = claimed(new(approvals=2))
+    voted = rules.decide(review, answer(review), TERMS)
+    assert voted.state is ReviewState.OPEN
+    assert claimed(voted, ANN, [voted]) is Refusal.NOT_DISTINCT
+    other = claimed(voted, BOB, [voted])
+    assert rules.decide(other, answer(other, "bob"), TERMS).state is ReviewState.DECIDED
+
+
+def test_a_person_is_busy_with_a_decision_through_any_of_its_reviews():
+    first, look = claimed(new()), new(kind=ReviewKind.SECOND_LOOK)
+    assert claimed(look, ANN, [first, look]) is Refusal.NOT_DISTINCT
+    assert claimed(first, ANN, [first, look]).epoch == 2
+    done = rules.decide(first, answer(first), TERMS)
+    assert claimed(look, ANN, [done, look]) is Refusal.NOT_DISTINCT
+    assert claimed(look, BOB, [done, look]).holder == "bob"
+
+
+def test_disagreement_raises_once_and_the_next_answer_is_final():
+    review = claimed(new(approvals=2))
+    voted = rules.decide(review, answer(review), TERMS)
+    other = claimed(voted, BOB)
+    split = rules.decide(other, answer(other, "bob", "reject"), TERMS)
+    assert (split.tier, split.urgency) == (1, review.urgency - TERMS.escalation_boost)
+    assert claimed(split, Reviewer(name="cat", pools=frozenset({"p"}))) is Refusal.NOT_SUPERVISOR
+    last = claimed(split, SUE)
+    assert rules.decide(last, answer(last, "sue", "modify"), TERMS).state is ReviewState.DECIDED
+
+
+def test_an_offer_ends_when_it_is_taken_or_escalated():
+    offered = rules.delegate(new(), "ann", None, BOB, terms=TERMS, siblings=[])
+    assert claimed(offered, ANN) is Refusal.OFFERED
+    assert claimed(offered, SUE).offered_to == ""
+    assert rules.escalate(offered, "ann", None, TERMS).offered_to == ""
+
+
+def test_every_step_is_counted():
+    review = new()
+    assert review.step == 0
+    review = claimed(review)
+    assert rules.lapse(review).step == rules.release(review, "ann", 1).step == 2

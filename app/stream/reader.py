@@ -52,6 +52,10 @@ class LogReader:
         start = {p: at.offset for p, at in zip(partitions, found, strict=True) if at.offset >= 0}
         yield from self._read([p for p in partitions if p in start], start)
 
+    def read_from(self, partition: Partition, offset: int) -> Iterator[Incoming]:
+        """One partition from ``offset`` on; from the first record that is still kept, if that is gone."""
+        yield from self._read([partition], {partition: offset})
+
     def restore_partition(self, topic: str, partition: int) -> dict[bytes, bytes]:
         """Latest value of each key of one partition of a compacted topic; deleted keys are absent."""
         state: dict[bytes, bytes] = {}
@@ -124,17 +128,24 @@ class LogReader:
         return Consumer(self._connection.reader(name, **{"isolation.level": isolation}))
 
 
-def partitions_of(consumer: Consumer, connection: Connection, topic: str) -> list[Partition]:
-    """A topic's partitions. Raises ``BrokerUnreachableError`` if it does not exist, or nobody answers."""
-    try:
-        found = consumer.list_topics(connection.topic(topic), timeout=10).topics[connection.topic(topic)]
-    except KafkaException as error:
-        raise _unreachable(connection, error.args[0]) from error
-    if found.error is not None:
-        raise BrokerUnreachableError(
-            f"topic {connection.topic(topic)}: {found.error.str()}", hint="create it: hitl topics apply"
-        )
-    return [(topic, number) for number in sorted(found.partitions)]
+def partitions_of(
+    consumer: Consumer, connection: Connection, topic: str, patience: float = 5.0
+) -> list[Partition]:
+    """A topic's partitions. Raises ``BrokerUnreachableError`` if it does not exist, or nobody answers;
+    a topic that was created this moment may need up to ``patience`` seconds to be known."""
+    name, deadline = connection.topic(topic), time.monotonic() + patience
+    while True:
+        try:
+            found = consumer.list_topics(name, timeout=10).topics[name]
+        except KafkaException as error:
+            raise _unreachable(connection, error.args[0]) from error
+        if found.error is None:
+            return [(topic, number) for number in sorted(found.partitions)]
+        if time.monotonic() > deadline:
+            raise BrokerUnreachableError(
+                f"topic {name}: {found.error.str()}", hint="create it: hitl topics apply"
+            )
+        time.sleep(0.1)
 
 
 def watermarks(consumer: Consumer, connection: Connection, partition: Partition) -> tuple[int, int]:

@@ -1,0 +1,194 @@
+"""Exactly once, whatever happens to workers: killed inside a transaction, stopped for too long, moved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from app.stream.connection import Connection
+from app.stream.records import Outgoing
+from app.stream.transactions import Aborted, Batch, FatalStreamError, Partition, TransactionalClient
+from tests.chaos.harness import count, read, submit, until
+from tests.chaos.oracle import check
+
+pytestmark = pytest.mark.broker
+
+
+def test_kill_nine_inside_transactions_neither_loses_nor_doubles(connection: Connection, worker: Any) -> None:
+    ids = [f"id-{n:04}" for n in range(1200)]
+    submit(connection, ids[:600])
+    workers = [worker(connection, slot=s, hold=0.15, max_batch=40) for s in ("0", "1")]
+    for turn in range(4):
+        victim = workers[turn % 2]
+        until(victim.flag.exists, "inside a transaction")
+        victim.kill()
+        victim.flag.unlink(missing_ok=True)
+        submit(connection, ids[600 + turn * 150 : 750 + turn * 150])
+        victim.start()
+    until(lambda: count(connection) >= len(ids), "everything copied", timeout=90)
+    report = check(ids, read(connection))
+    assert report.ok, report
+
+
+def test_a_zombie_commits_nothing(connection: Connection, worker: Any) -> None:
+    ids = [f"id-{n}" for n in range(300)]
+    submit(connection, ids)
+    zombie = worker(connection, slot="0", hold=0.5, max_batch=50, session_timeout_ms=3000)
+    until(zombie.flag.exists, "inside a transaction")
+    zombie.signal(signal.SIGSTOP)  # for longer than its session
+    worker(connection, slot="1", session_timeout_ms=3000)
+    until(lambda: check(ids, read(connection)).lost == [], "the other worker does it all", timeout=60)
+    before = len(zombie.said())
+    zombie.signal(signal.SIGCONT)
+    until(lambda: len(zombie.said()) > before or not zombie.running, "the zombie was refused")
+    assert not any(line.startswith("committed") for line in zombie.said()[before : before + 1])
+    report = check(ids, read(connection))
+    assert report.ok, report
+
+
+def test_a_zombie_that_held_a_batch_before_its_transaction_is_refused(connection: Connection) -> None:
+    submit(connection, [f"id-{n}" for n in range(20)], partition=0)
+    zombie = _client(connection, "0")
+    batch = _next(zombie)
+    other = _client(connection, "1")
+    # The group forgets the zombie while it holds its batch (its poll interval is over).
+    taken = _next(other, timeout=30)
+    assert other.commit(taken, _copies(taken)) is None
+    refused = zombie.commit(batch, _copies(batch))
+    assert isinstance(refused, Aborted), "the zombie committed"
+    assert check([f"id-{n}" for n in range(20)], read(connection)).ok
+    zombie.close()
+    other.close()
+
+
+def test_a_rebalance_with_a_batch_in_flight_is_safe(connection: Connection) -> None:
+    ids = [f"id-{n}" for n in range(400)]
+    submit(connection, ids)
+    listener = _Listener()
+    first = _client(connection, "0", listener)
+    batch = _next(first)
+    second = _client(connection, "1")
+    stop = threading.Event()
+    helper = threading.Thread(target=_drive, args=(second, stop))
+    helper.start()  # joins: some of the first one's partitions are to move while it holds its batch
+    first.hold(3.0)
+    first.release()
+    if first.commit(batch, _copies(batch)) is not None:
+        assert listener.calls[-1] == "aborted"
+    driver = threading.Thread(target=_drive, args=(first, stop))
+    driver.start()
+    try:
+        until(lambda: count(connection) >= len(ids), "everything copied", timeout=60)
+        assert "revoked" in listener.calls
+    finally:
+        stop.set()
+        helper.join()
+        driver.join()
+        first.close()
+        second.close()
+    report = check(ids, read(connection))
+    assert report.ok, report
+
+
+def test_records_of_a_partition_revoked_within_one_call_do_not_count(connection: Connection) -> None:
+    submit(connection, ["a"], partition=0)
+    client = _client(connection, "0")
+    message = None
+    while message is None:
+        message = client._consumer.poll(0.2)
+    client._on_revoke(client._consumer, list(client._consumer.assignment()))
+    assert client._taken([message]) == []
+    client.close()
+
+
+def test_a_record_the_broker_finds_too_large_aborts_once_and_is_known_from_then_on(
+    connection: Connection,
+) -> None:
+    submit(connection, ["a"])
+    client = _client(connection, "0")
+    batch = _next(client)
+    large = Outgoing("out", b"a", b"x" * 1_500_000, [])
+    assert not client.too_large(large)
+    assert isinstance(client.commit(batch, [large]), Aborted)
+    assert client.too_large(large)
+    for _attempt in range(3):  # the client may need one more abort to find its sequence again
+        again = _next(client)
+        assert [r.position for r in again.records] == [r.position for r in batch.records]
+        if client.commit(again, _copies(again)) is None:
+            break
+    client.close()
+    assert check(["a"], read(connection)).ok
+
+
+def test_the_older_client_of_a_slot_is_fenced(connection: Connection) -> None:
+    submit(connection, ["a"])
+    older = _client(connection, "0")
+    batch = _next(older)
+    newer = _client(connection, "0")
+    with pytest.raises(FatalStreamError):
+        older.commit(batch, _copies(batch))
+    older.close()
+    taken = _next(newer, timeout=30)
+    assert newer.commit(taken, _copies(taken)) is None
+    newer.close()
+    assert check(["a"], read(connection)).ok
+
+
+class _Listener:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        self.calls.append("assigned")
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        self.calls.append("revoked")
+
+    def committed(self) -> None:
+        self.calls.append("committed")
+
+    def aborted(self) -> None:
+        self.calls.append("aborted")
+
+
+def _client(connection: Connection, slot: str, listener: _Listener | None = None) -> TransactionalClient:
+    client = TransactionalClient(
+        connection,
+        app="t",
+        name="copy",
+        slot=slot,
+        topics=["in"],
+        listener=listener,
+        session_timeout_ms=6000,
+        max_poll_interval_ms=6000,
+    )
+    client.open()
+    return client
+
+
+def _next(client: TransactionalClient, timeout: float = 20.0) -> Batch:
+    found: list[Batch] = []
+
+    def some() -> bool:
+        batch = client.next_batch()
+        if batch is not None:
+            found.append(batch)
+        return bool(found)
+
+    until(some, "a batch", timeout)
+    return found[0]
+
+
+def _copies(batch: Batch) -> list[Outgoing]:
+    return [Outgoing("out", r.key or b"", r.value, []) for r in batch.records]
+
+
+def _drive(client: TransactionalClient, stop: threading.Event) -> None:
+    while not stop.is_set():
+        batch = client.next_batch()
+        if batch is not None:
+            client.commit(batch, _copies(batch))

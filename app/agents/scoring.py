@@ -94,7 +94,7 @@ class Scoring:
         return output
 
     def _read(self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]) -> _Readable | None:
-        if record.value is None:
+        if not record.value:
             dead.append(DeadLetter(record, STAGE, "empty", "the record has no value"))
             return None
         try:

@@ -1,0 +1,240 @@
+"""Outcomes: answers resolve and teach once each; later truths find their decision or wait for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.events import (
+    DecidedBy,
+    DecisionResolved,
+    Feedback,
+    LearningLabel,
+    ObservationKind,
+    ObservedOutcome,
+    OverrideCategory,
+    ReviewDecided,
+    ReviewKind,
+)
+from app.stream.errors import TransientError
+from app.stream.topics import Topic
+from tests.unit.agents.parts import (
+    CODEC,
+    NOW,
+    OTHER_TYPE,
+    POLICY,
+    POLICY_TEXT,
+    Store,
+    decision,
+    headers,
+    incoming,
+    of,
+    outcomes,
+    policy_of,
+    read,
+    reasons,
+    routed,
+)
+from tests.unit.domain.cases import answered
+
+KEY = b"expense.approval|expenses:3"
+
+
+async def story(decision_id="exp-1", probability=0.8, policy=POLICY, **changes):
+    output = await routed(incoming(decision(decision_id, probability, **changes)), policy=policy)
+    return read(of(output, Topic.DECISIONS_ROUTED)[0])
+
+
+async def told(decision_id="exp-1", action="approve", offset=0, *, policy=POLICY, fields=None, **changes):
+    """An answer as the agent reads it."""
+    event = answered(await story(decision_id, policy=policy, **(fields or {})), action, **changes)
+    return incoming(event, offset, topic=Topic.REVIEWS_OUTCOMES)
+
+
+def observed(decision_id="exp-1", offset=0, kind=ObservationKind.CONFIRMED_CORRECT, headers=(), **changes):
+    given = {"observation_id": f"o-{decision_id}", "correct_action": None, "observed_at": NOW + 9}
+    event = ObservedOutcome(
+        **{**given, "decision_id": decision_id, "kind": kind, "source": "ledger", "note": "", **changes}
+    )
+    return incoming(event, offset, topic=Topic.OUTCOMES_OBSERVED, headers=headers)
+
+
+def topics(output):
+    return sorted(record.topic for record in output.outgoing)
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+async def test_an_agreement_resolves_reinforces_and_labels():
+    store = Store()
+    output = await outcomes(store)([await told("exp-1", "approve")])
+    assert topics(output) == ["decisions.resolved", "feedback.training_examples", "learning.cases"]
+    [resolved] = of(output, Topic.DECISIONS_RESOLVED)
+    event = read(resolved)
+    assert isinstance(event, DecisionResolved)
+    assert event.routed == await story("exp-1")
+    assert (event.resolution.decided_by, event.resolution.reviewer) == (DecidedBy.HUMAN, "ann")
+    assert (event.resolution.action, event.resolution.agreed) == ("approve", True)
+    assert resolved.key == b"exp-1"
+    assert headers(resolved)["ce_id"] == b"DecisionResolved/exp-1"
+    assert headers(resolved)["hitl_level"] == b"%d" % event.routed.route.level
+    assert store.fates["exp-1"].action == "approve"
+
+
+@pytest.mark.parametrize(
+    ("category", "sink"),
+    [
+        (OverrideCategory.AI_ERROR, Topic.FEEDBACK_TRAINING_EXAMPLES),
+        (OverrideCategory.EDGE_CASE, Topic.FEEDBACK_EXCEPTION_RULES),
+        (OverrideCategory.POLICY_CHANGE, Topic.FEEDBACK_POLICY_UPDATES),
+        (OverrideCategory.HUMAN_ERROR, Topic.FEEDBACK_COACHING),
+        (None, Topic.FEEDBACK_TRAINING_EXAMPLES),
+    ],
+)
+async def test_an_override_teaches_by_its_category(category, sink):
+    output = await outcomes(Store())([await told(action="reject", category=category, reason_code="other")])
+    [feedback] = of(output, sink)
+    event = read(feedback)
+    assert isinstance(event, Feedback)
+    assert (feedback.key, event.learning_key.encode()) == (KEY, KEY)
+    assert event.category is (category or OverrideCategory.AI_ERROR)
+    assert headers(feedback)["ce_id"] == f"Feedback/{event.feedback_id}".encode()
+    [label] = of(output, Topic.LEARNING_CASES)
+    found = read(label)
+    assert isinstance(found, LearningLabel)
+    assert (label.key, found.error, found.reviewer) == (KEY, True, "ann")
+
+
+async def test_an_audit_teaches_but_resolves_nothing():
+    output = await outcomes(Store())([await told(kind=ReviewKind.AUDIT, action="reject")])
+    assert topics(output) == ["feedback.training_examples", "learning.cases"]
+
+
+async def test_handing_on_neither_resolves_nor_teaches():
+    output = await outcomes(Store())([await told(action="escalate")])
+    assert (output.outgoing, output.dead) == ([], [])
+
+
+async def test_a_second_delivery_of_the_same_answer_is_dropped():
+    """The outbox delivers at least once. Dropped is not dead-lettered: nothing is wrong."""
+    store = Store()
+    first = await told(offset=3)
+    output = await outcomes(store)([first, await told(offset=4)])
+    assert len(of(output, Topic.DECISIONS_RESOLVED)) == 1
+    later = await outcomes(store)([await told(offset=5)])
+    assert (later.outgoing, later.dead, output.dead) == ([], [], [])
+    assert await outcomes(store)([first]) == await outcomes(store)([first])
+    assert len((await outcomes(store)([first])).outgoing) == 3  # the same record read again counts
+
+
+async def test_another_answer_of_the_same_decision_is_no_second_delivery():
+    store = Store()
+    second_look = await told(offset=1, answer_id="a-2", reviewer="bob", kind=ReviewKind.SECOND_LOOK)
+    output = await outcomes(store)([await told(), second_look])
+    assert len(of(output, Topic.LEARNING_CASES)) == 2
+    assert len(of(output, Topic.DECISIONS_RESOLVED)) == 1
+
+
+async def test_an_answer_whose_type_left_the_policy_is_a_dead_letter_and_can_be_replayed():
+    both = policy_of(POLICY_TEXT + OTHER_TYPE)
+    store = Store()
+    record = await told(policy=both, fields={"decision_type": "travel.approval"})
+    output = await outcomes(store)([record, await told("exp-2", offset=1, answer_id="a-2")])
+    assert reasons(output) == [(0, "outcome", "unknown_type")]
+    assert [r.key for r in of(output, Topic.DECISIONS_RESOLVED)] == [b"exp-2"]
+    replayed = incoming(
+        record.value, 99, topic=Topic.REVIEWS_OUTCOMES, headers=[("hitl_origin", b"reviews.outcomes[0]@0")]
+    )
+    after = await outcomes(store, both)([replayed])
+    assert [r.key for r in of(after, Topic.DECISIONS_RESOLVED)] == [b"exp-1"]
+
+
+# --- later truths ---------------------------------------------------------------------------------
+
+
+async def test_a_truth_is_joined_to_its_decision():
+    store = Store()
+    store.remember([await story("exp-1", 0.97)])
+    wrong = observed(kind=ObservationKind.GROUND_TRUTH, correct_action="reject")
+    output = await outcomes(store)([wrong])
+    [record] = output.outgoing
+    label = read(record)
+    assert (record.topic, record.key) == (Topic.LEARNING_CASES, KEY)
+    assert (label.decision_id, label.error, label.automated) == ("exp-1", True, True)
+    assert (label.source, label.evidence) == ("observation", False)
+    assert store.truths["exp-1"].correct_action == "reject"
+
+
+async def test_a_truth_in_the_batch_of_its_answer_sees_the_answer():
+    store = Store()
+    store.remember([await story("exp-1")])
+    output = await outcomes(store)([await told(action="reject"), observed(offset=1)])
+    from_truth = [read(record) for record in of(output, Topic.LEARNING_CASES)][1]
+    assert from_truth.error  # the rejection was confirmed, so the recommendation to approve was wrong
+
+
+async def test_a_truth_about_an_unknown_decision_waits_as_a_dead_letter():
+    store = Store()
+    output = await outcomes(store)([observed("exp-1"), await told("exp-2", offset=1)])
+    assert reasons(output) == [(0, "outcome", "unknown_decision")]
+    assert "exp-1" in output.dead[0].message
+    assert of(output, Topic.DECISIONS_RESOLVED)
+    assert "exp-1" not in store.truths
+
+    store.remember([await story("exp-1", 0.97)])
+    replayed = observed("exp-1", 9, headers=[("hitl_origin", b"outcomes.observed[0]@0")])
+    after = await outcomes(store)([replayed])
+    assert len(of(after, Topic.LEARNING_CASES)) == 1
+    assert not after.dead
+
+
+async def test_the_same_truth_told_twice_counts_once():
+    store = Store()
+    store.remember([await story("exp-1", 0.97)])
+    output = await outcomes(store)([observed(offset=0), observed(offset=1)])
+    assert len(output.outgoing) == 1
+    assert not (await outcomes(store)([observed(offset=2)])).outgoing
+
+
+async def test_a_truth_that_says_nothing_about_the_recommendation_gives_no_label():
+    store = Store()
+    store.remember([await story("exp-1")])  # waits for a person: nothing was done yet
+    output = await outcomes(store)([observed(kind=ObservationKind.DOWNSTREAM_ERROR)])
+    assert (output.outgoing, output.dead) == ([], [])
+    assert "exp-1" in store.truths
+
+
+# --- what can go wrong ----------------------------------------------------------------------------
+
+
+async def test_poison_is_a_dead_letter_of_its_own():
+    routed_story = await story()
+    records = [
+        incoming(b"poison", 0, topic=Topic.REVIEWS_OUTCOMES),
+        incoming(None, 1, topic=Topic.OUTCOMES_OBSERVED),
+        incoming(routed_story, 2, topic=Topic.REVIEWS_OUTCOMES),
+        await told(offset=3),
+    ]
+    output = await outcomes(Store())(records)
+    assert reasons(output) == [
+        (0, "outcome", "not_avro"),
+        (1, "outcome", "not_avro"),
+        (2, "outcome", "wrong_type"),
+    ]
+    assert len(of(output, Topic.DECISIONS_RESOLVED)) == 1
+
+
+@pytest.mark.parametrize("what", ["answer", "truth"])
+async def test_an_outage_of_the_store_is_transient(what):
+    store = Store()
+    store.away = True
+    record = await told() if what == "answer" else observed()
+    with pytest.raises(TransientError, match="does not serve"):
+        await outcomes(store)([record])
+
+
+async def test_an_answer_read_again_gives_the_same_bytes():
+    store = Store()
+    record = await told(action="reject")
+    assert isinstance(CODEC.decode(record.value), ReviewDecided)
+    assert await outcomes(store)([record]) == await outcomes(store)([record])

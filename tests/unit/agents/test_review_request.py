@@ -1,0 +1,107 @@
+"""Review requests: one for each review a route asks for, the same on every repeat, and what is remembered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.domain.events import ReviewRequested
+from app.domain.review import review_id_of
+from app.stream.errors import TransientError
+from app.stream.topics import Topic, pool_topic
+from tests.unit.agents.parts import (
+    CODEC,
+    OTHER_TYPE,
+    POLICY,
+    POLICY_TEXT,
+    Store,
+    again,
+    decision,
+    headers,
+    incoming,
+    of,
+    policy_of,
+    read,
+    reasons,
+    review_requests,
+    routed,
+)
+
+
+async def routes(*decisions, policy=POLICY):
+    """Routed decisions as the agent reads them."""
+    output = await routed(*[incoming(one, n) for n, one in enumerate(decisions)], policy=policy)
+    return [again(record, n) for n, record in enumerate(of(output, Topic.DECISIONS_ROUTED))]
+
+
+async def test_a_review_goes_to_the_queue_and_to_the_topic_of_its_pool():
+    store = Store()
+    [record] = await routes(decision("exp-1", 0.8))
+    output = await review_requests(store)([record])
+    [written] = output.outgoing
+    event = read(written)
+    assert isinstance(event, ReviewRequested)
+    route = event.routed.route
+    assert (written.topic, written.key) == (pool_topic("expenses"), b"exp-1")
+    assert event.routed == CODEC.decode(record.value)
+    assert event.request.review_id == review_id_of("expenses", "exp-1", route.review_kinds[0])
+    assert (event.request.deadline, event.request.approvals) == (route.deadline, 1)
+    assert store.reviews[event.request.review_id].record == written.value
+    found = headers(written)
+    assert found["ce_id"] == f"ReviewRequested/{event.request.review_id}".encode()
+    assert found["hitl_arrival"] == b"1"
+
+
+async def test_low_confidence_goes_to_the_experts():
+    [record] = await routes(decision("exp-1", 0.4))
+    output = await review_requests(Store())([record])
+    assert [written.topic for written in output.outgoing] == [pool_topic("experts")]
+
+
+async def test_what_is_automated_is_remembered_but_asks_nobody():
+    store = Store()
+    output = await review_requests(store)(await routes(decision("exp-1")))
+    assert not output.outgoing
+    assert list(store.known) == ["exp-1"]
+
+
+async def test_a_repeat_publishes_what_was_enqueued_the_first_time():
+    """By then the decision's own batch may be part of the history: the package would be another one."""
+    store = Store()
+    records = await routes(decision("exp-1", 0.8))
+    first = await review_requests(store)(records)
+    [before] = await routes(decision("exp-0"))
+    await review_requests(store)([before])
+    second = await review_requests(store)(records)
+    assert second == first
+
+
+async def test_history_shows_the_subjects_other_decisions():
+    store = Store()
+    await review_requests(store)(await routes(decision("exp-0")))
+    output = await review_requests(store)(await routes(decision("exp-1", 0.8)))
+    package = json.dumps(json.loads(read(output.outgoing[0]).request.package))
+    assert "exp-0" in package
+
+
+async def test_poison_and_forgotten_types_are_dead_letters():
+    both = policy_of(POLICY_TEXT + OTHER_TYPE)
+    gone = await routes(decision("gone", 0.5, decision_type="travel.approval"), policy=both)
+    [good] = await routes(decision("exp-1", 0.8))
+    poison = incoming(b"poison", 5, topic=Topic.DECISIONS_ROUTED)
+    deleted = incoming(None, 6, topic=Topic.DECISIONS_ROUTED)
+    output = await review_requests(Store())([*gone, poison, good, deleted])
+    assert reasons(output) == [
+        (0, "review_request", "unknown_type"),
+        (5, "review_request", "not_avro"),
+        (6, "review_request", "not_avro"),
+    ]
+    assert [record.key for record in output.outgoing] == [b"exp-1"]
+
+
+async def test_an_outage_of_the_store_is_transient():
+    store = Store()
+    store.away = True
+    with pytest.raises(TransientError):
+        await review_requests(store)(await routes(decision("exp-1", 0.8)))

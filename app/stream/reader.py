@@ -14,6 +14,12 @@ from app.stream.records import Incoming
 
 Partition = tuple[str, int]
 
+_SETTLING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+
 
 class LogReader:
     """Reads partitions up to the end they had when asked, committed records only.
@@ -148,16 +154,23 @@ def partitions_of(
         time.sleep(0.1)
 
 
-def watermarks(consumer: Consumer, connection: Connection, partition: Partition) -> tuple[int, int]:
-    """First offset and the one after the last, as the consumer's isolation level sees them."""
-    try:
-        found = consumer.get_watermark_offsets(
-            TopicPartition(connection.topic(partition[0]), partition[1]), timeout=10
-        )
-    except KafkaException as error:
-        raise _unreachable(connection, error.args[0]) from error
-    low, high = found
-    return low, high
+def watermarks(
+    consumer: Consumer, connection: Connection, partition: Partition, patience: float = 5.0
+) -> tuple[int, int]:
+    """First offset and the one after the last, as the consumer's isolation level sees them. A partition
+    that was created or moved this moment may need up to ``patience`` seconds to have a leader."""
+    at = TopicPartition(connection.topic(partition[0]), partition[1])
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(at, timeout=10)
+        except KafkaException as error:
+            settling = error.args[0].code() in _SETTLING
+            if not settling or time.monotonic() > deadline:
+                raise _unreachable(connection, error.args[0]) from error
+            time.sleep(0.1)
+        else:
+            return low, high
 
 
 def _raise_if_hopeless(error: KafkaError) -> None:

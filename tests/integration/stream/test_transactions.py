@@ -94,6 +94,15 @@ def test_a_rebalance_with_a_batch_in_flight_is_safe(connection: Connection) -> N
     assert report.ok, report
 
 
+def test_records_that_come_in_the_same_call_as_their_assignment_count(connection: Connection) -> None:
+    submit(connection, [f"id-{n}" for n in range(50)], partition=0)
+    client = _client(connection, "0")
+    batch = client.next_batch(wait=20)  # long enough to join, be assigned and fetch within one poll
+    assert batch is not None
+    assert [r.offset for r in batch.records] == list(range(len(batch.records)))
+    client.close()
+
+
 def test_records_of_a_partition_revoked_within_one_call_do_not_count(connection: Connection) -> None:
     submit(connection, ["a"], partition=0)
     client = _client(connection, "0")

@@ -125,7 +125,12 @@ def open_queue(settings: Settings, policy: CompiledPolicy, clock: Callable[[], i
 def queue_terms(policy: CompiledPolicy) -> QueueTerms:
     """What the policy says about queues."""
     return QueueTerms(
-        lease=policy.lease, memory=policy.decision_memory, duplicate_window=policy.duplicate_window
+        lease=policy.lease,
+        memory=policy.decision_memory,
+        duplicate_window=policy.duplicate_window,
+        boosts=policy.boosts,
+        escalation_boost=policy.escalation_boost,
+        max_delegations=policy.max_delegations,
     )
 
 

@@ -54,6 +54,9 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     pools: tuple[PoolTerms, ...]
     sla_classes: Mapping[str, SlaTerms]
     lease: int
+    boosts: Mapping[ConsequenceClass, int]
+    escalation_boost: int
+    max_delegations: int
     duplicate_window: int
     decision_memory: int
     history_length: int
@@ -91,6 +94,9 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
             }
         ),
         lease=content.review.lease,
+        boosts=MappingProxyType({c: content.review.boosts.get(c, 0) for c in ConsequenceClass}),
+        escalation_boost=content.review.escalation_boost,
+        max_delegations=content.review.max_delegations,
         duplicate_window=content.memory.duplicate_window,
         decision_memory=content.memory.decisions,
         history_length=content.memory.history_length,

@@ -150,6 +150,16 @@ class ReviewWork(Part):
 
     lease: Duration = 600_000
     """A claimed review returns to its queue after this long without a sign of life."""
+    boosts: dict[ConsequenceClass, Duration] = {
+        ConsequenceClass.MEDIUM: 3_600_000,
+        ConsequenceClass.HIGH: 4 * 3_600_000,
+        ConsequenceClass.CRITICAL: 24 * 3_600_000,
+    }
+    """How much earlier a review ranks than its deadline says, by consequence class."""
+    escalation_boost: Duration = 24 * 3_600_000
+    """How much earlier a review ranks after each escalation."""
+    max_delegations: int = Field(default=3, ge=0, le=100)
+    """How often a review may be handed on."""
 
 
 class Memory(Part):

@@ -24,7 +24,7 @@ def demo(
         int, typer.Option(help="Split, calendar, draws and reviewers follow from it.", min=0)
     ] = 7,
     exit_: Annotated[
-        bool, typer.Option("--exit", help="End by itself. It always does so far; scripts should say it.")
+        bool, typer.Option("--exit", help="End by itself when done, as it does anyway so far.")
     ] = False,
     report: Annotated[
         Path | None, typer.Option(help="Write the whole report to this file, as JSON.", dir_okay=False)

@@ -47,6 +47,7 @@ class Collector:
         self._pools = pools
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
+        self._partitions: list[Partition] = []
         self._next: dict[Partition, int] = {}
         self._read_to: dict[Partition, int] = {}
         self._ends = Consumer(connection.reader("hitl-demo-ends"))
@@ -83,10 +84,9 @@ class Collector:
         """Whether everything written before this call has been read. Raises what ended the thread."""
         if self._failure is not None:
             raise self._failure
-        return all(
+        return bool(self._partitions) and all(
             self._read_to.get(partition, 0) >= watermarks(self._ends, self._connection, partition)[1]
-            for topic in self._topics()
-            for partition in partitions_of(self._ends, self._connection, topic)
+            for partition in self._partitions
         )
 
     def end(self, topic: str) -> int:
@@ -118,13 +118,11 @@ class Collector:
     def _run(self) -> None:
         consumer = Consumer(self._connection.reader("hitl-demo-collector"))
         try:
+            found = [p for topic in self._topics() for p in partitions_of(consumer, self._connection, topic)]
             consumer.assign(
-                [
-                    TopicPartition(self._connection.topic(topic), number, OFFSET_BEGINNING)
-                    for name in self._topics()
-                    for topic, number in partitions_of(consumer, self._connection, name)
-                ]
+                [TopicPartition(self._connection.topic(t), number, OFFSET_BEGINNING) for t, number in found]
             )
+            self._partitions = found
             while not self._stopping.is_set():
                 for message in consumer.consume(500, 0.05):
                     error = message.error()

@@ -14,9 +14,16 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
+
+
+def in_one_thread() -> Any:  # noqa: ANN401
+    """A context in which linear algebra keeps to one thread: so little data gains nothing from more, and
+    waits for them where the machine is busy."""
+    return threadpool_limits(1)
 
 
 def candidates(seed: int) -> dict[str, Any]:

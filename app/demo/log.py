@@ -83,6 +83,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     reason_codes: Sequence[ReasonCode]
     threshold_floor: float
     simulated: Sequence[str]
+    reviewers: Sequence[str]
     next_steps: Sequence[str]
     ended_at: int
     """Simulated time at the end of the run, ms UTC."""

@@ -64,6 +64,10 @@ class LendingModel:
             raise DemoDataError(
                 f"{len(training)} applications are too few to train on", hint="leave more for training"
             )
+        with learn.in_one_thread():
+            self._train(learn, matrix, approved, seed)
+
+    def _train(self, learn: Any, matrix: Matrix, approved: NDArray[np.int64], seed: int) -> None:  # noqa: ANN401
         candidates = learn.candidates(seed)
         folds = learn.folds(seed)
         out_of_fold = {
@@ -75,7 +79,7 @@ class LendingModel:
         chosen = min(losses, key=lambda name: losses[name])
         self.measured = Measured(
             chosen=chosen,
-            trained_on=len(training),
+            trained_on=len(matrix),
             log_loss={name: round(loss, 4) for name, loss in losses.items()},
             accuracy=round(float(np.mean((calibrated[chosen] >= 0.5) == (approved == 1))), 4),
             base_rate=round(float(approved.mean()), 4),

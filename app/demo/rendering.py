@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from app.demo.report import Report, Share, Threshold
+from app.demo.report import Report, ReviewerRow, Share, Threshold
 
 WIDTH = 100
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -17,12 +18,12 @@ BAR = 16
 GOOD, BAD, QUIET = "green", "bold red", "dim"
 CODES_SHOWN = 4
 PATTERNS_SHOWN = 3
-SIMULATED_SHOWN = 5
 
 
 def render(report: Report, console: Console) -> None:
     """Print the report; without a terminal the same words without colour."""
-    width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    if not console.is_terminal:
+        console = Console(file=console.file, width=WIDTH, color_system=None)
     console.print(
         Group(
             _title(report),
@@ -34,10 +35,10 @@ def render(report: Report, console: Console) -> None:
             _section("Service level, in simulated time, and reviewers", _service(report)),
             _section("Bad records, on purpose and otherwise", _bad(report)),
             _section("For information: approval rates by group", _groups(report)),
-            _section("Simulated here", _lines(report.simulated[:SIMULATED_SHOWN])),
+            _section("Simulated here", Text(" ".join(report.simulated))),
             _section("Where to look next", _lines(report.next_steps, style="cyan")),
         ),
-        width=width,
+        width=min(WIDTH, console.width),
     )
 
 
@@ -101,7 +102,7 @@ def _title(report: Report) -> RenderableType:
 
 
 def _section(title: str, body: RenderableType) -> RenderableType:
-    return Group(Text(title.upper(), style="bold cyan"), Padding(body, (0, 0, 0, 2)))
+    return Group(Text(title.upper(), style="bold cyan"), Padding(body, (0, 0, 0, 2), expand=False))
 
 
 def _grid(*justify: str) -> Table:
@@ -131,7 +132,7 @@ def _levels(report: Report) -> RenderableType:
     if len(report.days) > 1:
         by_day = [day.automated_share for day in report.days]
         text.append(f" (day by day {sparkline(by_day)}, last day {percent(by_day[-1], 0)})")
-    text.append(f"; people looked at {percent(report.human_work.share)}, checks afterwards included.")
+    text.append(f". People saw {percent(report.human_work.share)} in all.")
     return Group(grid, text)
 
 
@@ -158,10 +159,10 @@ def _accuracy(report: Report) -> RenderableType:
 
 def _changes(report: Report) -> RenderableType:
     changes = report.changes
-    text = Text(f"People changed {changes.final_changes:,} recommendations: ")
+    text = Text(f"People changed {changes.final_changes:,} recommendations, ")
     text.append(f"{changes.for_the_better:,} for the better", style=GOOD)
     text.append(
-        f", {changes.for_the_worse:,} for the worse; {changes.ai_errors_kept:,} errors of the AI slipped by."
+        f", {changes.for_the_worse:,} for the worse; {changes.ai_errors_kept:,} AI errors slipped by."
     )
     grid = _grid("r", "l", "l")
     for row in changes.codes[:CODES_SHOWN]:
@@ -172,17 +173,17 @@ def _changes(report: Report) -> RenderableType:
     sinks = ", ".join(
         f"{row.delivered:,} {row.topic.removeprefix('feedback.').replace('_', ' ')}" for row in changes.sinks
     )
-    return Group(text, grid, Text(f"Sent back to learn from: {sinks}.", style=QUIET))
+    return Group(text, grid, Text(f"Fed back: {sinks}.", style=QUIET))
 
 
 def _checks(report: Report) -> RenderableType:
     checks, blind = report.checks, report.blind
     lines = [
-        f"{checks.evidence_labels:,} of {checks.automated:,} automated decisions were checked blind"
-        f" (drawn at random): {checks.evidence_errors:,} disagreements,",
-        f"an unbiased error of {percent(checks.estimated_error)}"
-        f" ({percent(checks.estimated_low)} to {percent(checks.estimated_high)});"
-        f" the truth, which only a demo knows: {percent(checks.true_error.share)}.",
+        f"Of {checks.automated:,} automated decisions {checks.evidence_labels:,} were drawn and checked blind"
+        f" with {checks.evidence_errors:,} disagreements: an",
+        f"estimated error of {percent(checks.estimated_error)}"
+        f" ({percent(checks.estimated_low)} to {percent(checks.estimated_high)}), mistakes of the checkers"
+        f" included. The truth is {percent(checks.true_error.share)}.",
     ]
     if checks.other_audits or checks.second_looks or checks.observed_outcomes:
         lines.append(
@@ -194,6 +195,7 @@ def _checks(report: Report) -> RenderableType:
             f"Asked before seeing the AI's answer, people differed from it in "
             f"{percent(blind.changed_blind_first.share)}; shown it, in {percent(blind.changed_shown.share)}."
         )
+    lines += [f"{row.text} What to do: {row.action}" for row in report.patterns[:PATTERNS_SHOWN]]
     return _lines(lines)
 
 
@@ -204,37 +206,33 @@ def _thresholds(report: Report) -> RenderableType:
 
 
 def _threshold(row: Threshold) -> RenderableType:
-    where = f"at a score of {row.threshold:.3f} or more" if row.automates else "suspended"
-    text = Text(f"Automation {where} ")
-    text.append(
-        f"(earned by evidence: {row.certified:.3f}). "
-        if row.certified is not None
-        else "(nothing earned yet). "
-    )
-    text.append(f"{row.labels:,} blind labels, {row.errors:,} errors")
+    text = Text(f"From a score of {row.threshold:.3f}" if row.automates else "Suspended")
+    earned = f"earned: {row.certified:.3f}" if row.certified is not None else "nothing earned yet"
+    labels = f"{row.labels:,} blind labels"
     if row.labels_needed:
-        text.append(f"; evidence: {row.labels:,} of about {row.labels + row.labels_needed:,}")
-    text.append(f". Checked blind from now on: {percent(row.evidence_probability)}.\n")
+        labels = f"{row.labels:,} of about {row.labels + row.labels_needed:,} blind labels"
+    text.append(f" ({earned}). Evidence: {labels}, {row.errors:,} errors.\n")
     text.append(row.reason, style=QUIET)
     return text
 
 
 def _service(report: Report) -> RenderableType:
     sla, flow = report.sla, report.flow
-    lines = [
-        f"{percent(sla.met.share)} of {sla.met.of:,} reviews in time; wait {_duration(sla.median_wait)} "
-        f"(median), {_duration(sla.longest_wait)} (longest); handling {_duration(sla.median_handling)}; "
-        f"{sla.escalated:,} escalated; {flow.reviews_open:,} open.",
-    ]
-    grid = _grid("l", "r", "l", "l")
-    for row in report.reviewers:
-        grid.add_row(
-            row.reviewer,
-            f"{row.answers:,} answers",
-            f"{percent(row.changed.share)} unlike the AI",
-            f"{percent(row.right.share)} right",
-        )
-    return Group(_lines(lines), grid)
+    text = Text(f"{percent(sla.met.share)} of {sla.met.of:,} reviews in time. ")
+    text.append(f"Wait {_duration(sla.median_wait)} (longest {_duration(sla.longest_wait)}), ")
+    text.append(f"handling {_duration(sla.median_handling)}. ")
+    text.append(f"{sla.escalated:,} escalated, {flow.reviews_open:,} open.")
+    rows = report.reviewers
+    grid = _grid("l", "r", "l", "l", "r", "l")
+    half = (len(rows) + 1) // 2
+    for left, right in zip_longest(rows[:half], rows[half:]):
+        grid.add_row(*_reviewer(left), *(_reviewer(right) if right else ()))
+    return Group(text, grid)
+
+
+def _reviewer(row: ReviewerRow) -> tuple[str, str, str]:
+    unlike, right = percent(row.changed.share, 0), percent(row.right.share, 0)
+    return row.reviewer, f"{row.answers:,}", f"{unlike} unlike AI, {right} right"
 
 
 def _duration(minutes: float | None) -> str:

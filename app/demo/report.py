@@ -273,5 +273,6 @@ class Report(Part, frozen=True):
     planted: list[PlantedRow]
     groups: list[GroupRow]
     simulated: list[str]
+    assumed_reviewers: list[str]
     next_steps: list[str]
     run: Run

@@ -57,7 +57,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 PROFILES = (
     Profile(
-        name="ana.silva", role=UNDERWRITER, sensitivity=0.90, false_override=0.02, anchoring=0.10, minutes=7,
+        name="ana.silva", role=SENIOR, sensitivity=0.90, false_override=0.02, anchoring=0.10, minutes=7,
         writes_other=0.05,
     ),
     Profile(

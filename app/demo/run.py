@@ -236,6 +236,7 @@ class _Demo:
             reason_codes=self._terms.reason_codes,
             threshold_floor=self._terms.threshold_floor,
             simulated=simulated(),
+            reviewers=reviewers.stated(),
             next_steps=NEXT_STEPS,
             ended_at=self._clock.now,
         )
@@ -254,14 +255,14 @@ def simulated() -> list[str]:
     anchored = max(p.anchoring for p in reviewers.PROFILES)
     wrong = max(p.false_override for p in reviewers.PROFILES)
     return [
-        f"Reviewers are programs: they catch {least:.0%} to {most:.0%} of the AI's errors unseen, up to"
-        f" {anchored:.0%} fewer",
-        f"when shown its answer, and wrongly change up to {wrong:.0%}. Their accuracy, reasons and delays are"
-        " assumptions.",
-        f"So is time. Truth arrives later for {LATER_TRUTH:.0%} of automated decisions; people escalate"
-        f" {ESCALATED:.0%}.",
-        "The broker lives in memory and proves no guarantee. Real are the applications, what lenders did,",
-        "the model, and every event, queue, threshold and count above.",
+        f"Reviewers are programs that catch {least:.0%} to {most:.0%} of the AI's errors, up to"
+        f" {anchored:.0%} fewer when they are shown its answer, and wrongly change up to {wrong:.0%} of its"
+        " right ones.",
+        "How good people are is therefore assumed here, not found; so are their reasons, delays, and time.",
+        f"Truth arrives later for {LATER_TRUTH:.0%} of what was automated; {ESCALATED:.0%} of what is shown"
+        " is escalated.",
+        "The broker lives in memory and proves no guarantee.",
+        "Real are the applications, the lenders' answers, the model, and every event and count on this page.",
     ]
 
 

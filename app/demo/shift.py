@@ -173,6 +173,8 @@ class Shift:
             return False
         if review.tier:
             return person.reviewer.supervisor and review.pool in person.reviewer.pools
+        if person.reviewer.supervisor and (review.approvals > 1 or review.kind is ReviewKind.SECOND_LOOK):
+            return False  # somebody who took no part must be left to break a tie
         return review.pool in person.ordinary
 
     def _claim(self, person: Person, review: Review) -> _Task:

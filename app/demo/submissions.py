@@ -186,9 +186,9 @@ def _with_bad_records(decisions: list[DecisionSubmitted]) -> tuple[list[Submissi
         Planted(
             kind="probability not a number", decision_id=no_number.decision_id, expected="a person decides"
         ),
-        Planted(kind="same id a second time", decision_id=first.decision_id, expected="decided once"),
-        Planted(kind="type without a policy", decision_id=stranger.decision_id, expected=dead),
-        Planted(kind="bytes that are no record", decision_id=garbage.key, expected=dead),
+        Planted(kind="same id twice", decision_id=first.decision_id, expected="decided once"),
+        Planted(kind="type without policy", decision_id=stranger.decision_id, expected=dead),
+        Planted(kind="not a record", decision_id=garbage.key, expected=dead),
         Planted(kind="facts cut off", decision_id=cut_off.decision_id, expected=dead),
     ]
 

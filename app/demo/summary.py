@@ -59,6 +59,7 @@ def summarise(log: Log, known: Known, run: Run) -> Report:
         planted=_planted(log, known),
         groups=_groups(log, known),
         simulated=list(known.simulated),
+        assumed_reviewers=list(known.reviewers),
         next_steps=list(known.next_steps),
         run=run,
     )
@@ -265,9 +266,9 @@ def _planted(log: Log, known: Known) -> list[PlantedRow]:
         if planted.expected == "a person decides":
             as_expected, found = level is not None and level >= 3, f"level {level}"
         elif planted.expected == "decided once":
-            as_expected, found = times == 1 and dead is not None, f"resolved {times} time(s), repeat: {dead}"
+            as_expected, found = times == 1 and dead is not None, f"decided {times}x, then {dead}"
         else:
-            as_expected, found = dead is not None and level is None, f"dead letter: {dead}"
+            as_expected, found = dead is not None and level is None, f"dead letter, {dead}"
         rows.append(
             PlantedRow(
                 kind=planted.kind,

@@ -266,6 +266,7 @@ def known(truths, *, records, planted=(), minority=(), ended_at=MONDAY + 48 * HO
         reason_codes=CODES,
         threshold_floor=0.7,
         simulated=["Reviewers are simulated."],
+        reviewers=["ana: catches all"],
         next_steps=["hitl doctor"],
         ended_at=ended_at,
     )

@@ -69,10 +69,10 @@ def test_each_planted_record_is_bad_in_the_way_it_says():
 
     assert "loan_to_value" not in msgspec.json.decode(kinds["facts missing"][0].facts)
     assert math.isnan(kinds["probability not a number"][0].recommendation.probability)
-    first, again = kinds["same id a second time"]
+    first, again = kinds["same id twice"]
     assert first == again
-    assert kinds["type without a policy"][0].decision_type == "pet.insurance"
-    assert isinstance(kinds["bytes that are no record"][0], bytes)
+    assert kinds["type without policy"][0].decision_type == "pet.insurance"
+    assert isinstance(kinds["not a record"][0], bytes)
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(kinds["facts cut off"][0].facts)
 

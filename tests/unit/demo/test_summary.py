@@ -164,8 +164,8 @@ def test_the_latest_threshold_of_each_key_is_shown(report):
 def test_planted_records_are_followed_up():
     planted = [
         Planted(kind="facts missing", decision_id="d-0", expected="a person decides"),
-        Planted(kind="same id a second time", decision_id="d-1", expected="decided once"),
-        Planted(kind="bytes that are no record", decision_id="garbage-1", expected="dead letter"),
+        Planted(kind="same id twice", decision_id="d-1", expected="decided once"),
+        Planted(kind="not a record", decision_id="garbage-1", expected="dead letter"),
         Planted(kind="facts cut off", decision_id="d-9", expected="dead letter"),
     ]
     once = story.routed(1)

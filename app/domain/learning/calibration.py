@@ -89,15 +89,13 @@ def fit_platt(counts: Sequence[float], errors: Sequence[float], ridge: float) ->
         determinant = h00 * h11 - h01 * h01
         step0 = (h11 * g0 - h01 * g1) / determinant
         step1 = (h00 * g1 - h01 * g0) / determinant
-        if abs(step0) + abs(step1) < 1e-9:
-            break
-        for _ in range(30):
-            trial = _loss(rows, slope - step0, intercept - step1, ridge)
-            if trial <= loss:
-                break
+        if g0 * step0 + g1 * step1 <= 1e-12 * (1 + loss):
+            # what is left to gain is below the resolution of the loss: the last full step is the best one
+            return Calibration(slope - step0, intercept - step1)
+        trial = _loss(rows, slope - step0, intercept - step1, ridge)
+        while trial > loss:
             step0, step1 = step0 / 2, step1 / 2
-        else:
-            break
+            trial = _loss(rows, slope - step0, intercept - step1, ridge)
         slope, intercept, loss = slope - step0, intercept - step1, trial
     return Calibration(slope, intercept)
 

@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.learning.bins import BINS, EDGES, LOWER_EDGES, MIDPOINTS, REVIEW_EVERYTHING, bin_of
@@ -40,6 +40,7 @@ def test_what_is_never_automated_has_no_bin(score):
 
 
 @given(st.floats(0.5, 1.0), st.integers(0, BINS - 1))
+@settings(deadline=None)
 def test_bins_and_thresholds_cut_alike(score, k):
     assert (bin_of(score) >= k) == (score >= LOWER_EDGES[k])
 

@@ -19,6 +19,7 @@ from app.domain.events import (
 )
 from app.domain.learning.bins import bin_of
 from app.domain.learning.drift import KeyState, LearningRecordError, LearningStateError, learn
+from app.domain.learning.fast_cap import error_by_bin, expected_errors
 from app.domain.learning.terms import LearningTerms
 from app.domain.terms import EvidencePlan
 from app.errors import UsageError
@@ -139,6 +140,14 @@ def test_a_disagreement_counts_when_a_second_person_confirms_it(
     assert (state.evidence.labels[BIN], state.evidence.errors[BIN]) == (1, counted)
     assert state.evidence.score_errors[BIN] == counted
     assert state.automated_error(TERMS).errors == counted
+
+
+def test_nobody_confirms_themselves(state, a_label):
+    audit = a_label(error=True)
+    again = msgspec.structs.replace(audit, kind=ReviewKind.SECOND_LOOK, evidence=False, error=False)
+    apply(state, audit, again)
+    assert state.evidence.errors[BIN] == 1
+    assert sum(band.pairs for band in state.overrides.bands) == 0
 
 
 @pytest.mark.parametrize("judged", [True, False])
@@ -265,6 +274,23 @@ def test_the_threshold_never_goes_below_the_policys_own(rows):
         assert change.certified is None
 
 
+def test_relaxing_goes_no_further_than_the_evidence(state, a_label, a_tally):
+    scores = (0.905, 0.925, 0.945, 0.965, 0.985)
+    bad = [a_label(score=s, error=i % 5 == 0 and s < 0.97) for i in range(40) for s in scores]
+    good = [a_label(score=s, error=i % 40 == 0 and s < 0.94) for i in range(200) for s in scores]
+    apply(state, traffic(a_tally), *bad)
+    relaxed = 0
+    for label in good:
+        before = state.in_force.threshold
+        changes = thresholds(apply(state, label))
+        if changes and changes[0].threshold < before:
+            relaxed += 1
+            counts, errors, platt = state.evidence.fit_by_score(TERMS.ridge)
+            curve = expected_errors(error_by_bin(counts, errors, platt, 50.0), state.evidence.traffic)
+            assert curve[bin_of(changes[0].threshold)] <= TERMS.relax_share * TERMS.alpha
+    assert relaxed > 0
+
+
 def test_a_changed_policy_acts_at_the_next_record(state, a_tally):
     apply(state, a_tally([BIN, 1, 1]))
     stricter = msgspec.structs.replace(TERMS, own_threshold=0.95)
@@ -383,6 +409,12 @@ def test_a_batch_that_fails_leaves_nothing_behind(a_label, a_tally):
     with pytest.raises(LearningRecordError):
         learn(state, [a_label(), a_tally([1])], TERMS)
     assert state.to_bytes() == before
+
+
+def test_what_is_remembered_of_names_is_the_same_in_every_process(state, a_label):
+    apply(state, a_label(decision_id="exp-001"))
+    ((decision, judgement),) = state.judgements.standing.items()
+    assert (decision, judgement.reviewer) == (4459498768774503990, 38968)
 
 
 def test_long_lives_do_not_overflow(state, a_label, a_tally):

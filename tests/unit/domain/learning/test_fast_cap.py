@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.learning.bins import BINS, LOWER_EDGES, REVIEW_EVERYTHING, bin_of
@@ -24,6 +24,7 @@ def test_an_unseen_bin_has_the_error_of_the_fit():
 
 
 @given(SHARES, TRAFFIC, st.sampled_from(LOWER_EDGES), st.floats(0.001, 0.5))
+@settings(deadline=None)
 def test_the_cap_is_the_lowest_threshold_that_keeps_the_limit(error, traffic, floor, limit):
     curve = expected_errors(error, traffic)
     tau = tau_cal(curve, floor, limit)
@@ -36,6 +37,7 @@ def test_the_cap_is_the_lowest_threshold_that_keeps_the_limit(error, traffic, fl
 
 
 @given(SHARES, TRAFFIC, st.floats(0.001, 0.5), st.floats(0.5, 1.0))
+@settings(deadline=None)
 def test_a_stricter_limit_never_loosens(error, traffic, limit, factor):
     curve = expected_errors(error, traffic)
     assert tau_cal(curve, 0.8, limit * factor) >= tau_cal(curve, 0.8, limit)

@@ -55,6 +55,10 @@ class KafkaUnavailableError(Exception):
     """No way to run Apache Kafka here; the message says what is missing."""
 
 
+class BrokerFailedError(Exception):
+    """Everything needed is here, and still the broker does not run: never a reason to skip."""
+
+
 class KafkaBroker:
     """One broker on a loopback port of its own, with its data in a temporary directory.
 
@@ -102,7 +106,7 @@ class KafkaBroker:
                 check=False,
             )
             if formatted.returncode:
-                raise KafkaUnavailableError(f"formatting failed:\n{formatted.stdout}{formatted.stderr}")
+                raise BrokerFailedError(f"formatting failed:\n{formatted.stdout}{formatted.stderr}")
             atexit.register(self.stop)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -199,7 +203,7 @@ class KafkaBroker:
         while time.monotonic() < deadline:
             process = self._process
             if process is None or process.poll() is not None:
-                raise KafkaUnavailableError(f"the broker ended at once:\n{self._tail()}")
+                raise BrokerFailedError(f"the broker ended at once:\n{self._tail()}")
             try:
                 with socket.create_connection(("127.0.0.1", self._port), timeout=1):
                     pass
@@ -209,7 +213,7 @@ class KafkaBroker:
             except (OSError, KafkaException):
                 pass
             time.sleep(0.1)
-        raise KafkaUnavailableError(f"the broker did not answer within {timeout} s:\n{self._tail()}")
+        raise BrokerFailedError(f"the broker did not answer within {timeout} s:\n{self._tail()}")
 
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:])

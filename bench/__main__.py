@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from bench import latency, machine, page, profile, recovery, soak, throughput
 from bench.bed import Bed
+from bench.processes import PROJECT, python_module
 from bench.results import Results
 from bench.variants import VARIANTS, prepare_quix
 
@@ -22,7 +24,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback(invoke_without_command=True)
-def main(  # noqa: PLR0917 - options
+def main(
     context: typer.Context,
     decisions: Annotated[int, typer.Option(help="Decisions for each variant.")] = 200_000,
     rounds: Annotated[int, typer.Option(help="Rounds of the throughput part.")] = 3,
@@ -65,7 +67,7 @@ def main(  # noqa: PLR0917 - options
         parts: dict[str, Callable[[], None]] = {
             "latency": lambda: _latency(bed, results, seconds),
             "recovery": lambda: _recovery(bed, results, kills),
-            "queue": lambda: _queue(bed, results),
+            "queue": lambda: _queue(results),
             "soak": lambda: _soak(bed, results, soak_minutes),
         }
         for name, run in parts.items():
@@ -110,8 +112,11 @@ def _soak(bed: Bed, results: Results, minutes: float) -> None:
     results.soak = [found]
 
 
-def _queue(bed: Bed, results: Results) -> None:
-    raise NotImplementedError
+def _queue(results: Results) -> None:
+    said = subprocess.run(
+        python_module("bench.queue_verbs"), cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    results.queue = said.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class Bed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.cluster.close()
         self._store.__exit__(None, None, None)
         if self._broker is not None:
             self._broker.stop()

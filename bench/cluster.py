@@ -19,6 +19,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic
 from ruamel.yaml import YAML
 
+from app.stream.connection import PARTITIONER
 from bench.decisions import Templates
 from bench.processes import PROJECT, Watched
 from bench.workload import RESOLVED, ROUTED, SCORED, SUBMITTED
@@ -73,7 +74,10 @@ class Cluster:
     def __init__(self, bootstrap: str, pools: Iterable[str] = ()) -> None:
         self.bootstrap = bootstrap
         self._pools = list(pools)
-        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._offsets = Consumer(
+            {"bootstrap.servers": bootstrap, "group.id": "bench-offsets", "log_level": 0}
+        )
 
     def create_topics(self, prefix: str) -> None:
         """Every topic of topics.yaml. Output topics get the broker's time: no client can flatter itself."""
@@ -87,6 +91,12 @@ class Cluster:
             wanted += [NewTopic(prefix + each, row["partitions"], 1, config=config) for each in names]
         for future in self._admin.create_topics(wanted).values():
             future.result(60)
+        for topic in wanted:  # a new topic's partitions come up one by one
+            for partition in self._partitions(topic.topic):
+                self._await_leader(partition)
+
+    def close(self) -> None:
+        self._offsets.close()
 
     def delete_topics(self, prefix: str) -> None:
         """Give the disk back before the next run."""
@@ -102,8 +112,10 @@ class Cluster:
                 "transactional.id": f"{prefix}preload",
                 "transaction.timeout.ms": 600_000,
                 "linger.ms": 20,
+                "partitioner": PARTITIONER,
                 "batch.size": 262_144,
                 "queue.buffering.max.messages": 1_000_000,
+                "log_level": 0,
             }
         )
         producer.init_transactions(60)
@@ -134,18 +146,14 @@ class Cluster:
     def await_offsets(self, topic: str, count: int, watched: list[Watched], patience: float) -> None:
         """Until the topic's end offsets add up to ``count``; asks a few times a second only, since
         reading along would cost the CPU that is being measured."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "bench-offsets"})
         partitions = self._partitions(topic)
         deadline = time.monotonic() + patience
-        try:
-            while sum(consumer.get_watermark_offsets(each, timeout=20)[1] for each in partitions) < count:
-                for each in watched:
-                    each.check()
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"{topic}: less than {count} records after {patience} s")
-                time.sleep(0.25)
-        finally:
-            consumer.close()
+        while sum(self._offsets.get_watermark_offsets(each, timeout=20)[1] for each in partitions) < count:
+            for process in watched:
+                process.check()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{topic}: less than {count} records after {patience} s")
+            time.sleep(0.25)
 
     def read_back(self, prefix: str, count: int, patience: float = 30) -> Written:
         """Read the output topics until ``count`` decisions are routed and nothing more comes."""
@@ -174,6 +182,7 @@ class Cluster:
             {
                 "bootstrap.servers": self.bootstrap,
                 "group.id": "bench-reader",
+                "log_level": 0,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 10,
@@ -193,6 +202,18 @@ class Cluster:
     def _partitions(self, topic: str) -> list[TopicPartition]:
         description = self._admin.list_topics(topic, timeout=30).topics[topic]
         return [TopicPartition(topic, number) for number in description.partitions]
+
+    def _await_leader(self, partition: TopicPartition, patience: float = 30) -> None:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self._offsets.get_watermark_offsets(partition, timeout=10)
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def _owners(self, topic: str) -> int:
         """How many members share the topic, 0 unless every partition has an owner."""

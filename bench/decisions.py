@@ -46,7 +46,7 @@ def decisions(count: int, *, seed: int, occurred_at: int) -> Iterator[DecisionSu
             "currency": draw.choice(("EUR", "EUR", "EUR", "USD", "GBP")),
             "category": category,
             "tenure_days": draw.randint(5, 4200),
-            "receipt": draw.random() < 0.97,
+            "receipts": draw.random() < 0.97,
             "vendor": f"vendor-{draw.randint(1, 900)}",
             "cost_center": f"cc-{draw.randint(1, 60)}",
         }

@@ -37,6 +37,8 @@ def run(bed: Bed, variant: Variant, rate: float, seconds: float) -> Latency:
             load = Load(bed, prefix, rate, seconds + WARM_SECONDS)
             sent = load.sent(patience=seconds + 120)
             tail.await_ids(load.count, patience=20)
+            for worker in workers:
+                worker.check()
         finally:
             tail.stop()
             for worker in workers:

@@ -15,6 +15,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from app.settings import load_settings
+from app.stream.connection import PARTITIONER
 from bench.cluster import produce
 from bench.decisions import Templates
 from bench.workload import SUBMITTED, Workload
@@ -30,6 +31,7 @@ def main(rate: float, seconds: float, out: Path) -> None:
         {
             "bootstrap.servers": settings.kafka_bootstrap_servers,
             "linger.ms": 0,
+            "partitioner": PARTITIONER,  # the worker's: a decision keeps its partition number on all topics
             "acks": "all",
             "enable.idempotence": True,
         }
@@ -47,7 +49,8 @@ def main(rate: float, seconds: float, out: Path) -> None:
             sent.append(moment)
         producer.poll(0)
         time.sleep(TICK)
-    producer.flush(30)
+    if producer.flush(60):
+        raise RuntimeError("the broker did not take the load in time")
     partial = out.with_suffix(".part")
     partial.write_bytes(sent.tobytes())
     partial.rename(out)

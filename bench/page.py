@@ -27,7 +27,7 @@ def _sections(results: Results) -> Iterable[Sequence[str]]:
     if results.recovery:
         yield ["## Recovery after `kill -9`", "", _RECOVERY_WORDS, "", *_recovery(results)]
     if results.queue:
-        yield ["## Review queue", "", _QUEUE_WORDS, "", *_queue(results)]
+        yield ["## Review queue", "", _QUEUE_WORDS, "", results.queue]
     if results.soak:
         yield ["## Memory", "", _SOAK_WORDS, "", *_soak(results)]
     yield ["## Machine", "", *_table(["what", "value"], [[k, v] for k, v in results.machine.items()])]
@@ -46,7 +46,8 @@ slot, so the group takes it back without a rebalance. Where *another takes over*
 and the group must first believe that it is gone (session timeout, 10 s)."""
 
 _QUEUE_WORDS = """\
-One client, one call after another, over a local socket, with so many reviews open."""
+One client, one call after another, over a local socket, with so many reviews open
+(`python -m bench.queue_verbs`)."""
 
 _SOAK_WORDS = """\
 Resident memory of the worker, sampled ten times a second; slope by least squares over means of 20 s after
@@ -132,20 +133,6 @@ def _recovery(results: Results) -> list[str]:
     return _table(
         ["variant", "after", "kills", "median s", "worst s", "lost / doubled"], rows, numbers=range(2, 6)
     )
-
-
-def _queue(results: Results) -> list[str]:
-    rows = [
-        [
-            each.verb,
-            f"{each.open_reviews:,}",
-            f"{each.per_second:,.0f}",
-            f"{each.p50_us:.0f}",
-            f"{each.p99_us:.0f}",
-        ]
-        for each in results.queue
-    ]
-    return _table(["verb", "open reviews", "per second", "p50 us", "p99 us"], rows, numbers=range(1, 5))
 
 
 def _soak(results: Results) -> list[str]:

@@ -71,6 +71,8 @@ def run(bed: Bed, variant: Variant, *, rate: float, kills: int, restart: bool, s
                     time.sleep(10)
             load.sent(patience=seconds + 120)
             tail.await_ids(load.count, patience=30)
+            for worker in workers:
+                worker.check()
         finally:
             tail.stop()
             for worker in workers:

@@ -12,16 +12,6 @@ from bench.soak import Soak
 from bench.throughput import Summary
 
 
-class QueueVerb(msgspec.Struct):
-    """One operation of the review queue at one size; microseconds."""
-
-    verb: str
-    open_reviews: int
-    per_second: float
-    p50_us: float
-    p99_us: float
-
-
 class Results(msgspec.Struct):
     """Everything on the page. A part that was not run is empty."""
 
@@ -33,7 +23,8 @@ class Results(msgspec.Struct):
     throughput: list[Summary] = []
     latency: list[Latency] = []
     recovery: list[Recovery] = []
-    queue: list[QueueVerb] = []
+    queue: str = ""
+    """What `bench.queue_verbs` printed, a Markdown table."""
     soak: list[Soak] = []
 
     @classmethod

@@ -46,6 +46,8 @@ def run(bed: Bed, variant: Variant, *, rate: float, minutes: float) -> Soak:
             load.sent(patience=minutes * 60 + 120)
             ended = time.time()
             tail.await_ids(load.count, patience=20)
+            for worker in workers:
+                worker.check()
         finally:
             tail.stop()
             for worker in workers:

@@ -60,6 +60,8 @@ class Tail:
             batch = [first, *self._consumer.consume(2000, 0)]
             now = time.time_ns()
             for message in batch:
+                if message.error() is not None:
+                    continue  # the client's own news of a connection; it reads on
                 _, key, _ = fields(message, self._prefix)
                 self.arrivals.append(Arrival(int(key), message.partition() or 0, now))
 

@@ -98,7 +98,13 @@ class Workload:
             resolved = codec.append(
                 DecisionResolved, codec.body(routed_value, DecisionRouted), resolve_automated(routed)
             )
-            written.append(Written(RESOLVED, resolved, event_headers("DecisionResolved", name, record)))
+            written.append(
+                Written(
+                    RESOLVED,
+                    resolved,
+                    event_headers("DecisionResolved", name, record, level=routed.route.level),
+                )
+            )
         return written
 
     def handle_batch(self, records: Sequence[Incoming]) -> list[tuple[bytes, Written]]:
@@ -156,7 +162,12 @@ class Workload:
             headers = event_headers("DecisionRouted", name, record, level=chosen.level)
             written.append((key, Written(ROUTED, routed_value, headers)))
         for number, value in zip(automated, resolved, strict=True):
-            headers = event_headers("DecisionResolved", decisions_[number].decision_id, records[number])
+            headers = event_headers(
+                "DecisionResolved",
+                decisions_[number].decision_id,
+                records[number],
+                level=routes[number].level,
+            )
             written.append((records[number].key or b"", Written(RESOLVED, value, headers)))
 
     def handle_naive(
@@ -178,7 +189,11 @@ class Workload:
         if routed.route.action is not None:
             resolved = DecisionResolved(routed=routed, resolution=resolve_automated(routed))
             written.append(
-                Written(RESOLVED, self._write(resolved), event_headers("DecisionResolved", name, record))
+                Written(
+                    RESOLVED,
+                    self._write(resolved),
+                    event_headers("DecisionResolved", name, record, level=routed.route.level),
+                )
             )
         return written
 

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from app.commands.output import console, errors
-from app.errors import UsageError
+from app.errors import HitlError, UsageError
 from app.settings import load_settings
 
 MOST = 1_780
@@ -38,9 +38,15 @@ def demo(
 
     Example: `hitl demo --seed 8 --report report.json`
     """
-    from app.demo.progress import Progress  # noqa: PLC0415 - the demo extra is loaded when it is wanted
-    from app.demo.rendering import render  # noqa: PLC0415
-    from app.demo.run import run_demo  # noqa: PLC0415
+    try:
+        from app.demo.progress import Progress  # noqa: PLC0415 - loaded when the demo is wanted
+        from app.demo.rendering import render  # noqa: PLC0415
+        from app.demo.run import run_demo  # noqa: PLC0415
+    except ImportError as error:
+        raise HitlError(
+            f"the demo needs what its extra brings ({error.name} is missing)",
+            hint="pip install 'hitl-stream[demo]' (or `make demo`, which does it for you)",
+        ) from error
 
     _ = exit_
     if not FEWEST <= decisions <= MOST:

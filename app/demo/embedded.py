@@ -69,7 +69,7 @@ class EmbeddedWorker:
     """A whole worker in a thread of its own, for as long as the ``with`` block lasts."""
 
     def __init__(self, settings: Settings, policy: CompiledPolicy, clock: SimulatedClock) -> None:
-        self._make = lambda: Worker(settings, policy, embedded=True, clock=clock, upkeep=False)
+        self._settings, self._policy, self._clock = settings, policy, clock
         self._up = threading.Event()
         self._stop = threading.Event()
         self._failure: BaseException | None = None
@@ -111,7 +111,8 @@ class EmbeddedWorker:
             self._up.set()
 
     async def _live(self) -> None:
-        worker = self._make()
+        # Answers are relayed, and leases looked at, in simulated time: not by the worker.
+        worker = Worker(self._settings, self._policy, embedded=True, clock=self._clock, upkeep=False)
         try:
             worker.prepare()
             app: Any = worker.app  # Faust's types say less than they should

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from itertools import zip_longest
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -22,23 +23,29 @@ PATTERNS_SHOWN = 3
 
 def render(report: Report, console: Console) -> None:
     """Print the report; without a terminal the same words without colour."""
-    if not console.is_terminal:
-        console = Console(file=console.file, width=WIDTH, color_system=None)
-    console.print(
-        Group(
-            _title(report),
-            _section("Who decided", _levels(report)),
-            _section("How often that was right, against what the lenders really did", _accuracy(report)),
-            _section("What people changed, and why", _changes(report)),
-            _section("What the checks found", _checks(report)),
-            _section("How far automation may go, and the evidence still needed", _thresholds(report)),
-            _section("Service level, in simulated time, and reviewers", _service(report)),
-            _section("Bad records, on purpose and otherwise", _bad(report)),
-            _section("For information: approval rates by group", _groups(report)),
-            _section("Simulated here", Text(" ".join(report.simulated))),
-            _section("Where to look next", _lines(report.next_steps, style="cyan")),
-        ),
-        width=min(WIDTH, console.width),
+    if console.is_terminal:
+        console.print(_page(report), width=min(WIDTH, console.width))
+        return
+    plain = Console(file=io.StringIO(), width=WIDTH, color_system=None)
+    with plain.capture() as captured:
+        plain.print(_page(report))
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _page(report: Report) -> RenderableType:
+    return Group(
+        _title(report),
+        _section("Who decided", _levels(report)),
+        _section("How often that was right, against what the lenders really did", _accuracy(report)),
+        _section("What people changed, and why", _changes(report)),
+        _section("What the checks found", _checks(report)),
+        _section("How far automation may go, and the evidence still needed", _thresholds(report)),
+        _section("Service level, in simulated time, and reviewers", _service(report)),
+        _section("Bad records, on purpose and otherwise", _bad(report)),
+        _section("For information: approval rates by group", _groups(report)),
+        _section("Simulated here", Text(" ".join(report.simulated))),
+        _section("Where to look next", _lines(report.next_steps, style="cyan")),
     )
 
 
@@ -180,10 +187,10 @@ def _checks(report: Report) -> RenderableType:
     checks, blind = report.checks, report.blind
     lines = [
         f"Of {checks.automated:,} automated decisions {checks.evidence_labels:,} were drawn and checked blind"
-        f" with {checks.evidence_errors:,} disagreements: an",
-        f"estimated error of {percent(checks.estimated_error)}"
-        f" ({percent(checks.estimated_low)} to {percent(checks.estimated_high)}), mistakes of the checkers"
-        f" included. The truth is {percent(checks.true_error.share)}.",
+        f" with {checks.evidence_errors:,} disagreements: an estimated error of"
+        f" {percent(checks.estimated_error)} ({percent(checks.estimated_low)} to"
+        f" {percent(checks.estimated_high)}), mistakes of the checkers included. The truth is"
+        f" {percent(checks.true_error.share)}.",
     ]
     if checks.other_audits or checks.second_looks or checks.observed_outcomes:
         lines.append(
@@ -222,17 +229,17 @@ def _service(report: Report) -> RenderableType:
     text.append(f"Wait {_duration(sla.median_wait)} (longest {_duration(sla.longest_wait)}), ")
     text.append(f"handling {_duration(sla.median_handling)}. ")
     text.append(f"{sla.escalated:,} escalated, {flow.reviews_open:,} open.")
-    rows = report.reviewers
-    grid = _grid("l", "r", "l", "l", "r", "l")
-    half = (len(rows) + 1) // 2
-    for left, right in zip_longest(rows[:half], rows[half:]):
-        grid.add_row(*_reviewer(left), *(_reviewer(right) if right else ()))
-    return Group(text, grid)
+    return Group(text, _columns([_reviewer(row) for row in report.reviewers]))
 
 
-def _reviewer(row: ReviewerRow) -> tuple[str, str, str]:
+def _reviewer(row: ReviewerRow) -> Text:
     unlike, right = percent(row.changed.share, 0), percent(row.right.share, 0)
-    return row.reviewer, f"{row.answers:,}", f"{unlike} unlike AI, {right} right"
+    return Text(f"{row.reviewer:<13} {row.answers:>5,}  {unlike:>4} unlike AI, {right:>5} right")
+
+
+def _columns(items: Sequence[Text]) -> RenderableType:
+    """Side by side where there is room, below each other where there is not."""
+    return Columns(items, padding=(0, 2), equal=True, column_first=True)
 
 
 def _duration(minutes: float | None) -> str:
@@ -249,9 +256,7 @@ def _bad(report: Report) -> RenderableType:
         for row in report.planted
     ]
     dead = sum(row.count for row in report.dead_letters)
-    grid = _grid("l", "l")
-    for place in range(0, len(parts), 2):
-        grid.add_row(*parts[place : place + 2])
+    grid = _columns(parts)
     expected = sum(row.as_expected and row.expected != "a person decides" for row in report.planted)
     if dead > expected:
         reasons = ", ".join(f"{row.count:,} {row.reason} in {row.stage}" for row in report.dead_letters)

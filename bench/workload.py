@@ -201,19 +201,19 @@ class Workload:
         """What learning has found out so far, for workers to read: without it nearly every automated
         decision would still be sampled as evidence, which is right for a first day, not for a benchmark."""
         producer = Producer({"bootstrap.servers": bootstrap})
-        for update in (self._learned(terms_key, at) for terms_key in self.learning_keys):
+        for update in self.learned(at):
             producer.produce(f"{prefix}thresholds.updated", self.codec.encode(update), update.learning_key)
         producer.flush(30)
+
+    def learned(self, at: int) -> list[ThresholdUpdated]:
+        """One update for each learning key of the benchmark's decisions."""
+        keys = {learning_key(decision) for decision in decisions(50, seed=1, occurred_at=0)}
+        return [self._learned(key, at) for key in sorted(keys)]
 
     @property
     def pools(self) -> list[str]:
         """Review pools of the policy, each with a topic of its own."""
         return list(self.policy.pool_names)
-
-    @property
-    def learning_keys(self) -> list[str]:
-        """Keys of the benchmark's decisions."""
-        return sorted({learning_key(decision) for decision in decisions(50, seed=1, occurred_at=0)})
 
     def in_force(self, key: str, terms: Terms) -> ThresholdInForce:
         """What the worker gets from `thresholds.updated`."""

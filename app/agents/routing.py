@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
 from app.agents.books import Thresholds
 from app.agents.scoring import Scored
 from app.domain.events import DecisionResolved, DecisionRouted, DecisionScored, Route, ScoreTally
@@ -81,7 +83,9 @@ class Routing:
             return None
         position = dict(record.headers).get(POSITION_HEADER, b"").decode(errors="replace")
         context = build_context(event.decision, facts)
-        return Scored(record, position, event, record.value or b"", terms, context)
+        # The cause is the submission, as in the chain: when scoring wrote its part says nothing.
+        cause = msgspec.structs.replace(record, timestamp=event.assessment.received_at)
+        return Scored(cause, position, event, record.value or b"", terms, context)
 
     def _route(self, scored: Scored, thresholds: Thresholds) -> Route:
         decision = scored.event.decision

@@ -2,8 +2,6 @@
 
 import itertools
 import os
-from pathlib import Path
-
 import pytest
 
 from app.domain.events import (
@@ -25,7 +23,6 @@ from app.domain.events import (
     Signals,
 )
 from app.domain.review import QueueTerms, Reviewer, review_id_of
-from app.review_queue.embedded import store
 from app.review_queue.keys import Keys
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.store import open_client
@@ -186,12 +183,6 @@ class Desk:
 
     def events(self, pool="expenses"):
         return [event for event, _, _ in self.outbox(pool)]
-
-
-@pytest.fixture(scope="session")
-def store_url(tmp_path_factory):
-    with store(os.environ.get("HITL_TEST_REDIS"), Path(tmp_path_factory.mktemp("store"))) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")

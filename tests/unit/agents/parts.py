@@ -98,8 +98,8 @@ def incoming(
 
 
 def again(outgoing: Outgoing, offset: int = 0) -> Incoming:
-    """A written record as the next stage reads it."""
-    return Incoming(outgoing.topic, 0, offset, outgoing.key, outgoing.value, outgoing.headers, NOW)
+    """A written record as the next stage reads it, some time later."""
+    return Incoming(outgoing.topic, 0, offset, outgoing.key, outgoing.value, outgoing.headers, NOW + 777)
 
 
 class Store:

@@ -1,0 +1,269 @@
+"""A deployment on real services: topics of its own, worker processes that can be killed, and a watcher."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from app.domain.events import DecisionSubmitted, Record
+from app.main import QueueParts, load_compiled_policy, open_queue
+from app.settings import load_settings
+from app.stream.codec import Codec
+from app.stream.connection import PARTITIONER, Connection, incoming
+from app.stream.producer import LagThrottle
+from app.stream.records import Headers, Incoming
+from app.stream.schemas import Schemas
+from app.stream.topics import Topic, TopicTable
+from tests.unit.agents import parts
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CODEC = Codec(Schemas.load())
+NOW = time.time_ns() // 1_000_000
+"""One moment for the whole run: records with fixed times, but none so old that a broker drops them."""
+
+
+def until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> None:
+    """Poll with a deadline."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}")
+        time.sleep(0.02)
+
+
+def a_decision(name: str, probability: float | None = 0.97, **changes: Any) -> DecisionSubmitted:
+    """One of today that the AI may decide alone, unless something is changed."""
+    return parts.decision(name, probability, **{"occurred_at": NOW - 1000, **changes})
+
+
+class Worker:
+    """``hitl worker`` as a process of its own."""
+
+    def __init__(self, command: Sequence[str], env: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=stream, stderr=stream)
+
+    def says(self, text: str) -> bool:
+        """Whether its log holds this."""
+        return text in self.log.read_text(encoding="utf-8", errors="replace")
+
+    def kill(self) -> None:
+        """SIGKILL, and gone."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def terminate(self, timeout: float = 20.0) -> int:
+        """SIGTERM; its exit code. Raises ``subprocess.TimeoutExpired`` when it takes longer."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+
+class Watch:
+    """Every committed record of a deployment's topics, as they come."""
+
+    def __init__(self, connection: Connection, topics: Iterable[str]) -> None:
+        self._connection = connection
+        self._consumer = Consumer(
+            connection.reader("watch", **{"enable.partition.eof": False, "queued.min.messages": 100_000})
+        )
+        found = self._consumer.list_topics(timeout=20).topics
+        self._consumer.assign(
+            [
+                TopicPartition(name, number, 0)
+                for name in (connection.topic(topic) for topic in topics)
+                for number in found[name].partitions
+            ]
+        )
+        self.records: dict[str, list[Incoming]] = {topic: [] for topic in topics}
+
+    def __getitem__(self, topic: str) -> list[Incoming]:
+        """What has come so far."""
+        self._pump()
+        return self.records[topic]
+
+    def wait(self, topic: str, count: int, timeout: float = 60.0) -> list[Incoming]:
+        """At least so many records of a topic."""
+        try:
+            until(lambda: len(self[topic]) >= count, f"{count} records of {topic}", timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there are {len(self.records[topic])}") from None
+        return self.records[topic]
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _pump(self) -> None:
+        while messages := self._consumer.consume(5000, 0.05):
+            for message in messages:
+                assert message.error() is None, message.error()
+                record = incoming(self._connection, message)
+                self.records[record.topic].append(record)
+
+
+class Deployment:
+    """Topics under a prefix, a store, workers. ``policy`` is the policy file of every process."""
+
+    def __init__(self, kafka: str, redis_url: str, prefix: str, directory: Path, policy: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        own = {
+            "HITL_KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "HITL_REDIS_URL": redis_url,
+            "HITL_TOPIC_PREFIX": prefix,
+            "HITL_POLICY": str(policy),
+            "PYTHONUNBUFFERED": "1",
+            "COLUMNS": "200",
+        }
+        self.env = {**{k: v for k, v in os.environ.items() if not k.startswith("HITL_")}, **own}
+        self.settings = load_settings(self.env)
+        self.policy = load_compiled_policy(self.settings)
+        self.connection = Connection(bootstrap_servers=kafka, prefix=prefix)
+        self._workers: list[Worker] = []
+        self._watch: Watch | None = None
+        self._parts: QueueParts | None = None
+
+    # --- processes ------------------------------------------------------------------------------------
+
+    def apply_topics(self) -> None:
+        """As ``hitl topics apply --replication-factor 1``, without the process."""
+        admin = AdminClient({"bootstrap.servers": self.settings.kafka_bootstrap_servers})
+        TopicTable.load().apply(admin, self.policy.pool_names, self.connection.prefix, replication_factor=1)
+
+    def hitl(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """The command line, as a process."""
+        return subprocess.run(
+            [sys.executable, "-m", "app", *arguments],
+            cwd=ROOT,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def worker(self, agents: str = "", slot: str = "0", **env: str) -> Worker:
+        """Start one; all are killed at the end."""
+        command = [sys.executable, "-m", "app", "worker", "--slot", slot]
+        command += ["--agents", agents] if agents else []
+        log = self.directory / f"worker-{len(self._workers)}.log"
+        self._workers.append(Worker(command, {**self.env, **env}, log))
+        return self._workers[-1]
+
+    def close(self) -> None:
+        for worker in self._workers:
+            if worker.running:
+                worker.kill()
+            print(f"--- {worker.log.name}\n{worker.log.read_text(errors='replace')[-4000:]}")
+        if self._watch is not None:
+            self._watch.close()
+        if self._parts is not None:
+            self._parts.client.close()
+
+    # --- records --------------------------------------------------------------------------------------
+
+    @property
+    def watch(self) -> Watch:
+        if self._watch is None:
+            table = TopicTable.load().named(self.policy.pool_names)
+            self._watch = Watch(self.connection, [str(name) for name in table])
+        return self._watch
+
+    @property
+    def queue(self) -> QueueParts:
+        """The queue as a reviewer's tool opens it."""
+        if self._parts is None:
+            self._parts = open_queue(self.settings, self.policy)
+        return self._parts
+
+    def write(self, topic: str, records: Iterable[Given]) -> None:
+        """Write records as they are given, in order."""
+        failed: list[Any] = []
+        producer = Producer(
+            {
+                "bootstrap.servers": self.settings.kafka_bootstrap_servers or "",
+                "partitioner": PARTITIONER,
+                "linger.ms": 5,
+                "message.max.bytes": 8_000_000,
+                "queue.buffering.max.messages": 1_000_000,
+            }
+        )
+        for given in records:
+            producer.produce(
+                self.connection.topic(topic),
+                given.value,
+                given.key,
+                -1 if given.partition is None else given.partition,
+                on_delivery=lambda error, _: failed.append(error) if error else None,
+                timestamp=given.timestamp,
+                headers=given.headers or None,  # type: ignore[arg-type]
+            )
+        producer.flush(60)
+        assert not failed, failed[:3]
+
+    def caught_up(self, group: str, topic: str, timeout: float = 60.0) -> None:
+        """Wait until a consumer group has committed everything that is in a topic now."""
+        lag = LagThrottle(self.connection, group=group, topic=topic, most=0)
+        try:
+            until(lambda: lag.lag() == 0, f"{group} has read all of {topic}", timeout)
+        finally:
+            lag.close()
+
+    def submit(self, *events: Record, at: int = 0) -> None:
+        """Decisions, keyed by their ids."""
+        self.write(
+            Topic.DECISIONS_SUBMITTED,
+            [Given(CODEC.encode(e), e.decision_id.encode(), timestamp=at) for e in events],  # type: ignore[attr-defined]
+        )
+
+
+class Given:
+    """A record to write. ``timestamp`` 0: now."""
+
+    def __init__(
+        self,
+        value: bytes | None,
+        key: bytes | None = None,
+        *,
+        partition: int | None = None,
+        timestamp: int = 0,
+        headers: Headers | None = None,
+    ) -> None:
+        self.value = value
+        self.key = key
+        self.partition = partition
+        self.timestamp = timestamp
+        self.headers = headers or []
+
+
+def by_key(records: Iterable[Incoming]) -> dict[str, Incoming]:
+    """Records by key; each key must stand once."""
+    found: dict[str, Incoming] = {}
+    for record in records:
+        key = (record.key or b"").decode(errors="replace")
+        assert key not in found, f"{key} stands twice: {found[key].position}, {record.position}"
+        found[key] = record
+    return found
+
+
+def header(record: Incoming, name: str) -> str | None:
+    """A header as text."""
+    return next((value.decode(errors="replace") for key, value in record.headers if key == name), None)
+
+
+def letters(records: Iterable[Incoming]) -> list[Incoming]:
+    """Dead letters, without the marks that close them."""
+    return [record for record in records if header(record, "dlq_reason") is not None]

@@ -9,7 +9,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -84,9 +83,7 @@ class EmbeddedWorker:
             raise DemoStalledError(f"the worker did not start within {START_WITHIN:g} s")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._stop.set()
         self._thread.join(STOP_WITHIN)
 

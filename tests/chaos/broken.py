@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from app.cli import main
 from app.stream.records import Outgoing
@@ -17,8 +19,16 @@ def _commit_first(self: TransactionalClient, batch: Batch, outgoing: Sequence[Ou
         TopicPartition(self._connection.topic(topic), partition, offset)
         for (topic, partition), offset in batch.next.items()
     ]
-    self._consumer.commit(offsets=offsets, asynchronous=False)
-    time.sleep(0.05)  # the gap in which a kill loses the batch
+    try:
+        self._consumer.commit(offsets=offsets, asynchronous=False)
+    except KafkaException as refused:  # a rebalance came first: as the real one, read them again
+        self.rewind(batch)
+        return Aborted(str(refused))
+    # The gap in which a kill loses the batch: long, and announced, so that some kill falls into it.
+    announcement = Path(os.environ["CHAOS_GAPS"]) / str(os.getpid())
+    announcement.touch()
+    time.sleep(0.3)
+    announcement.unlink()
     self._producer.begin_transaction()
     for record in outgoing:
         self._produce(record)

@@ -85,6 +85,9 @@ class Run:
         self._draw = random.Random(seed)
         self._store = RestartableStore(directory / "store")
         env = environment(broker.bootstrap, self._store.url, "chaos.")
+        self._gaps = directory / "gaps"
+        self._gaps.mkdir()
+        env["CHAOS_GAPS"] = str(self._gaps)
         self._env = env
         self._settings, self._policy = our_settings(env)
         admin = AdminClient({"bootstrap.servers": broker.bootstrap})
@@ -127,11 +130,16 @@ class Run:
                 worker.supervise()
             if events and len(feeder.ids) >= due[-len(events)]:
                 events.pop(0)()
-            if time.monotonic() > next_kill:
-                self._draw.choice(running).kill()
+            victim = self._draw.choice(running)
+            if time.monotonic() > next_kill and self._may_be_killed(victim):
+                victim.kill()
                 self.kills += 1
                 next_kill = time.monotonic() + self._draw.uniform(0.5, 1.5) * every
-            time.sleep(0.1)
+            time.sleep(0.05)
+
+    def _may_be_killed(self, victim: WorkerProcess) -> bool:
+        """Any moment will do, but a broken worker is killed in the gap that it has."""
+        return self._module == "app" or (self._gaps / str(victim.process.pid)).exists()
 
     def _broker_fails(self) -> None:
         self._broker.kill()

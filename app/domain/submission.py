@@ -45,7 +45,7 @@ class _DecisionJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     submitted_by: str = ""
     recommendation: Option
     alternatives: list[Option] = []
-    facts: dict[str, None | bool | int | float | str]
+    facts: dict[str, bool | int | float | str | None]
     signals: Signals = Signals()
     factors: StatedFactors | None = None
     model: Model
@@ -125,7 +125,9 @@ def parse_observation(line: bytes) -> ObservedOutcome | Rejected:
 
 def _parse(line: bytes, decoder: msgspec.json.Decoder[T]) -> T | Rejected:
     if len(line) > MAX_BYTES:
-        return Rejected("too_large", f"{len(line)} bytes; at most {MAX_BYTES} are taken, put documents in links")
+        return Rejected(
+            "too_large", f"{len(line)} bytes; at most {MAX_BYTES} are taken, put documents in links"
+        )
     try:
         return decoder.decode(line)
     except UnicodeDecodeError as error:

@@ -19,7 +19,6 @@ from app.main import QueueParts, load_compiled_policy, open_queue
 from app.settings import load_settings
 from app.stream.codec import Codec
 from app.stream.connection import PARTITIONER, Connection, incoming
-from app.stream.producer import LagThrottle
 from app.stream.records import Headers, Incoming
 from app.stream.schemas import Schemas
 from app.stream.topics import Topic, TopicTable
@@ -103,6 +102,21 @@ class Watch:
             raise AssertionError(f"{error}; there are {len(self.records[topic])}") from None
         return self.records[topic]
 
+    def ends(self, topic: str) -> dict[int, int]:
+        """For each partition that has records: the offset after the last one. The log's own end may be
+        further, behind the marker of a transaction, where no reader's offset ever gets."""
+        parts = [p for p in self._consumer.assignment() if p.topic == self._connection.topic(topic)]
+        highs = {p.partition: self._consumer.get_watermark_offsets(p, timeout=10)[1] for p in parts}
+
+        def at_the_end() -> bool:
+            self._pump()
+            return all(
+                p.offset >= highs[p.partition] for p in self._consumer.position(parts) if highs[p.partition]
+            )
+
+        until(at_the_end, f"the end of {topic}")
+        return {record.partition: record.offset + 1 for record in self.records[topic]}
+
     def close(self) -> None:
         self._consumer.close()
 
@@ -155,9 +169,9 @@ class Deployment:
             timeout=120,
         )
 
-    def worker(self, agents: str = "", slot: str = "0", **env: str) -> Worker:
-        """Start one; all are killed at the end."""
-        command = [sys.executable, "-m", "app", "worker", "--slot", slot]
+    def worker(self, agents: str = "", slot: str = "0", *, module: str = "app", **env: str) -> Worker:
+        """Start one; all are killed at the end. ``module`` may be one that breaks something on purpose."""
+        command = [sys.executable, "-m", module, "worker", "--slot", slot]
         command += ["--agents", agents] if agents else []
         log = self.directory / f"worker-{len(self._workers)}.log"
         self._workers.append(Worker(command, {**self.env, **env}, log))
@@ -216,11 +230,21 @@ class Deployment:
 
     def caught_up(self, group: str, topic: str, timeout: float = 60.0) -> None:
         """Wait until a consumer group has committed everything that is in a topic now."""
-        lag = LagThrottle(self.connection, group=group, topic=topic, most=0)
+        ends = self.watch.ends(topic)
+        consumer = Consumer({**self.connection.reader("lag"), "group.id": self.connection.topic(group)})
         try:
-            until(lambda: lag.lag() == 0, f"{group} has read all of {topic}", timeout)
+            until(
+                lambda: all(
+                    found.offset >= ends[found.partition]
+                    for found in consumer.committed(
+                        [TopicPartition(self.connection.topic(topic), number) for number in ends], timeout=10
+                    )
+                ),
+                f"{group} has read all of {topic}",
+                timeout,
+            )
         finally:
-            lag.close()
+            consumer.close()
 
     def submit(self, *events: Record, at: int = 0) -> None:
         """Decisions, keyed by their ids."""

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+
 import pytest
 
 from app.domain.events import (

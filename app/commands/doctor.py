@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 import msgspec
 import typer
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.commands.output import print_rows
 from app.errors import HitlError, ServiceUnreachableError
 from app.main import connection_of, load_compiled_policy, now, open_codec, store_of
 from app.settings import Settings, load_settings
+from app.stream.errors import BrokerUnreachableError
 from app.stream.schemas import Schemas
 from app.stream.topics import TopicTable
 
@@ -77,18 +79,33 @@ def _schemas(settings: Settings) -> Iterator[Finding]:
 def _broker(settings: Settings) -> Iterator[Finding]:
     connection = connection_of(settings)
     admin = AdminClient(connection.client("hitl-doctor", {}))  # type: ignore[arg-type]  # takes callables too
-    pools = load_compiled_policy(settings).pool_names
-    states = TopicTable.load().compare(admin, pools, connection.prefix, timeout=10.0)
+    try:
+        there = set(admin.list_topics(timeout=10).topics)
+    except KafkaException as error:
+        raise ServiceUnreachableError(
+            f"{connection.bootstrap_servers} does not answer: {error.args[0].str()}",
+            hint="check HITL_KAFKA_BOOTSTRAP_SERVERS, HITL_KAFKA_CONFIG and that the broker is up",
+        ) from error
     yield Finding("broker", "ok", f"{connection.bootstrap_servers} answers")
-    missing = [state.topic for state in states if state.state == "missing"]
+    pools = load_compiled_policy(settings).pool_names
+    table = TopicTable.load()
+    wanted = table.named(pools)
+    missing = [name for name in wanted if connection.topic(name) not in there]
     if missing:
         yield Finding("topics", "failed", f"missing: {', '.join(missing)}", "hitl topics apply")
-    for state in states:
-        if state.state == "different":
-            detail = f"{state.topic}: {'; '.join(state.differences)}"
-            yield Finding("topics", "warning", detail, "change the topic, or topics.yaml")
-    if not missing:
-        yield Finding("topics", "ok", f"{len(states)} there")
+        return
+    try:
+        states = table.compare(admin, pools, connection.prefix, timeout=5.0)
+    except BrokerUnreachableError:
+        detail = f"{len(wanted)} there; their settings can not be read (the embedded broker never tells)"
+        yield Finding("topics", "warning", detail, "on your own broker: allow DescribeConfigs")
+        return
+    different = [state for state in states if state.state == "different"]
+    for state in different:
+        detail = f"{state.topic}: {'; '.join(state.differences)}"
+        yield Finding("topics", "warning", detail, "change the topic, or topics.yaml")
+    if not different:
+        yield Finding("topics", "ok", f"{len(states)} there, as in topics.yaml")
 
 
 def _store(settings: Settings) -> Iterator[Finding]:

@@ -8,6 +8,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+WIDE = 1000
+"""Columns of a table that is not printed to a terminal: one row stays one line for grep."""
+
 console = Console()
 errors = Console(stderr=True)
 
@@ -27,10 +30,11 @@ def print_rows(
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column.replace("_", " "))
+        # What people copy (ids, positions) must stay whole: long cells go on in the next line.
+        table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*("" if row.get(c) is None else str(row.get(c)) for c in columns))
     if table.row_count:
-        console.print(table)
+        console.print(table, width=None if console.is_terminal else WIDE)
     else:
         console.print(empty)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -23,6 +24,7 @@ from app.main import QueueParts, connection_of, load_compiled_policy, open_codec
 from app.review_queue.errors import UnknownReview
 from app.settings import Settings, load_settings
 from app.stream.reader import LogReader
+from app.stream.records import Incoming
 from app.stream.topics import Topic
 
 STORY = (
@@ -86,9 +88,10 @@ def _read(settings: Settings, decision_id: str) -> Status:
     # The queue may have forgotten it, or not be set: then the log is read from its beginning.
     since = case.brief.received_at if case else 0
     reader = LogReader(connection_of(settings))
-    for record in reader.read_since(STORY, since):
-        if record.key != decision_id.encode():
-            continue
+    records = _of(decision_id, reader.read_since(STORY, since))
+    if since and not records:  # a broker that can not search by time, or a producer's odd timestamps
+        records = _of(decision_id, reader.read_all(STORY))
+    for record in records:
         if record.topic == Topic.DEADLETTER:
             headers = {name: value.decode(errors="replace") for name, value in record.headers}
             if "dlq_reason" in headers:
@@ -101,6 +104,10 @@ def _read(settings: Settings, decision_id: str) -> Status:
         found.reviews = [_review(parts, str(review["review_id"]), review) for review in found.reviews]
         parts.client.close()
     return found
+
+
+def _of(decision_id: str, records: Iterable[Incoming]) -> list[Incoming]:
+    return [record for record in records if record.key == decision_id.encode()]
 
 
 def _tell(found: Status, event: Record) -> None:

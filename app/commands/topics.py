@@ -109,7 +109,7 @@ def docs(
 
 
 @app.command()
-def tail(  # noqa: PLR0917  typer calls it by name
+def tail(
     name: Annotated[str, typer.Argument(help="Topic, without prefix; `reviews.requested` means all pools.")],
     start: Annotated[Literal["beginning", "end"], typer.Option("--from", help="Where to start.")] = "end",
     maximum: Annotated[int | None, typer.Option("--max", help="Stop after so many records.", min=1)] = None,

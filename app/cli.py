@@ -57,9 +57,9 @@ def main() -> None:
     try:
         app()
     except HitlError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         if error.hint:
-            errors.print(f"  try: {error.hint}", markup=False, highlight=False)
+            errors.print(f"  try: {error.hint}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output went away (`hitl ... | head`): nothing is wrong.

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -17,8 +16,9 @@ from app.stream.bisection import isolate
 from app.stream.connection import Connection
 from app.stream.dead_letters import DeadLetters
 from app.stream.errors import TransientError
+from app.stream.kafka_thread import KafkaThread
 from app.stream.records import Incoming, Outgoing, Output
-from app.stream.transactions import Batch, Listener, StoppedError, TransactionalClient
+from app.stream.transactions import Batch, FatalStreamError, Listener, StoppedError, TransactionalClient
 from app.stream.work import Channel, StageError, Work
 
 log = structlog.get_logger("hitl.stream")
@@ -96,7 +96,8 @@ class TransactionalSource(Service):
 
     Parameters beyond ``TransactionalClient``'s: ``channel`` of the first agent; ``dead_letters`` builds
     the records of topic ``deadletter``; ``observer`` for metrics; ``drain_seconds`` is how long a stop
-    waits for the batch in flight; ``draw`` gives the jitter of retries.
+    waits for the batch in flight; ``patience_seconds`` how long a client's call may
+    hang before the process is given up; ``draw`` gives the jitter of retries.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class TransactionalSource(Service):
         transaction_timeout_ms: int = 15_000,
         max_poll_interval_ms: int = 60_000,
         drain_seconds: float = 5.0,
+        patience_seconds: float = 20.0,
         draw: Callable[[], float] = random.random,
     ) -> None:
         super().__init__()
@@ -140,10 +142,11 @@ class TransactionalSource(Service):
         self._observer = observer or NoObserver()
         self._backoff = backoff or Backoff()
         self._drain_seconds = drain_seconds
+        self._patience_seconds = patience_seconds
         self._draw = draw
         self._attempt = 0
         self._drained = asyncio.Event()
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{name}")
+        self._kafka = KafkaThread(f"kafka-{name}")
         self._waiting: asyncio.Future[Output] | None = None
 
     @property
@@ -153,7 +156,9 @@ class TransactionalSource(Service):
 
     async def on_start(self) -> None:
         """Join the group once the agents are there to answer."""
+        self._kafka.start()
         self.add_future(self._run())
+        self.add_future(self._watch())
 
     async def on_stop(self) -> None:
         """Finish and commit the batch in flight, if it can be done in time; then leave the group."""
@@ -168,21 +173,32 @@ class TransactionalSource(Service):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_seconds):
                 await self._drained.wait()
-        self._threads.shutdown(wait=False)
+        self._kafka.end()
 
     async def _run(self) -> None:
         try:
-            await self._in_thread(self.client.open)
+            await self._kafka.call(self.client.open)
             while not self.should_stop:
-                batch = await self._in_thread(self.client.next_batch)
+                batch = await self._kafka.call(self.client.next_batch)
                 if batch is not None:
                     await self._process(batch)
         except StoppedError as stopped:
             log.warning("stopped during an outage; the batch will be read again", why=str(stopped))
         finally:
             # Even when this task is being cancelled: leave the group and free the thread.
-            await asyncio.shield(self._in_thread(self.client.close))
+            await asyncio.shield(self._kafka.call(self.client.close))
             self._drained.set()
+
+    async def _watch(self) -> None:
+        """End the process when a call of the client hangs: nothing was committed, a new one goes on."""
+        while not self.should_stop:
+            await self.sleep(1.0)
+            hung = self.client.hung_for()
+            if hung > self._patience_seconds:
+                raise FatalStreamError(
+                    f"source {self.name}: a call to the broker did not return for {hung:.0f} s",
+                    hint="the process must be restarted; records of the open transaction are read again",
+                )
 
     async def _process(self, batch: Batch) -> None:
         started = self.loop.time()
@@ -192,7 +208,7 @@ class TransactionalSource(Service):
         letters = [
             self._dead_letters.outgoing(letter, too_large=self.client.too_large) for letter in output.dead
         ]
-        aborted = await self._in_thread(self.client.commit, batch, [*output.outgoing, *letters])
+        aborted = await self._kafka.call(self.client.commit, batch, [*output.outgoing, *letters])
         if aborted is not None:
             log.info("transaction aborted, its records are read again", source=self.name, why=aborted.reason)
             self._observer.batch_aborted(aborted.reason)
@@ -215,10 +231,10 @@ class TransactionalSource(Service):
                 output = await isolate(batch.records, self._ask)
             except TransientError as outage:
                 if self._listener is not None:
-                    await self._in_thread(self._listener.aborted)
+                    await self._kafka.call(self._listener.aborted)
                 if not await self._wait_out(outage) or self.should_stop:
-                    await self._in_thread(self.client.rewind, batch)
-                    await self._in_thread(self.client.release)
+                    await self._kafka.call(self.client.rewind, batch)
+                    await self._kafka.call(self.client.release)
                     return None
             except asyncio.CancelledError:
                 if self._waiting is None or not self._waiting.cancelled():
@@ -245,13 +261,13 @@ class TransactionalSource(Service):
         if self._attempt == self._backoff.quick + 1:
             log.warning("paused until it is over", source=self.name, outage=str(outage), hint=outage.hint)
             self._observer.paused(str(outage))
-        return await self._in_thread(self.client.hold, delay)
+        return await self._kafka.call(self.client.hold, delay)
 
     async def _recovered(self) -> None:
         if not self._attempt:
             return
         attempts, self._attempt = self._attempt, 0
-        await self._in_thread(self.client.release)
+        await self._kafka.call(self.client.release)
         if attempts > self._backoff.quick:
             log.warning("resumed", source=self.name, attempts=attempts)
             self._observer.resumed()
@@ -263,9 +279,6 @@ class TransactionalSource(Service):
         else:
             log.warning("the broker answers again", source=self.name)
             self._observer.resumed()
-
-    async def _in_thread(self, call: Callable[..., R], *arguments: object) -> R:
-        return await self.loop.run_in_executor(self._threads, call, *arguments)
 
 
 def _size_message(record: Outgoing) -> str:

@@ -101,6 +101,8 @@ class TransactionalClient:
         self._max_batch = max_batch
         self._on_stall = on_stall
         self._stalled = False
+        self._outage = False
+        self._call_began: float | None = None
         self.group = f"{connection.prefix}{app}-{name}"
         self.member = f"{self.group}-{slot}"
         self._give_up_at: float | None = None
@@ -117,6 +119,7 @@ class TransactionalClient:
         self._consumer_config = connection.client(
             self.member,
             {
+                "error_cb": self._on_error,
                 "group.id": self.group,
                 "group.instance.id": self.member,
                 "group.protocol": "classic",  # with the new protocol a static member got stuck for ever
@@ -152,6 +155,7 @@ class TransactionalClient:
     def open(self) -> None:
         """Fence older incarnations of this slot, end what they left open, join the group."""
         self._producer = Producer(self._producer_config)
+        self._member_id = ""
         self._until_done(self._producer.init_transactions, "init_transactions")
         self._consumer = Consumer(self._consumer_config)
         self._consumer.subscribe(
@@ -160,6 +164,25 @@ class TransactionalClient:
             on_revoke=self._on_revoke,
             on_lost=self._on_revoke,
         )
+        self._outage = False
+
+    def _reopen(self) -> None:
+        """Start over with fresh clients after an outage; waits until the broker is back.
+
+        The old ones do not survive every outage (librdkafka 2.16): a static member whose session ended
+        meanwhile is fenced by its own return, and ``send_offsets_to_transaction`` can wait for ever for
+        a coordinator whose connection was given up.
+        """
+        self.close()
+        if self._assigned:
+            self._give_up_partitions(set(self._assigned))
+        self.open()
+
+    def hung_for(self) -> float:
+        """From any thread: seconds that the present call has taken beyond the one it was given. More
+        than a few mean that it will never return, and only a new process helps."""
+        began = self._call_began
+        return 0.0 if began is None else max(0.0, time.monotonic() - began - _TRY_SECONDS)
 
     def stop_by(self, seconds: float) -> None:
         """From any thread: calls that are repeated because the broker is away give up by then."""
@@ -182,6 +205,8 @@ class TransactionalClient:
 
         No gather time: latency follows load and batches grow by themselves.
         """
+        if self._outage:
+            self._reopen()
         self._revoked.clear()
         first = self._consumer.poll(wait)
         self._raise_failure()
@@ -235,6 +260,8 @@ class TransactionalClient:
         asked = [TopicPartition(self._connection.topic(topic), number) for topic, number in partitions]
         found = self._until_done(lambda timeout: self._consumer.committed(asked, timeout), "committed")
         self._seek({(self._connection.logical(at.topic), at.partition): max(at.offset, 0) for at in found})
+        for partition in partitions:  # a transaction's marker may be there: the next record is further on
+            del self._resume_at[partition]
 
     def _membership(self) -> object | None:
         before = self._consumer.memberid()
@@ -268,7 +295,7 @@ class TransactionalClient:
         before = self._assignment
         self._consumer.pause(self._consumer.assignment())
         until = time.monotonic() + seconds
-        while not self._stopping.is_set() and self._assignment == before:
+        while not self._stopping.is_set() and self._assignment == before and not self._outage:
             left = until - time.monotonic()
             if left <= 0:
                 break
@@ -281,7 +308,7 @@ class TransactionalClient:
             else:  # came with a new assignment that was not paused yet
                 record = incoming(self._connection, message)
                 self._seek({(record.topic, record.partition): record.offset})
-        return self._assignment == before
+        return self._assignment == before and not self._outage
 
     def release(self) -> None:
         """End of ``hold``: records flow again."""
@@ -332,7 +359,8 @@ class TransactionalClient:
 
     def rewind(self, batch: Batch) -> None:
         """Give a batch up before any transaction: its partitions that are still ours are read again."""
-        self._seek({p: offset for p, offset in batch.first.items() if p in self._assigned})
+        if not self._outage:  # else the next batch starts with fresh clients, from what is committed
+            self._seek({p: offset for p, offset in batch.first.items() if p in self._assigned})
         if self._listener is not None:
             self._listener.aborted()
 
@@ -395,6 +423,7 @@ class TransactionalClient:
     def _until_done(self, call: Callable[[float], R], what: str) -> R:
         """Repeat one call while the broker says "not now" or nothing at all."""
         while True:
+            self._call_began = time.monotonic()
             try:
                 result = call(_TRY_SECONDS)
             except KafkaException as failure:
@@ -407,12 +436,19 @@ class TransactionalClient:
             else:
                 self._stall(None)
                 return result
+            finally:
+                self._call_began = None
 
     def _stall(self, reason: str | None) -> None:
         if self._stalled == (reason is not None):
             return
         self._stalled = reason is not None
+        self._outage = True
         self._on_stall(reason)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._outage = True
 
     def _check_stop(self, what: str) -> None:
         if self._give_up_at is not None and time.monotonic() > self._give_up_at:
@@ -424,7 +460,8 @@ class TransactionalClient:
 
     def _complain(self, error: KafkaError) -> None:
         """An error in place of a record: fatal ones end us, others are said once and waited out."""
-        self._raise_if_fatal(error, "consume")
+        if not self._outage:
+            self._raise_if_fatal(error, "consume")
         if error.code() not in self._complained:
             self._complained.add(error.code())
             log.warning("%s: %s", self.member, error.str())
@@ -448,7 +485,9 @@ class TransactionalClient:
             self._failure = failure
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        gone = {(self._connection.logical(p.topic), p.partition) for p in partitions}
+        self._give_up_partitions({(self._connection.logical(p.topic), p.partition) for p in partitions})
+
+    def _give_up_partitions(self, gone: set[Partition]) -> None:
         self._moved(gone)
         self._assigned -= gone
         self._revoked |= gone

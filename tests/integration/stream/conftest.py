@@ -31,4 +31,4 @@ def worker(tmp_path: Path) -> Iterator[Any]:
 
     yield start
     for each in workers:
-        print(each.dump())  # shown by pytest when the test failed
+        print(*each.said()[-8:], each.dump())  # shown by pytest when the test failed

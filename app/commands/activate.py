@@ -15,6 +15,7 @@ from app.main import connection_of, now, open_codec, open_writer
 from app.policy.compiled import compile_policy
 from app.policy.diff import Effect, diff_policies
 from app.policy.load import Policy, load_policy, policy_from_text
+from app.policy.problems import PolicyError
 from app.settings import Settings, load_settings
 from app.stream.reader import LogReader
 from app.stream.topics import Topic, TopicTable
@@ -72,7 +73,11 @@ def _in_force(settings: Settings) -> Policy | None:
             latest = codec.decode_as(record.value, PolicyActivated)
     if latest is None:
         return None
-    return policy_from_text(latest.policy, file=f"policy {latest.policy_version}")
+    try:
+        return policy_from_text(latest.policy, file=f"policy {latest.policy_version}")
+    except PolicyError:
+        errors.print("what is activated now can not be used; changes against it can not be shown")
+        return None
 
 
 def _say(as_json: bool, version: str, before: str | None, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -9,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 WIDE = 1000
-"""Columns of a table that is not printed to a terminal: one row stays one line for grep."""
+"""Columns when nobody is watching: one row stays one line, for grep."""
 
-console = Console()
-errors = Console(stderr=True)
+console = Console(width=None if sys.stdout.isatty() else WIDE)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 
 
 def print_json(value: object) -> None:
@@ -35,6 +36,6 @@ def print_rows(
     for row in rows:
         table.add_row(*("" if row.get(c) is None else str(row.get(c)) for c in columns))
     if table.row_count:
-        console.print(table, width=None if console.is_terminal else WIDE)
+        console.print(table)
     else:
         console.print(empty)

@@ -91,7 +91,7 @@ def _read(settings: Settings, decision_id: str) -> Status:
     records = _of(decision_id, reader.read_since(STORY, since))
     if since and not records:  # a broker that can not search by time, or a producer's odd timestamps
         records = _of(decision_id, reader.read_all(STORY))
-    for record in records:
+    for record in sorted(records, key=lambda record: STORY.index(Topic(record.topic))):
         if record.topic == Topic.DEADLETTER:
             headers = {name: value.decode(errors="replace") for name, value in record.headers}
             if "dlq_reason" in headers:

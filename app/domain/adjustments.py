@@ -27,6 +27,10 @@ class Adjusted(msgspec.Struct, frozen=True, gc=False):
     """Calibrated confidence after the same shifts: what the preset's bands are compared with."""
 
 
+FADED = 0.005
+"""Log-odds: a decaying shift smaller than this is over, and no reason any more."""
+
+
 def shift_of(adjustment: AdjustmentTerms, at: int) -> float:
     """The shift at a time (ms UTC): none before ``starts_at``, halving every ``half_life`` after it.
 
@@ -43,7 +47,8 @@ def shift_of(adjustment: AdjustmentTerms, at: int) -> float:
         return 0.0
     if not adjustment.half_life:
         return adjustment.shift
-    return float(adjustment.shift * 0.5 ** ((at - start) / adjustment.half_life))
+    shift = float(adjustment.shift * 0.5 ** ((at - start) / adjustment.half_life))
+    return shift if abs(shift) >= FADED else 0.0
 
 
 def adjust(

@@ -216,9 +216,11 @@ class Worker:
         self._compose()
 
     def prepare(self) -> None:
-        """Learn what must be known before the first record: policy, thresholds, calibrations."""
+        """Learn what must be known before the first record: policy, thresholds, calibrations. Raises
+        ``UnusablePolicyError`` when the activated policy can not be used here."""
         for broadcast in self._broadcasts:
             broadcast.start()
+        self.policy.require_activated()
 
     def run(self) -> None:
         """Prepare, run until SIGTERM or SIGINT, close. Raises what ended it otherwise."""

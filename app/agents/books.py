@@ -14,6 +14,7 @@ from app.domain.confidence import Calibration
 from app.domain.events import CalibrationUpdated, PolicyActivated, ThresholdUpdated
 from app.domain.terms import Terms
 from app.domain.thresholds import ThresholdInForce, threshold_in_force
+from app.errors import HitlError
 from app.policy.compiled import CompiledPolicy, compile_policy
 from app.policy.load import policy_from_text
 from app.policy.problems import PolicyError
@@ -23,27 +24,47 @@ from app.stream.records import Incoming
 log = structlog.get_logger("hitl.books")
 
 
+class UnusablePolicyError(HitlError):
+    """The policy that was activated last does not compile here."""
+
+
 class PolicyBook:
     """The policy in force: what was activated last, else the file the worker was started with."""
 
     def __init__(self, codec: Codec, started_with: CompiledPolicy) -> None:
         self._codec = codec
         self._current = started_with
+        self._refused: UnusablePolicyError | None = None
 
     def __call__(self) -> CompiledPolicy:
         """The policy of this moment."""
         return self._current
 
+    def require_activated(self) -> None:
+        """Raises ``UnusablePolicyError`` if what was activated last is not what is in force here.
+
+        A running worker goes on with the policy before, as its peers do. One that starts does not know
+        that one, and must not decide by whatever file it was started with."""
+        if self._refused is not None:
+            raise self._refused
+
     def hear(self, record: Incoming) -> None:
         """Take an activated policy, whole, or keep the old one if it does not compile here."""
         event = self._codec.decode_as(record.value, PolicyActivated)
         if event.policy_version == self._current.version:
+            self._refused = None
             return
         try:
             policy = compile_policy(policy_from_text(event.policy, file=f"policy {event.policy_version}"))
         except PolicyError as error:
             log.error("an activated policy was refused, the old one stays", error=str(error))
+            which = f"policy {event.policy_version}, activated by {event.activated_by}"
+            self._refused = UnusablePolicyError(
+                f"{which}, can not be used:\n{error}",
+                hint="activate one that can: hitl policy activate FILE; workers that run keep the one before",
+            )
             return
+        self._refused = None
         log.info("policy activated", version=policy.version, before=self._current.version)
         self._current = policy
 

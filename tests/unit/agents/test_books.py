@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.agents.books import CalibrationBook, PolicyBook, ThresholdBook
+from app.agents.books import CalibrationBook, PolicyBook, ThresholdBook, UnusablePolicyError
 from app.domain.confidence import Calibration
 from app.domain.events import CalibrationUpdated, PolicyActivated
 from app.domain.thresholds import threshold_in_force
@@ -50,8 +50,19 @@ def test_a_policy_that_does_not_compile_is_refused_and_the_old_one_stays(broken)
     book = PolicyBook(CODEC, POLICY)
     book.hear(activated(broken, version="new"))
     assert book() is POLICY
+    with pytest.raises(UnusablePolicyError, match="policy new, activated by ann") as refusal:
+        book.require_activated()
+    assert "hitl policy activate" in refusal.value.hint
     book.hear(activated(POLICY_TEXT + OTHER_TYPE))
     assert book() is not POLICY
+    book.require_activated()
+
+
+def test_the_policy_in_force_activated_again_ends_a_refusal():
+    book = PolicyBook(CODEC, POLICY)
+    book.hear(activated("name: [", version="new"))
+    book.hear(activated(POLICY_TEXT))
+    book.require_activated()
 
 
 def test_a_deleted_or_broken_record_leaves_what_was_known():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -109,8 +110,8 @@ def _memory(results: Results, most: float) -> Target:
 
 def _flat(results: Results) -> Target:
     text = "memory flat: no growth shown (95 %), or below 2 % over the soak"
-    if not results.soak:
-        return Target(text, "not measured", None)
+    if not results.soak or any(math.isnan(s.slope) for s in results.soak):
+        return Target(text, "not measured", None)  # no soak, or too short a one
     flat = [s.slope_low <= 0 or s.end_mb - s.start_mb < 0.02 * s.start_mb for s in results.soak]
     found = "; ".join(f"{s.slope:+.1f} MB/h [{s.slope_low:+.1f}, {s.slope_high:+.1f}]" for s in results.soak)
     return Target(text, found, all(flat))

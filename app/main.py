@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -134,6 +135,14 @@ def queue_terms(policy: CompiledPolicy) -> QueueTerms:
     )
 
 
+def _tune_garbage_collection() -> None:
+    """What was built at start stays: never look at it again; and look rarely at batches, which hold no
+    cycles and go as a whole. A sixth less CPU for a decision (`python -m bench`)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
 class EventWriter:
     """Publishes events for commands, a few hundred at a time. Leaving ``open_writer`` sends the rest."""
 
@@ -226,6 +235,7 @@ class Worker:
         """Prepare, run until SIGTERM or SIGINT, close. Raises what ended it otherwise."""
         try:
             self.prepare()
+            _tune_garbage_collection()
             run(self.app)
         finally:
             self.close()

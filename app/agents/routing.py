@@ -8,6 +8,7 @@ import msgspec
 
 from app.agents.books import Thresholds
 from app.agents.scoring import Scored
+from app.agents.strides import strides
 from app.domain.events import DecisionResolved, DecisionRouted, DecisionScored, Route, ScoreTally
 from app.domain.evidence import draws
 from app.domain.expression_context import context as build_context
@@ -48,10 +49,15 @@ class Routing:
         output = Output()
         traffic = Traffic()
         thresholds = self._thresholds()
-        for scored in decisions:
-            routed = DecisionRouted(scored=scored.event, route=self._route(scored, thresholds))
-            traffic.count(routed, scored.terms)
-            self._write(scored, routed, output.outgoing)
+        for part in strides(decisions):
+            routes = [self._route(scored, thresholds) for scored in part]
+            events = [
+                DecisionRouted(scored=scored.event, route=decided)
+                for scored, decided in zip(part, routes, strict=True)
+            ]
+            for scored, event in zip(part, events, strict=True):
+                traffic.count(event, scored.terms)
+            self._write(part, events, output.outgoing)
         output.outgoing.extend(
             Outgoing(Topic.LEARNING_CASES, tally.learning_key.encode(), self._codec.encode(tally), [])
             for tally in traffic.tallies()
@@ -98,20 +104,25 @@ class Routing:
             draws(self._secret, decision.decision_id),
         )
 
-    def _write(self, scored: Scored, routed: DecisionRouted, outgoing: list[Outgoing]) -> None:
-        decision_id = scored.event.decision.decision_id
-        key = decision_id.encode()
-        headers = event_headers("DecisionRouted", decision_id, scored.record, level=routed.route.level)
-        headers.append((POSITION_HEADER, scored.position.encode()))
-        story = self._codec.body(scored.value, DecisionScored)
-        value = self._codec.append(DecisionRouted, story, routed.route)
-        outgoing.append(Outgoing(Topic.DECISIONS_ROUTED, key, value, headers))
-        if routed.route.action is None:
-            return
-        story = self._codec.body(value, DecisionRouted)
-        value = self._codec.append(DecisionResolved, story, resolve_automated(routed))
-        headers = event_headers("DecisionResolved", decision_id, scored.record, level=routed.route.level)
-        outgoing.append(Outgoing(Topic.DECISIONS_RESOLVED, key, value, headers))
+    def _write(
+        self, part: Sequence[Scored], events: Sequence[DecisionRouted], outgoing: list[Outgoing]
+    ) -> None:
+        body, append = self._codec.body, self._codec.append
+        values = [
+            append(DecisionRouted, body(scored.value, DecisionScored), event.route)
+            for scored, event in zip(part, events, strict=True)
+        ]
+        for scored, event, value in zip(part, events, values, strict=True):
+            decision_id, level = event.scored.decision.decision_id, event.route.level
+            key = decision_id.encode()
+            headers = event_headers("DecisionRouted", decision_id, scored.record, level=level)
+            headers.append((POSITION_HEADER, scored.position.encode()))
+            outgoing.append(Outgoing(Topic.DECISIONS_ROUTED, key, value, headers))
+            if event.route.action is None:
+                continue
+            resolved = append(DecisionResolved, body(value, DecisionRouted), resolve_automated(event))
+            headers = event_headers("DecisionResolved", decision_id, scored.record, level=level)
+            outgoing.append(Outgoing(Topic.DECISIONS_RESOLVED, key, resolved, headers))
 
 
 class Traffic:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from app.agents.store import ask_store
+from app.agents.strides import strides
 from app.domain.confidence import IDENTITY, Calibration
-from app.domain.events import Assessment, DecisionScored, DecisionSubmitted
+from app.domain.events import DecisionScored, DecisionSubmitted
 from app.domain.expression_context import context as build_context
 from app.domain.facts import Invalid, parse_facts
 from app.domain.routing import learning_key
@@ -68,24 +69,13 @@ class Scoring:
         letter with its reason. Raises ``TransientError`` while the store is away."""
         policy = self._policy()
         output = Output()
-        readable = [
-            item for record in records if (item := self._read(record, policy, output.dead)) is not None
-        ]
+        readable = [item for part in strides(records) for item in self._readable(part, policy, output.dead)]
         firsts = await self._first_only(readable, output.dead)
         calibrations = self._calibrations()
-        scored = [self._score(item, calibrations) for item in firsts]
-        output.outgoing.extend(
-            Outgoing(
-                Topic.DECISIONS_SCORED,
-                item.event.decision.decision_id.encode(),
-                item.value,
-                [
-                    *event_headers("DecisionScored", item.event.decision.decision_id, item.record),
-                    (POSITION_HEADER, item.position.encode()),
-                ],
-            )
-            for item in scored
-        )
+        scored: list[Scored] = []
+        for part in strides(firsts):
+            scored += self._score(part, calibrations)
+            output.outgoing.extend(self._outgoing(item) for item in scored[-len(part) :])
         return output, scored
 
     async def alone(self, records: Sequence[Incoming]) -> Output:
@@ -93,32 +83,37 @@ class Scoring:
         output, _ = await self(records)
         return output
 
-    def _read(self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]) -> _Readable | None:
+    def _readable(
+        self, records: Sequence[Incoming], policy: CompiledPolicy, dead: list[DeadLetter]
+    ) -> list[_Readable]:
+        decisions = [self._decoded(record, dead) for record in records]
+        facts = [None if decision is None else parse_facts(decision.facts) for decision in decisions]
+        readable: list[_Readable] = []
+        for record, decision, found in zip(records, decisions, facts, strict=True):
+            if decision is None or found is None:
+                continue
+            terms = policy.terms.get(decision.decision_type)
+            if terms is None:
+                what = (
+                    f"decision type '{decision.decision_type}' is not in policy {policy.version};"
+                    " add it to the policy, activate it, then replay"
+                )
+                dead.append(DeadLetter(record, STAGE, "unknown_type", what))
+            elif isinstance(found, Invalid):
+                dead.append(DeadLetter(record, STAGE, found.reason, found.text))
+            else:
+                readable.append(_Readable(record, decision, found, terms))
+        return readable
+
+    def _decoded(self, record: Incoming, dead: list[DeadLetter]) -> DecisionSubmitted | None:
         if not record.value:
             dead.append(DeadLetter(record, STAGE, "empty", "the record has no value"))
             return None
         try:
-            decision = self._codec.decode_as(record.value, DecisionSubmitted)
+            return self._codec.decode_as(record.value, DecisionSubmitted)
         except DecodeError as error:
             dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
             return None
-        terms = policy.terms.get(decision.decision_type)
-        if terms is None:
-            dead.append(
-                DeadLetter(
-                    record,
-                    STAGE,
-                    "unknown_type",
-                    f"decision type '{decision.decision_type}' is not in policy {policy.version};"
-                    " add it to the policy, activate it, then replay",
-                )
-            )
-            return None
-        facts = parse_facts(decision.facts)
-        if isinstance(facts, Invalid):
-            dead.append(DeadLetter(record, STAGE, facts.reason, facts.text))
-            return None
-        return _Readable(record, decision, facts, terms)
 
     async def _first_only(self, items: list[_Readable], dead: list[DeadLetter]) -> list[_Readable]:
         """Drop repeats of a decision id: the same id at another position was answered before."""
@@ -144,20 +139,38 @@ class Scoring:
                 )
         return firsts
 
-    def _score(self, item: _Readable, calibrations: Mapping[str, Calibration]) -> Scored:
-        decision = item.decision
-        context = build_context(decision, item.facts)
-        calibration = calibrations.get(learning_key(decision), IDENTITY)
-        assessment: Assessment = assess(
-            decision, item.facts, context, item.record.timestamp, item.terms, calibration
-        )
-        story = self._codec.body(item.record.value or b"", DecisionSubmitted)
-        value = self._codec.append(DecisionScored, story, assessment)
-        return Scored(
-            item.record,
-            item.record.origin,
-            DecisionScored(decision=decision, assessment=assessment),
-            value,
-            item.terms,
-            context,
-        )
+    def _score(self, items: Sequence[_Readable], calibrations: Mapping[str, Calibration]) -> list[Scored]:
+        contexts = [build_context(item.decision, item.facts) for item in items]
+        assessments = [
+            assess(
+                item.decision,
+                item.facts,
+                context,
+                item.record.timestamp,
+                item.terms,
+                calibrations.get(learning_key(item.decision), IDENTITY),
+            )
+            for item, context in zip(items, contexts, strict=True)
+        ]
+        body, append = self._codec.body, self._codec.append
+        values = [
+            append(DecisionScored, body(item.record.value or b"", DecisionSubmitted), assessment)
+            for item, assessment in zip(items, assessments, strict=True)
+        ]
+        return [
+            Scored(
+                item.record,
+                item.record.origin,
+                DecisionScored(decision=item.decision, assessment=assessment),
+                value,
+                item.terms,
+                context,
+            )
+            for item, assessment, value, context in zip(items, assessments, values, contexts, strict=True)
+        ]
+
+    def _outgoing(self, item: Scored) -> Outgoing:
+        decision_id = item.event.decision.decision_id
+        headers = event_headers("DecisionScored", decision_id, item.record)
+        headers.append((POSITION_HEADER, item.position.encode()))
+        return Outgoing(Topic.DECISIONS_SCORED, decision_id.encode(), item.value, headers)

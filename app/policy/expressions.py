@@ -93,6 +93,7 @@ class Expressions:
         names = _AFTER_SCORING if conditions else _BEFORE_SCORING
         environment = _environment(names)
         sources = [_compiled_source(environment, text, names, facts) for text in texts]
+        self._names, self._facts = _used(texts, names)
         self._each = [environment.compile(source) for source in sources]
         self._together = None
         if len(sources) > 1:
@@ -104,6 +105,7 @@ class Expressions:
 
     def evaluate(self, context: Context) -> list[Any]:
         """The values in order; a ``str`` says why one could not be had. Never raises."""
+        context = self._narrowed(context)
         if self._together is not None:
             try:
                 values = self._together.eval(data=context).plain_value()
@@ -112,6 +114,14 @@ class Expressions:
             if type(values) is list:
                 return [self._answer(value) for value in values]
         return [self._one(expression, context) for expression in self._each]
+
+    def _narrowed(self, context: Context) -> Context:
+        """Only what the expressions name: handing values over to the library is what costs."""
+        seen = {name: context[name] for name in self._names if name in context}
+        facts = context.get("facts")
+        if self._facts is not None and isinstance(facts, dict):
+            seen["facts"] = {name: facts[name] for name in self._facts if name in facts}
+        return seen
 
     def _one(self, expression: Any, context: Context) -> object:  # noqa: ANN401 - the library has no types
         try:
@@ -171,6 +181,27 @@ def _compiled_source(
             raise _explained(text, source, origins, str(error)) from error
         return source
     return floating
+
+
+def _used(texts: Sequence[str], names: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """The variables that expressions name, and the facts among them; ``None``: any fact may be meant."""
+    used: set[str] = set()
+    facts: set[str] | None = set()
+    for text in texts:
+        found = (_Token(m.lastgroup or "other", m.group(), m.start()) for m in _TOKEN.finditer(text))
+        solid = [token for token in found if token.kind not in ("space", "comment")]
+        for i, token in enumerate(solid):
+            if token.kind != "word" or token.text not in names or (i and solid[i - 1].text == "."):
+                continue
+            used.add(token.text)
+            if token.text != "facts":
+                continue
+            following = [other.text for other in solid[i + 1 : i + 4]]
+            if facts is not None and following[:1] == ["."] and following[2:] != ["("]:
+                facts.add(following[1])
+            else:  # facts["..."], facts.exists(...), size(facts), ...
+                facts = None
+    return tuple(sorted(used)), None if facts is None else tuple(sorted(facts))
 
 
 def _rewritten(tokens: Sequence[_Token], *, floating: bool) -> tuple[str, list[int]]:

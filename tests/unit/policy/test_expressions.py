@@ -162,3 +162,21 @@ def test_any_facts_give_values_or_a_reason(some):
 )
 def test_a_broken_context_gives_reasons_not_exceptions(broken):
     assert all(isinstance(value, str | float) for value in FACTORS.evaluate(broken))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("facts.amount > 1.0", True),
+        ("facts['amount'] > 1.0", True),
+        ("has(facts.amount) && !has(facts.other)", True),
+        ("facts.all(name, facts[name] > 1.0)", True),
+        ("size(facts) == 2", True),
+        ("decision.type == 'facts.amount' && 'amount' in facts", True),
+        ("facts.exists(x, x == 'hidden')", True),
+    ],
+)
+def test_an_expression_sees_every_fact_that_it_may_mean(text, expected):
+    context = {**SEEN, "facts": {"amount": 2.0, "hidden": 3.0}, "decision": {"type": "facts.amount"}}
+    assert Expressions([text], conditions=True).evaluate(context) == [expected]
+    assert Expressions([text, "facts.amount > 5.0"], conditions=True).evaluate(context) == [expected, False]

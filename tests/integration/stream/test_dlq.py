@@ -10,9 +10,10 @@ from confluent_kafka import KafkaException, Producer
 from typer.testing import CliRunner
 
 from app.commands.dlq import app
+from app.errors import HitlError
 from app.stream import letter_box
 from app.stream.connection import Connection
-from app.stream.dead_letters import DeadLetters
+from app.stream.dead_letters import DeadLetters, Letter
 from app.stream.letter_box import LetterBox
 from app.stream.producer import Publisher
 from app.stream.records import DeadLetter, Incoming, Outgoing
@@ -101,6 +102,23 @@ def test_a_run_that_dies_before_its_commit_leaves_nothing_behind(
     assert sorted(r.key or b"" for r in read(connection, "in")) == [b"a", b"b"]
     with pytest.raises(KafkaException):  # the first run wakes up: it is fenced
         Producer.commit_transaction(killed[0], 5)
+    assert sorted(r.key or b"" for r in read(connection, "in")) == [b"a", b"b"]
+
+
+def test_of_two_runs_at_once_the_older_one_stops(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _dead(connection, ["a", "b"])
+    older, newer = _box(connection), _box(connection)
+    listed = older.letters()
+
+    def list_and_be_overtaken() -> list[Letter]:
+        assert len(newer.replay(lambda _: True).closed) == 2
+        return listed
+
+    monkeypatch.setattr(older, "letters", list_and_be_overtaken)
+    with pytest.raises(HitlError, match="took over"):
+        older.replay(lambda _: True)
     assert sorted(r.key or b"" for r in read(connection, "in")) == [b"a", b"b"]
 
 

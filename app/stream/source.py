@@ -163,6 +163,9 @@ class TransactionalSource(Service):
     async def on_stop(self) -> None:
         """Finish and commit the batch in flight, if it can be done in time; then leave the group."""
         self.client.stop_by(self._drain_seconds)
+        if self._hung():
+            self._kafka.end()
+            return
         try:
             async with asyncio.timeout(self._drain_seconds):
                 await self._drained.wait()
@@ -185,20 +188,25 @@ class TransactionalSource(Service):
         except StoppedError as stopped:
             log.warning("stopped during an outage; the batch will be read again", why=str(stopped))
         finally:
-            # Even when this task is being cancelled: leave the group and free the thread.
-            await asyncio.shield(self._kafka.call(self.client.close))
+            # Even when this task is being cancelled: leave the group, unless the thread is lost.
+            if not self._hung():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._drain_seconds):
+                        await asyncio.shield(self._kafka.call(self.client.close))
             self._drained.set()
 
     async def _watch(self) -> None:
         """End the process when a call of the client hangs: nothing was committed, a new one goes on."""
         while not self.should_stop:
             await self.sleep(1.0)
-            hung = self.client.hung_for()
-            if hung > self._patience_seconds:
+            if self._hung():
                 raise FatalStreamError(
-                    f"source {self.name}: a call to the broker did not return for {hung:.0f} s",
+                    f"source {self.name}: a call did not return in {self._patience_seconds:g} s",
                     hint="the process must be restarted; records of the open transaction are read again",
                 )
+
+    def _hung(self) -> bool:
+        return self.client.hung_for() > self._patience_seconds
 
     async def _process(self, batch: Batch) -> None:
         started = self.loop.time()

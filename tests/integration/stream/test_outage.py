@@ -48,3 +48,18 @@ def test_a_broker_killed_inside_a_transaction_comes_back(own_broker: KafkaBroker
     assert publisher.send([Outgoing("known", b"k", b"after", [])]) == []
     until(lambda: known == {b"k": b"after"}, "the broadcast reader follows on")
     broadcast.stop()
+
+
+def test_a_broker_restarted_while_the_worker_is_idle(own_broker: KafkaBroker, worker: Any) -> None:
+    prefix = f"o{uuid.uuid4().hex[:6]}."
+    create_topics(own_broker.bootstrap, f"{prefix}in", f"{prefix}out", f"{prefix}deadletter")
+    connection = Connection(bootstrap_servers=own_broker.bootstrap, prefix=prefix)
+    submit(connection, ["before"])
+    running = worker(connection)
+    until(lambda: count(connection) == 1, "copied before")
+    own_broker.kill()
+    own_broker.start()
+    submit(connection, ["after"])
+    until(lambda: count(connection) >= 2, "copied after", timeout=60)
+    assert check(["before", "after"], read(connection)).ok
+    assert running.running

@@ -73,6 +73,18 @@ def test_sigterm_commits_the_batch_in_flight_and_exits_zero(connection: Connecti
     assert check(["a", "b", "c", "d"], read(connection)).ok
 
 
+def test_a_call_that_never_returns_ends_the_process_and_its_successor_goes_on(
+    connection: Connection, worker: Any
+) -> None:
+    submit(connection, ["a", "b"])
+    hanging = worker(connection, hold=600, patience=1.0)
+    assert hanging.wait(60) != 0
+    assert "did not return" in hanging.log.read_text()
+    worker(connection)  # the same slot: ends what the first one left open
+    until(lambda: count(connection) >= 2, "copied by the successor")
+    assert check(["a", "b"], read(connection)).ok
+
+
 def test_a_second_worker_of_the_same_slot_ends_the_first(connection: Connection, worker: Any) -> None:
     submit(connection, ["a"])
     first = worker(connection)

@@ -45,10 +45,11 @@ ANSWERS: list[tuple[str, OverrideCategory | None]] = [
     *(("reject", category) for category in SINKS),
 ]
 AUDITS: list[tuple[str, OverrideCategory | None]] = [
-    *[("approve", None)] * 4,
+    ("approve", None),
+    ("approve", None),
     ("reject", OverrideCategory.AI_ERROR),
 ]
-REVIEWED, AUTOMATED = 40, 30
+REVIEWED, AUTOMATED = 40, 60
 
 
 def test_what_people_decide_resolves_teaches_and_moves_thresholds(deploy: Deploy) -> None:
@@ -74,9 +75,9 @@ def test_what_people_decide_resolves_teaches_and_moves_thresholds(deploy: Deploy
     while lease := queue.claim_next("expenses", person := (ANN, BEN)[len(answers) % 2]):
         review = lease.review
         name = asked[review.review_id]
-        # In the audits of what the AI decided, one in five is found to be wrong: that is too much.
+        # In the audits of what the AI decided, one in three is found to be wrong: that is too much.
         kinds = ANSWERS if name in reviewed else AUDITS
-        action, category = kinds[len(answers) % len(kinds)]
+        action, category = kinds[int(name.partition("-")[2]) % len(kinds)]
         queue.reveal(review.review_id, person, review.epoch, action)
         verdict = Verdict(action=action, reasoning="looked at it", reason_code="other", category=category)
         decided = queue.decide(review.review_id, person, review.epoch, review.digest, verdict)
@@ -123,7 +124,7 @@ def test_what_people_decide_resolves_teaches_and_moves_thresholds(deploy: Deploy
     assert {name: label.error for name, label in found.items()} == {
         name: action != "approve" for name, (action, _, _) in answers.items()
     }
-    assert Counter(label.reviewer for label in found.values()) == {"ann": 35, "ben": 35}
+    assert Counter(label.reviewer for label in found.values()) == {"ann": 50, "ben": 50}
     assert all(label.blind for label in found.values())
 
     def thresholds() -> list[ThresholdUpdated]:

@@ -150,10 +150,15 @@ class EventWriter:
         self._publisher = publisher
         self._codec = codec
         self._batch = batch
+        self._reached: set[str] = set()
         self._waiting: list[Outgoing] = []
 
     def write(self, topic: str, key: str, event: Record) -> None:
-        """Send an event, at the latest with ``flush``. Raises as ``flush``."""
+        """Send an event, at the latest with ``flush``. Raises as ``flush``, and when the broker does not
+        answer or the topic does not exist: then soon, before anything was sent."""
+        if topic not in self._reached:
+            self._publisher.reach(topic)
+            self._reached.add(topic)
         self._waiting.append(Outgoing(topic, key.encode(), self._codec.encode(event), []))
         if len(self._waiting) >= self._batch:
             self.flush()

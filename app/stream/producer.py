@@ -64,6 +64,11 @@ class Publisher:
             pass  # every record ends by message.timeout.ms at the latest
         return sorted(failed, key=lambda f: f.index)
 
+    def reach(self, topic: str) -> None:
+        """See that the broker answers and has this topic, within 10 s, before anything is sent to it.
+        Raises ``BrokerUnreachableError``."""
+        partitions_of(self._producer, self._connection, topic)
+
     def close(self) -> None:
         """End the client; everything sent has been reported."""
         self._producer.close()

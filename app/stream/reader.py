@@ -6,7 +6,14 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 
 from app.stream.connection import Connection, incoming
 from app.stream.errors import BrokerUnreachableError
@@ -135,14 +142,14 @@ class LogReader:
 
 
 def partitions_of(
-    consumer: Consumer, connection: Connection, topic: str, patience: float = 5.0
+    client: Consumer | Producer, connection: Connection, topic: str, patience: float = 5.0
 ) -> list[Partition]:
     """A topic's partitions. Raises ``BrokerUnreachableError`` if it does not exist, or nobody answers;
     a topic that was created this moment may need up to ``patience`` seconds to be known."""
     name, deadline = connection.topic(topic), time.monotonic() + patience
     while True:
         try:
-            found = consumer.list_topics(name, timeout=10).topics[name]
+            found = client.list_topics(name, timeout=10).topics[name]
         except KafkaException as error:
             raise _unreachable(connection, error.args[0]) from error
         if found.error is None:

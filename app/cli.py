@@ -17,6 +17,7 @@ from app.errors import HitlError
 app = typer.Typer(
     name="hitl",
     help="Human-in-the-loop decisions on Kafka: AI decides what it should, people decide what they must.",
+    epilog="Example: `hitl demo` · `hitl submit decisions.jsonl` · `hitl review list --pool finance`",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -23,6 +24,7 @@ from app.errors import HitlError
 from app.main import QueueParts, connection_of, load_compiled_policy, open_codec, open_queue
 from app.review_queue.errors import UnknownReview
 from app.settings import Settings, load_settings
+from app.stream.errors import DecodeError
 from app.stream.reader import LogReader
 from app.stream.records import Incoming
 from app.stream.topics import Topic
@@ -93,13 +95,10 @@ def _read(settings: Settings, decision_id: str) -> Status:
         records = _of(decision_id, reader.read_all(STORY))
     for record in sorted(records, key=lambda record: STORY.index(Topic(record.topic))):
         if record.topic == Topic.DEADLETTER:
-            headers = {name: value.decode(errors="replace") for name, value in record.headers}
-            if "dlq_reason" in headers:
-                found.state = "dead letter" if found.state == "unknown" else found.state
-                letter = {name: headers[f"dlq_{name}"] for name in ("reason", "stage", "message")}
-                found.dead_letters.append({"position": record.position, **letter})
+            _tell_letter(found, record)
             continue
-        _tell(found, codec.decode(record.value))
+        with suppress(DecodeError):  # the dead letter of what can not be read says why
+            _tell(found, codec.decode(record.value))
     if parts:
         found.reviews = [_review(parts, str(review["review_id"]), review) for review in found.reviews]
         parts.client.close()
@@ -108,6 +107,16 @@ def _read(settings: Settings, decision_id: str) -> Status:
 
 def _of(decision_id: str, records: Iterable[Incoming]) -> list[Incoming]:
     return [record for record in records if record.key == decision_id.encode()]
+
+
+def _tell_letter(found: Status, record: Incoming) -> None:
+    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    if "dlq_reason" not in headers:
+        return
+    letter = {name: headers[f"dlq_{name}"] for name in ("reason", "stage", "message")}
+    found.dead_letters.append({"position": record.position, **letter})
+    if letter["reason"] != "duplicate" and found.state in ("unknown", "submitted", "scored"):
+        found.state = "dead letter"
 
 
 def _tell(found: Status, event: Record) -> None:

@@ -1,0 +1,1 @@
+"""The Kafka edge: codec, topics, transactions, dead letters, readers, the embedded broker."""

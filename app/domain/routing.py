@@ -63,7 +63,7 @@ def learning_key(decision: DecisionSubmitted) -> str:
     return f"{decision.decision_type}|{decision.model.name}:{decision.model.version}"
 
 
-def route(  # noqa: PLR0917 - the order of the story: decision, assessment, then what decides
+def route(
     decision: DecisionSubmitted,
     assessment: Assessment,
     context: Context,

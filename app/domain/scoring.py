@@ -12,7 +12,7 @@ from app.domain.terms import Context, Facts, Terms
 from app.domain.words import duration, listed, moment
 
 
-def assess(  # noqa: PLR0917 - the order of the story: decision, what it says, then what judges it
+def assess(
     decision: DecisionSubmitted,
     facts: Facts,
     context: Context,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Mapping
-from types import SimpleNamespace, TracebackType
+from types import SimpleNamespace
 
 from confluent_kafka import cimpl
 
@@ -45,14 +45,12 @@ class EmbeddedBroker:
         self._cluster = library.cluster_new(self._client, 1)
         for name, partitions in self._topics.items():
             if library.topic_create(self._cluster, name.encode(), partitions, 1) != _NO_ERROR:
-                self.__exit__(None, None, None)
+                self.__exit__()
                 raise ServiceUnreachableError(f"the embedded broker can not hold topic {name}")
         self.bootstrap_servers = library.bootstraps(self._cluster).decode()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         cluster, self._cluster = self._cluster, None
         client, self._client = self._client, None
         if cluster is not None:

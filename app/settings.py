@@ -6,7 +6,6 @@ This is the only module that reads the environment.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,8 +39,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``HITL_WORKER_SLOT``: stable name of this worker among its peers; keeps recovery fast."""
     metrics_port: int | None
     """``HITL_METRICS_PORT``; unset means no metrics endpoint."""
-    console_url: str | None
-    """``HITL_CONSOLE_URL``: where people's links point to."""
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -59,13 +56,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         topic_prefix=env.get("HITL_TOPIC_PREFIX", ""),
         worker_slot=env.get("HITL_WORKER_SLOT", "0"),
         metrics_port=_port(env.get("HITL_METRICS_PORT")),
-        console_url=env.get("HITL_CONSOLE_URL") or None,
     )
-
-
-def new_secret() -> str:
-    """A fresh secret for ``HITL_SECRET_FILE``."""
-    return secrets.token_hex(32)
 
 
 def _secret(path: str) -> bytes:

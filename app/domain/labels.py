@@ -7,7 +7,6 @@ import msgspec
 
 from app.domain.context_package import is_blind
 from app.domain.events import (
-    DecisionRouted,
     LearningLabel,
     ObservationKind,
     ObservedOutcome,
@@ -42,25 +41,6 @@ class DecisionBrief(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool
     """Whether values were changed on the way."""
     received_at: int
-
-
-def brief_of(routed: DecisionRouted, action: str | None, changes: str | None = None) -> DecisionBrief:
-    """The brief of a decision; ``action`` is its resolution's, ``None`` before there is one."""
-    decision, route = routed.scored.decision, routed.route
-    recommended = decision.recommendation.action
-    return DecisionBrief(
-        decision_id=decision.decision_id,
-        decision_type=decision.decision_type,
-        learning_key=route.learning_key,
-        epoch=route.epoch,
-        raw=routed.scored.assessment.confidence.raw,
-        score=route.score,
-        level=route.level,
-        recommended=recommended,
-        action=action,
-        changed=action == recommended and not agrees(recommended, action, changes),
-        received_at=routed.scored.assessment.received_at,
-    )
 
 
 def label_for(decided: ReviewDecided) -> LearningLabel | None:

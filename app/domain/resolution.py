@@ -5,16 +5,13 @@ from __future__ import annotations
 
 from app.domain.events import (
     Answer,
-    ConsequenceClass,
     DecidedBy,
     DecisionRouted,
-    OnDeadline,
     Resolution,
     ReviewKind,
     ReviewRequested,
 )
 from app.domain.ids import derived_id
-from app.domain.terms import Terms
 
 DECIDING = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.HUMAN_ONLY})
 """The kinds of review whose answer is acted on."""
@@ -81,38 +78,4 @@ def resolve_answer(requested: ReviewRequested, answer: Answer) -> Resolution | N
         reason_code=answer.reason_code,
         reasoning=answer.reasoning,
         resolved_at=answer.decided_at,
-    )
-
-
-def resolve_deadline(requested: ReviewRequested, terms: Terms, at: int) -> Resolution | None:
-    """The safe default once the deadline (ms UTC) has passed, or ``None``: escalate or hold.
-
-    Only at low consequence, only for a review that decides, and never an approval by silence: a safe
-    default of ``approve`` is not taken.
-    """
-    route, decision = requested.routed.route, requested.routed.scored.decision
-    harmless = requested.routed.scored.assessment.consequence.consequence_class is ConsequenceClass.LOW
-    deadline = requested.request.deadline
-    if (
-        route.on_deadline is not OnDeadline.SAFE_DEFAULT
-        or requested.request.kind not in DECIDING
-        or not harmless
-        or terms.safe_default in (None, "approve")
-        or deadline is None
-        or at < deadline
-    ):
-        return None
-    return Resolution(
-        resolution_id=derived_id(decision.decision_id, "resolution"),
-        action=terms.safe_default or "",
-        changes=None,
-        decided_by=DecidedBy.DEADLINE_RULE,
-        level=route.level,
-        review_id=requested.request.review_id,
-        reviewer=None,
-        agreed=None,
-        category=None,
-        reason_code="",
-        reasoning="nobody answered in time; the safe default of the policy was taken",
-        resolved_at=at,
     )

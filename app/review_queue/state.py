@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from app.domain.events import Answer, ConsequenceClass, ReviewKind
-from app.domain.review import Review, ReviewState, Vote, locate
+from app.domain.review import Review, ReviewState, Vote
 
 _FIRST = "first:"
 _TEXT = {
@@ -103,8 +103,3 @@ def completed(raw: bytes, review: Review, claimed_at: int | None = None) -> Answ
         claimed_at=review.claimed_at if claimed_at is None else claimed_at,
         first_action=review.first_answers.get(answer.reviewer),
     )
-
-
-def uuid_of(review_id: str) -> str:
-    """The part of a review id that names it within its pool."""
-    return locate(review_id)[1]

@@ -77,18 +77,6 @@ def new_traceparent(identifier: str) -> bytes:
     return f"00-{digest[:32]}-{digest[32:]}-00".encode()
 
 
-def level_of(headers: Headers) -> int | None:
-    """The ``hitl_level`` header as a number from 1 to 5; ``None`` if there is none that makes sense.
-
-    >>> level_of([("hitl_level", b"3")]), level_of([("hitl_level", b"9")]), level_of([])
-    (3, None, None)
-    """
-    for name, value in headers:
-        if name == LEVEL:
-            return next((level for level, header in _LEVELS.items() if header[1] == value), None)
-    return None
-
-
 _SPEC_VERSION = ("ce_specversion", b"1.0")
 _SOURCE = ("ce_source", SOURCE)
 _CONTENT_TYPE = ("content-type", CONTENT_TYPE)

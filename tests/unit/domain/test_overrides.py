@@ -14,7 +14,7 @@ from app.domain.events import (
     Signals,
 )
 from app.domain.exception_rule import draft_rule
-from app.domain.labels import brief_of, label_for, label_for_observation
+from app.domain.labels import DecisionBrief, label_for, label_for_observation
 from app.domain.overrides import category_of, feedback_for, overrides
 from tests.unit.domain.cases import (
     HOUR,
@@ -211,6 +211,23 @@ def test_label_ids_follow_from_the_answer():
     assert label_for(answered(REVIEWED)).label_id != label_for(answered(REVIEWED, answer_id="a-2")).label_id
 
 
+def remembered(story, action, changed=False):
+    route, confidence = story.route, story.scored.assessment.confidence
+    return DecisionBrief(
+        decision_id="exp-001",
+        decision_type="expense.approval",
+        learning_key=route.learning_key,
+        epoch=route.epoch,
+        raw=confidence.raw,
+        score=route.score,
+        level=route.level,
+        recommended="approve",
+        action=action,
+        changed=changed,
+        received_at=NOW,
+    )
+
+
 def observed(kind, correct_action=None):
     return ObservedOutcome(
         observation_id="o-1",
@@ -240,14 +257,15 @@ def observed(kind, correct_action=None):
     ],
 )
 def test_a_later_truth_labels_the_recommendation(action, kind, correct, error):
-    label = label_for_observation(brief_of(routed(decision(0.99)), action), observed(kind, correct))
+    brief = remembered(routed(decision(0.99)), action)
+    label = label_for_observation(brief, observed(kind, correct))
     assert (None if label is None else label.error) is error
     if label is not None:
         assert (label.source, label.evidence, label.automated) == ("observation", False, True)
 
 
 def test_a_changed_decision_that_was_confirmed_speaks_against_the_recommendation():
-    brief = brief_of(REVIEWED, "approve", '{"amount": 30}')
+    brief = remembered(REVIEWED, "approve", changed=True)
     assert label_for_observation(brief, observed(ObservationKind.CONFIRMED_CORRECT)).error
     assert label_for_observation(brief, observed(ObservationKind.DOWNSTREAM_ERROR)) is None
 

@@ -1,12 +1,12 @@
-"""One final answer for a decision; what measures people never gives one, and silence never approves."""
+"""One final answer for a decision; what measures people never gives one."""
 
 from __future__ import annotations
 
 import pytest
 
-from app.domain.events import DecidedBy, OnDeadline, OverrideCategory, ReviewKind
-from app.domain.resolution import DECIDING, HAND_ONS, resolve_answer, resolve_automated, resolve_deadline
-from tests.unit.domain.cases import DAY, HOUR, NOW, answered, decision, quiet, routed, terms
+from app.domain.events import DecidedBy, OverrideCategory, ReviewKind
+from app.domain.resolution import DECIDING, HAND_ONS, resolve_answer, resolve_automated
+from tests.unit.domain.cases import HOUR, NOW, answered, decision, routed
 
 
 def resolved(decided):
@@ -65,22 +65,3 @@ def test_a_decision_has_one_resolution_id_whoever_resolves_it():
     assert (
         by_ai.resolution_id != resolve_automated(routed(decision(0.99, decision_id="exp-002"))).resolution_id
     )
-
-
-def deadline(safe_default="reject", harm=0.0, at=NOW + DAY, kind=ReviewKind.REVIEW, **changes):
-    safe = terms(on_deadline=OnDeadline.SAFE_DEFAULT, safe_default=safe_default, **changes)
-    story = routed(decision(0.8, facts=f'{{"amount": 1, "harm": {harm}}}'), safe, quiet(safe))
-    return resolve_deadline(answered(story, kind=kind).requested, safe, at)
-
-
-def test_a_safe_default_is_taken_at_the_deadline():
-    resolution = deadline()
-    assert (resolution.action, resolution.decided_by) == ("reject", DecidedBy.DEADLINE_RULE)
-
-
-def test_silence_never_approves_nor_decides_what_would_do_harm():
-    assert deadline("approve") is None
-    assert deadline(harm=0.3) is None
-    assert deadline(at=NOW + DAY - 1) is None
-    assert deadline(kind=ReviewKind.AUDIT) is None
-    assert deadline(None) is None

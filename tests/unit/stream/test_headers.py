@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.stream.headers import event_headers, level_of, new_traceparent
+from app.stream.headers import event_headers, new_traceparent
 from app.stream.records import Incoming
 
 TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"  # the specification's example
@@ -98,9 +98,3 @@ def test_a_new_trace_follows_from_the_identifier_alone(identifier):
 def test_the_level_can_be_read_without_the_value(level):
     headers = event_headers("DecisionRouted", "exp-001", cause(), level=level)
     assert dict(headers)["hitl_level"] == b"%d" % level
-    assert level_of(headers) == level
-
-
-@pytest.mark.parametrize("value", [b"", b"0", b"6", b"three", b"03", b"\xff"])
-def test_a_level_that_is_none_counts_as_absent(value):
-    assert level_of([("hitl_level", value)]) is None

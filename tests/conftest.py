@@ -21,7 +21,7 @@ MakeTopics = Callable[..., None]
 
 
 def unavailable(what: str) -> None:
-    """Skip loudly on a developer's machine, fail on CI: there a guarantee must not go unproved."""
+    """Skip loudly where services are missing; fail on CI, where a guarantee must not go unproved."""
     if os.environ.get("CI", "").lower() == "true":
         pytest.fail(f"CI must not skip: {what}", pytrace=False)
     pytest.skip(f"NOT PROVED HERE: {what}")

@@ -23,9 +23,7 @@ def demo(
     seed: Annotated[
         int, typer.Option(help="Split, calendar, draws and reviewers follow from it.", min=0)
     ] = 7,
-    exit_: Annotated[
-        bool, typer.Option("--exit", help="End by itself when done, as it does anyway so far.")
-    ] = False,
+    exit_: Annotated[bool, typer.Option("--exit", help="End by itself when done; it always does.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="Write the whole report to this file, as JSON.", dir_okay=False)
     ] = None,

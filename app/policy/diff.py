@@ -22,7 +22,7 @@ class Effect(StrEnum):
     STRICTER = "stricter"
     LOOSER = "looser"
     UNKNOWN = "unknown"
-    """Depends on the decisions: try it with `hitl lab simulate`."""
+    """Depends on the decisions: either way, or both."""
     NONE = "none"
     """Words and display only."""
 

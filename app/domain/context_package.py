@@ -1,4 +1,4 @@
-"""What a reviewer sees: the essay's seven parts as canonical JSON, and the digest an answer is bound to.
+"""What a reviewer sees: the context package as canonical JSON, and the digest an answer is bound to.
 
 What is withheld depends on what a person is asked. Blind (evidence sample, blind arm, second look): no
 recommendation, alternatives, confidence, level, or reason that would reveal them; :func:`reveal` gives

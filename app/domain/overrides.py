@@ -1,4 +1,4 @@
-"""What one human decision teaches, and to whom it goes (essay: override categories and their sinks)."""
+"""What one human decision teaches, and to whom it goes (categories and sinks: docs/routing.md)."""
 
 from __future__ import annotations
 

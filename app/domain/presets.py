@@ -1,4 +1,4 @@
-"""The two routing tables of the essay, without anything that changes their answer.
+"""The two routing tables, without anything that changes their answer.
 
 ======================  ===============  ==================  ==============
 flowchart               above high       low to high         below low
@@ -14,7 +14,7 @@ low consequence         1                2
 higher consequence      3                4
 ======================  ===============  ==================
 
-With the essay's bands: .90 itself is not high, .70 itself is not low. A confidence that is no number is
+With the default bands: .90 itself is not high, .70 itself is not low. A confidence that is no number is
 low, and in the matrix never automated.
 """
 
@@ -29,10 +29,10 @@ def plain_level(
 ) -> int:
     """The level that the preset alone gives; critical consequence is the policy's ``by_class``.
 
-    >>> essay = {"high": 0.9, "low": 0.7}
-    >>> [plain_level(Preset.FLOWCHART, p, ConsequenceClass.LOW, **essay) for p in (0.91, 0.9, 0.7, 0.69)]
+    >>> bands = {"high": 0.9, "low": 0.7}
+    >>> [plain_level(Preset.FLOWCHART, p, ConsequenceClass.LOW, **bands) for p in (0.91, 0.9, 0.7, 0.69)]
     [1, 3, 3, 4]
-    >>> [plain_level(Preset.MATRIX, 0.5, c, **essay) for c in (ConsequenceClass.LOW, ConsequenceClass.HIGH)]
+    >>> [plain_level(Preset.MATRIX, 0.5, c, **bands) for c in (ConsequenceClass.LOW, ConsequenceClass.HIGH)]
     [2, 4]
     """
     harmless = consequence is ConsequenceClass.LOW

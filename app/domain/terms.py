@@ -18,7 +18,7 @@ Facts = Mapping[str, Fact]
 
 
 class Preset(StrEnum):
-    """The two routing tables of the essay."""
+    """The two routing tables (docs/routing.md)."""
 
     FLOWCHART = "flowchart"
     MATRIX = "matrix"

@@ -14,7 +14,7 @@ LEVELS: Mapping[int, str] = {
     4: "human decision with AI assist",
     5: "full human control",
 }
-"""The five levels of involvement (essay)."""
+"""The five levels of involvement."""
 
 LEVEL_MEANINGS: Mapping[int, str] = {
     1: "the AI decides and acts",

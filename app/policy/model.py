@@ -140,7 +140,7 @@ SlaClassOrDuration = Annotated[
 ]
 
 
-def _essay_sla_classes() -> dict[str, SlaClass]:
+def _usual_sla_classes() -> dict[str, SlaClass]:
     hours = {"urgent": "4h", "standard": "24h", "complex": "72h", "policy_exception": "7d"}
     return {name: SlaClass.model_validate({"duration": text}) for name, text in hours.items()}
 
@@ -444,7 +444,7 @@ class PolicyContent(Part):
     pools: Annotated[dict[PoolName, Pool], Field(min_length=1)]
     """Groups of reviewers."""
     sla_classes: Annotated[dict[Word, SlaClassOrDuration], Field(min_length=1)] = Field(
-        default_factory=_essay_sla_classes
+        default_factory=_usual_sla_classes
     )
     """How long reviews may take; urgent 4h, standard 24h, complex 72h, policy_exception 7d unless given."""
     review: ReviewWork = ReviewWork()

@@ -1,4 +1,4 @@
-"""The essay's five patterns in overrides, and miscalibration: what a person should look at, and do.
+"""Five patterns in overrides, and miscalibration: what a person should look at, and do.
 
 Each rule has a minimum count, a significance rule and a size that matters. A pattern is reported when it
 begins and again only after it was over: ``raised`` needs all three, ``over`` a value clearly below the
@@ -45,7 +45,7 @@ ACTIONS = {
     Pattern.INCONSISTENT: "Clarify the guidelines and provide training.",
     Pattern.MISCALIBRATED: "Check the model and its inputs for a change; calibration follows the new labels.",
 }
-"""What to do about each pattern (essay, "Analyzing Override Patterns")."""
+"""What to do about each pattern."""
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):

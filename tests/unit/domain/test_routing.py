@@ -58,7 +58,7 @@ def codes(story):
     [
         (0.99, 1, 3, 3, 5),
         (0.9001, 1, 3, 3, 5),
-        (0.90, 3, 3, 3, 5),  # the essay's "> 90 %": .90 itself is reviewed
+        (0.90, 3, 3, 3, 5),  # "above .90": .90 itself is reviewed
         (0.80, 3, 3, 3, 5),
         (0.70, 3, 3, 3, 5),  # .70 itself belongs to 70-90 %
         (0.6999, 4, 4, 4, 5),

@@ -32,7 +32,7 @@ def test_every_policy_we_ship_is_fine_and_points_editors_to_the_schema(path):
     assert policy.source.startswith("# yaml-language-server: $schema=policy.schema.json\n")
 
 
-def test_ten_lines_are_enough_and_defaults_are_the_essay_s():
+def test_ten_lines_are_enough_and_defaults_are_the_documented_ones():
     content = policy_from_text(MINIMAL).content
     decision_type = content.decision_types["expense.approval"]
     assert (decision_type.bands.high, decision_type.bands.low) == (0.90, 0.70)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.domain.learning.bins import BINS, MIDPOINTS
+from app.domain.learning.bins import MIDPOINTS
 
 _CLIP = 1e-4
 _LOGITS = tuple(math.log(m / (1 - m)) for m in MIDPOINTS)
@@ -175,42 +175,3 @@ class CalibrationScores(msgspec.Struct, array_like=True):
     def mean_brier(self) -> float:
         """Mean squared error of the announced probability; 0 without labels."""
         return self.brier / self.weight if self.weight > 0 else 0.0
-
-
-class ExpectedCalibrationError(msgspec.Struct, frozen=True):
-    """``value`` is the equal-mass ECE; ``noise`` is what a perfectly calibrated AI would show."""
-
-    value: float
-    noise: float
-
-
-def calibration_error(
-    counts: Sequence[float], errors: Sequence[float], calibration: Calibration, groups: int = 10
-) -> ExpectedCalibrationError | None:
-    """Equal-mass ECE on binned counts, for display only: it is biased upward and must not alarm.
-
-    ECE = sum_g (n_g / N) |e_g / n_g - p_g| over about ``groups`` groups of neighbouring bins of equal
-    mass. Under perfect calibration its mean is about sum_g (n_g / N) sqrt(2 p_g (1 - p_g) / (pi n_g)),
-    the mean of a half-normal: read the value against it. ``None`` without labels.
-
-    Examples
-    --------
-    >>> ece = calibration_error([20.0] * 94, [20 * (1 - m) for m in MIDPOINTS], Calibration())
-    >>> round(ece.value, 6), round(ece.noise, 3)
-    (0.0, 0.023)
-    """
-    total = math.fsum(counts)
-    if total <= 0:
-        return None
-    announced = calibration.errors_by_bin()
-    value = noise = mass = wrong = expected = 0.0
-    for b in range(BINS):
-        mass += counts[b]
-        wrong += errors[b]
-        expected += counts[b] * announced[b]
-        if mass >= total / groups or (b == BINS - 1 and mass > 0):
-            p = expected / mass
-            value += abs(wrong - expected) / total
-            noise += mass / total * math.sqrt(2 * p * (1 - p) / (math.pi * mass))
-            mass = wrong = expected = 0.0
-    return ExpectedCalibrationError(value, noise)

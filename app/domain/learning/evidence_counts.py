@@ -15,8 +15,6 @@ from app.domain.learning.bins import BINS, bin_of
 from app.domain.learning.calibration import (
     Calibration,
     CalibrationScores,
-    ExpectedCalibrationError,
-    calibration_error,
     fit_platt,
 )
 from app.domain.learning.estimates import Audits
@@ -133,13 +131,6 @@ class EvidenceCounts(msgspec.Struct):
         """The Platt fit of raw confidences, before contextual adjustments."""
         unit = 1 / self.scale
         return fit_platt([x * unit for x in self.raw_labels], [x * unit for x in self.raw_errors], ridge)
-
-    def calibration_error(self, calibration: Calibration) -> ExpectedCalibrationError | None:
-        """Equal-mass ECE of a calibration on the recent labels, for display."""
-        unit = 1 / self.scale
-        return calibration_error(
-            [x * unit for x in self.raw_labels], [x * unit for x in self.raw_errors], calibration
-        )
 
     def from_threshold(self, threshold: float) -> tuple[int, int]:
         """Evidence labels and errors of the epoch in the bins from a threshold up."""

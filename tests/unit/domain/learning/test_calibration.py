@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from app.domain.learning.bins import BINS, MIDPOINTS
-from app.domain.learning.calibration import Calibration, CalibrationScores, calibration_error, fit_platt
+from app.domain.learning.calibration import Calibration, CalibrationScores, fit_platt
 
 LOGITS = [math.log(m / (1 - m)) for m in MIDPOINTS]
 
@@ -103,14 +103,3 @@ def test_in_the_large_is_a_standard_normal_for_a_calibrated_ai():
             scores.add(generator.random() < p, p, 1.0)
         beyond += abs(scores.in_the_large) > 1.96
     assert 0.02 < beyond / 400 < 0.09
-
-
-def test_calibration_error_shows_what_chance_alone_would_give():
-    labels, errors = counts_of(Calibration(), seed=1)
-    honest = calibration_error(labels, errors, Calibration())
-    fooled = calibration_error(labels, errors, Calibration(2.0, 0.0))
-    assert honest is not None
-    assert fooled is not None
-    assert honest.value < 2.5 * honest.noise
-    assert fooled.value > 4 * fooled.noise
-    assert calibration_error([0.0] * BINS, [0.0] * BINS, Calibration()) is None

@@ -101,6 +101,12 @@ class QueueParts(msgspec.Struct, frozen=True):
     cases: CaseFile
     seen: SeenDecisions
 
+    def follow(self, policy: CompiledPolicy) -> None:
+        """Go on under another policy, from the next call on."""
+        self.queue.follow(queue_terms(policy), policy.pool_names)
+        self.cases.follow(policy.decision_memory, max(policy.history_length, policy.precedents))
+        self.seen.follow(_recognised(policy))
+
 
 def open_queue(settings: Settings, policy: CompiledPolicy, clock: Callable[[], int] = now) -> QueueParts:
     """The queue, the case file and the memory of duplicates."""
@@ -119,8 +125,14 @@ def open_queue(settings: Settings, policy: CompiledPolicy, clock: Callable[[], i
             length=max(policy.history_length, policy.precedents),
             clock=clock,
         ),
-        seen=SeenDecisions(client, keys, window=policy.duplicate_window),
+        seen=SeenDecisions(client, keys, window=_recognised(policy)),
     )
+
+
+def _recognised(policy: CompiledPolicy) -> int:
+    """How long a decision id is taken, ms: at least as long as its reviews are remembered, else a reused
+    id would meet the answered review of the decision before it."""
+    return max(policy.duplicate_window, policy.decision_memory)
 
 
 def queue_terms(policy: CompiledPolicy) -> QueueTerms:
@@ -218,7 +230,7 @@ class Worker:
         self._connection = connection_of(settings, embedded=embedded)
         self._codec = open_codec(settings)
         self._parts = open_queue(settings, policy, clock)
-        self.policy = PolicyBook(self._codec, policy)
+        self.policy = PolicyBook(self._codec, policy, self._parts.follow)
         self.thresholds = ThresholdBook(self._codec)
         self.calibrations = CalibrationBook(self._codec)
         self._broadcasts = [

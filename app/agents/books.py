@@ -6,7 +6,7 @@ never sees half of a change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -31,9 +31,15 @@ class UnusablePolicyError(HitlError):
 class PolicyBook:
     """The policy in force: what was activated last, else the file the worker was started with."""
 
-    def __init__(self, codec: Codec, started_with: CompiledPolicy) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        started_with: CompiledPolicy,
+        on_change: Callable[[CompiledPolicy], None] = lambda _policy: None,
+    ) -> None:
         self._codec = codec
         self._current = started_with
+        self._on_change = on_change
         self._refused: UnusablePolicyError | None = None
 
     def __call__(self) -> CompiledPolicy:
@@ -67,6 +73,7 @@ class PolicyBook:
         self._refused = None
         log.info("policy activated", version=policy.version, before=self._current.version)
         self._current = policy
+        self._on_change(policy)
 
 
 class Thresholds:

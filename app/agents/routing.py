@@ -22,7 +22,7 @@ from app.policy.compiled import CompiledPolicy
 from app.review_queue.rebuild import POSITION_HEADER
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError
-from app.stream.headers import event_headers
+from app.stream.headers import ROUTED, event_headers
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
 from app.stream.topics import Topic
 
@@ -68,7 +68,11 @@ class Routing:
         """As a worker of its own: what scoring hands on in memory is read from `decisions.scored`."""
         policy = self._policy()
         dead: list[DeadLetter] = []
-        scored = [item for record in records if (item := self._read(record, policy, dead)) is not None]
+        scored = [
+            item
+            for record in records
+            if not _routed_already(record) and (item := self._read(record, policy, dead)) is not None
+        ]
         output = self(scored)
         output.dead.extend(dead)
         return output
@@ -123,6 +127,11 @@ class Routing:
             resolved = append(DecisionResolved, body(value, DecisionRouted), resolve_automated(event))
             headers = event_headers("DecisionResolved", decision_id, scored.record, level=level)
             outgoing.append(Outgoing(Topic.DECISIONS_RESOLVED, key, resolved, headers))
+
+
+def _routed_already(record: Incoming) -> bool:
+    """Scored by a chain, which routed it in the same transaction: deployments may mix or change over."""
+    return any(name == ROUTED for name, _ in record.headers)
 
 
 class Traffic:

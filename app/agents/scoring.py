@@ -14,14 +14,15 @@ from app.domain.expression_context import context as build_context
 from app.domain.facts import Invalid, parse_facts
 from app.domain.routing import learning_key
 from app.domain.scoring import assess
+from app.domain.submission import MAX_BYTES
 from app.domain.terms import Context, Facts, Terms
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.rebuild import POSITION_HEADER
 from app.review_queue.seen import SeenDecisions
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError
-from app.stream.headers import event_headers
-from app.stream.records import DeadLetter, Incoming, Outgoing, Output
+from app.stream.headers import ROUTED, event_headers
+from app.stream.records import DeadLetter, Headers, Incoming, Outgoing, Output
 from app.stream.topics import Topic
 
 STAGE = "scoring"
@@ -65,8 +66,11 @@ class Scoring:
         self._seen = seen
 
     async def __call__(self, records: Sequence[Incoming]) -> tuple[Output, list[Scored]]:
-        """What to write, and the scored decisions for routing. What can not be scored becomes a dead
-        letter with its reason. Raises ``TransientError`` while the store is away."""
+        """What to write, and the scored decisions for routing in the same transaction. What can not be
+        scored becomes a dead letter with its reason. Raises ``TransientError`` while the store is away."""
+        return await self._scored(records, [(ROUTED, b"1")])
+
+    async def _scored(self, records: Sequence[Incoming], beside: Headers) -> tuple[Output, list[Scored]]:
         policy = self._policy()
         output = Output()
         readable = [item for part in strides(records) for item in self._readable(part, policy, output.dead)]
@@ -75,12 +79,12 @@ class Scoring:
         scored: list[Scored] = []
         for part in strides(firsts):
             scored += self._score(part, calibrations)
-            output.outgoing.extend(self._outgoing(item) for item in scored[-len(part) :])
+            output.outgoing.extend(self._outgoing(item, beside) for item in scored[-len(part) :])
         return output, scored
 
     async def alone(self, records: Sequence[Incoming]) -> Output:
         """As a worker of its own: routing reads `decisions.scored`."""
-        output, _ = await self(records)
+        output, _ = await self._scored(records, [])
         return output
 
     def _readable(
@@ -108,6 +112,10 @@ class Scoring:
     def _decoded(self, record: Incoming, dead: list[DeadLetter]) -> DecisionSubmitted | None:
         if not record.value:
             dead.append(DeadLetter(record, STAGE, "empty", "the record has no value"))
+            return None
+        if len(record.value) > MAX_BYTES:
+            what = f"{len(record.value)} bytes; a decision has at most {MAX_BYTES}, put documents in links"
+            dead.append(DeadLetter(record, STAGE, "too_large", what))
             return None
         try:
             return self._codec.decode_as(record.value, DecisionSubmitted)
@@ -169,8 +177,8 @@ class Scoring:
             for item, assessment, value, context in zip(items, assessments, values, contexts, strict=True)
         ]
 
-    def _outgoing(self, item: Scored) -> Outgoing:
+    def _outgoing(self, item: Scored, beside: Headers) -> Outgoing:
         decision_id = item.event.decision.decision_id
         headers = event_headers("DecisionScored", decision_id, item.record)
-        headers.append((POSITION_HEADER, item.position.encode()))
+        headers += [(POSITION_HEADER, item.position.encode()), *beside]
         return Outgoing(Topic.DECISIONS_SCORED, decision_id.encode(), item.value, headers)

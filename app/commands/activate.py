@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from confluent_kafka.admin import AdminClient
 
 from app.commands.output import console, errors, print_json
 from app.domain.events import PolicyActivated
-from app.main import connection_of, now, open_codec, open_writer
+from app.errors import HitlError
+from app.main import connection_of, now, open_codec, open_queue, open_writer
 from app.policy.compiled import compile_policy
 from app.policy.diff import Effect, diff_policies
 from app.policy.load import Policy, load_policy, policy_from_text
@@ -47,6 +49,8 @@ def activate(
     if before is not None and before.version == policy.version:
         _say(as_json, policy.version, before.version, "already in force")
         return
+    if before is not None:
+        _require_done(settings, before, pools)
     connection = connection_of(settings)
     admin = AdminClient(connection.client("hitl-activate", {}))  # type: ignore[arg-type]  # takes callables too
     TopicTable.load().apply(admin, pools, connection.prefix)
@@ -63,6 +67,22 @@ def activate(
         looser = sum(change.effect is Effect.LOOSER for change in changes)
         errors.print(f"{len(changes)} changes, {looser} of them looser", highlight=False)
     _say(as_json, policy.version, before.version if before else None, "activated")
+
+
+def _require_done(settings: Settings, before: Policy, pools: Collection[str]) -> None:
+    """A pool may only go when nobody has work in it: nothing would serve its reviews and answers."""
+    old = compile_policy(before)
+    gone = set(old.pool_names) - set(pools)
+    if not gone:
+        return
+    parts = open_queue(settings, old)
+    for pool in parts.queue.stats():
+        left = pool.open + pool.supervisor + pool.offered + pool.claimed + pool.waiting + pool.unpublished
+        if pool.pool in gone and left:
+            raise HitlError(
+                f"pool '{pool.pool}' is not in this policy, but {left} reviews or answers are still in it",
+                hint="keep the pool until they are done: hitl queue stats",
+            )
 
 
 def _in_force(settings: Settings) -> Policy | None:

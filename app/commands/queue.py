@@ -18,6 +18,7 @@ from app.review_queue.queue import ReviewQueue
 from app.review_queue.rebuild import LogRecord, fold
 from app.review_queue.restore import Restorer
 from app.settings import Settings, load_settings
+from app.stream.errors import DecodeError
 from app.stream.reader import LogReader
 from app.stream.topics import Topic, pool_topic
 
@@ -63,7 +64,12 @@ def connect(settings: Settings) -> Desk:
             Topic.OUTCOMES_OBSERVED,
         ]
         for record in LogReader(connection_of(settings)).read_all(topics):
-            yield record.topic, codec.decode(record.value), record
+            try:
+                event = codec.decode(record.value)
+            except DecodeError as error:  # a dead letter of its reader: nothing of it is in the queue
+                errors.print(f"{record.position}: left out: {error}", markup=False, highlight=False)
+                continue
+            yield record.topic, event, record
 
     return Desk(
         queue=parts.queue,

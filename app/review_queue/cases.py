@@ -123,6 +123,10 @@ class CaseFile:
         self._clock = clock
         self._remember, self._fate, self._recall = Script("remember"), Script("fate"), Script("recall")
 
+    def follow(self, memory: int, length: int) -> None:
+        """Another memory (ms) and length of history, from the next call on."""
+        self._memory, self._length = memory, length
+
     def remember(self, routed: Sequence[DecisionRouted]) -> None:
         """Keep a brief of each decision, in the history of its subject."""
         self.remember_briefs([brief(one) for one in routed])

@@ -154,7 +154,11 @@ class OutboxRelay:
         except redis.ResponseError as error:
             if not str(error).startswith("NOGROUP"):
                 raise
-            self._client.execute_command("XGROUP", "CREATE", outbox, names.GROUP, "0", "MKSTREAM")
+            try:
+                self._client.execute_command("XGROUP", "CREATE", outbox, names.GROUP, "0", "MKSTREAM")
+            except redis.ResponseError as race:
+                if not str(race).startswith("BUSYGROUP"):  # another relay was quicker
+                    raise
             found = self._client.execute_command(*command)
         return [(entry_id, fields or {}) for _, entries in found or [] for entry_id, fields in entries]
 

@@ -72,6 +72,10 @@ class ReviewQueue:
         self._durability = Durability(client, durability)
         self._scripts = {name: Script(name) for name in _VERBS}
 
+    def follow(self, terms: QueueTerms, pools: Sequence[str]) -> None:
+        """Other terms and pools, from the next call on."""
+        self._terms, self.pools = terms, tuple(pools)
+
     # --- work in -----------------------------------------------------------------------------------
 
     def enqueue_many(self, reviews: Sequence[NewReview]) -> list[Enqueued]:

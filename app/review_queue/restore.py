@@ -80,11 +80,12 @@ class Restorer:
                 pipe.execute()
                 progress(len(chunk))
             self._write_people([kept.review for kept in alive.values()])
-            self._write_arrivals([kept.review for kept in image.reviews.values()])
             seen = self._write_seen(image)
         self._cases.remember_briefs(list(image.briefs.values()))
         self._cases.resolved(list(image.resolved.values()))
         self._cases.observed(list(image.observed.values()))
+        with reachable:
+            self._write_arrivals([kept.review for kept in image.reviews.values()])
         return Restored(len(alive), len(image.briefs), seen, image.unclear)
 
     def _require_empty(self, pools: Iterable[str]) -> None:

@@ -22,6 +22,10 @@ class SeenDecisions:
         self._chunk = chunk
         self._script = Script("seen")
 
+    def follow(self, window: int) -> None:
+        """Another window (ms), from the next claim on."""
+        self._window = window
+
     def claim(self, ids: Sequence[str], positions: Sequence[str]) -> list[str | None]:
         """For each id ``None`` when it is new here (or this very position read again), else the
         position where it was first read. Repeats within the batch count too, in order.

@@ -42,26 +42,9 @@ class Client(Protocol):
         """Give the connections back."""
 
 
-_OUTAGE = (
-    redis.ConnectionError,  # BusyLoadingError and MaxConnectionsError are kinds of it
-    redis.TimeoutError,
-    redis.ReadOnlyError,
-    redis.OutOfMemoryError,
-    redis.exceptions.MasterDownError,
-    redis.exceptions.ClusterDownError,
-    redis.exceptions.TryAgainError,
-    OSError,
-)
-_OUTAGE_CODES = (
-    "OOM",
-    "READONLY",
-    "LOADING",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "MISCONF",
-    "NOREPLICAS",
-)
+_OURS = ("WRONGTYPE", "ERR Error running script", "ERR user_script", "ERR Error compiling script", "NOGROUP")
+"""Beginnings of the errors that say that our own command was wrong; whatever else a store answers
+(BUSY, LOADING, READONLY, OOM, NOPERM, MOVED, ...) speaks of its condition, and is waited out."""
 
 
 def open_client(url: str, *, timeout: float = 5.0) -> Client:
@@ -105,9 +88,9 @@ reachable = Reachable()
 
 def is_outage(error: BaseException) -> bool:
     """Whether an error speaks of the store's condition, not of what was asked."""
-    if isinstance(error, _OUTAGE):
-        return True
-    return isinstance(error, redis.ResponseError) and any(code in str(error)[:200] for code in _OUTAGE_CODES)
+    if isinstance(error, redis.ResponseError):
+        return not str(error).startswith(_OURS)
+    return isinstance(error, redis.RedisError | OSError)
 
 
 class Script:

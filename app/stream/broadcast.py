@@ -23,8 +23,8 @@ class Broadcast:
     ``start`` returns when everything that was there is known: ``on_event`` has then been called once
     for each key, with its latest record (deleted keys are skipped). Later records follow as they are
     committed, deletions with ``value`` ``None``. ``on_event`` runs in the reader's thread: publish
-    what it makes by replacing one reference. If it raises, the record is logged and skipped: what was
-    known stays in force.
+    what it makes by replacing one reference. If it raises at start, so does ``start``: nobody must
+    begin without what the topic says. Later the record is logged and skipped: what was known stays.
     """
 
     def __init__(self, connection: Connection, topic: str, on_event: Callable[[Incoming], None]) -> None:
@@ -108,7 +108,7 @@ class Broadcast:
             if not behind and not self._caught_up.is_set():
                 for record in latest.values():
                     if record.value is not None:
-                        self._tell(record)
+                        self._on_event(record)
                 latest.clear()
                 self._caught_up.set()
 

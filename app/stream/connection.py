@@ -89,7 +89,10 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 def incoming(connection: Connection, message: Message) -> Incoming:
     """The record in a consumed message; bytes untouched."""
     raw: Any = message  # the stubs allow for messages that are events; a record has all of it
-    headers = raw.headers()
+    try:
+        headers = raw.headers()
+    except (SystemError, UnicodeDecodeError):  # a header's name that is not UTF-8: the record still counts
+        headers = None
     return Incoming(
         raw.topic()[len(connection.prefix) :],
         raw.partition(),

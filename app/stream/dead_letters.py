@@ -118,10 +118,10 @@ def open_letters(records: Iterable[Incoming]) -> list[Letter]:
     letters: dict[tuple[int, int], Letter] = {}
     for record in records:
         headers = dict(record.headers)
-        if "dlq_marker" in headers:
-            letters.pop((record.partition, _number(headers.get("dlq_marks"))), None)
-        elif "dlq_reason" in headers:
+        if "dlq_reason" in headers:  # first: a poison record may carry a marker's headers itself
             letters[record.partition, record.offset] = _letter(record, headers)
+        elif "dlq_marker" in headers:
+            letters.pop((record.partition, _number(headers.get("dlq_marks"))), None)
     return sorted(letters.values(), key=lambda letter: (letter.first_failed_at, letter.position))
 
 

@@ -18,6 +18,9 @@ from app.stream.schemas import NAMESPACE
 LEVEL = "hitl_level"
 """Involvement level (1 to 5, decimal) of a routed decision: readers can skip a record unread."""
 
+ROUTED = "hitl_routed"
+"""On a scored decision: the same transaction routes it, no other router must."""
+
 SOURCE = b"/hitl"
 CONTENT_TYPE = b"application/avro"
 

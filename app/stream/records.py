@@ -7,6 +7,7 @@ import msgspec
 Headers = list[tuple[str, bytes]]
 
 ORIGIN = "hitl_origin"
+REPLAYED = "replay_attempts"
 """Header of a replayed dead letter: the position at which its record was first read."""
 
 
@@ -36,13 +37,15 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
         """Where it was read for the first time: a replayed dead letter is the record it was, not a repeat
         of it, and so keeps the position under which it was recognised.
 
-        >>> letter = [("hitl_origin", b"decisions.submitted[3]@17")]
+        >>> letter = [("hitl_origin", b"decisions.submitted[3]@17"), ("replay_attempts", b"1")]
         >>> Incoming("decisions.submitted", 3, 99, None, None, letter, 0).origin
         'decisions.submitted[3]@17'
         """
-        for name, value in self.headers:
-            if name == ORIGIN:
-                return value.decode(errors="replace")
+        if not self.headers:
+            return self.position
+        named = dict(self.headers)
+        if ORIGIN in named and REPLAYED in named:
+            return named[ORIGIN].decode(errors="replace")
         return self.position
 
 

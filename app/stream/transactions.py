@@ -26,6 +26,9 @@ R = TypeVar("R")
 _CLEARLY_SMALL = MAX_MESSAGE_BYTES // 4
 """A value of fewer bytes fits, whatever key and headers a broker lets in beside it."""
 
+_SMALLEST_LIMIT = 64 * 1024
+"""A topic that takes less than this can not carry our events."""
+
 _TRY_SECONDS = 1.0
 """How long one call may block before we look whether we should stop."""
 
@@ -118,6 +121,7 @@ class TransactionalClient:
         self._resume_at: dict[Partition, int] = {}
         self._expected: dict[Partition, int] = {}
         self._limits: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
         self._complained: set[int] = set()
         self._consumer_config = connection.client(
             self.member,
@@ -339,6 +343,10 @@ class TransactionalClient:
             # 2. Every output and every dead letter of the batch.
             for record in outgoing:
                 self._produce(record)
+            if self._listener is not None:
+                # State beside the source must be with the broker before the offsets are: whoever takes
+                # over then waits for this transaction, and never restores the state before it.
+                self._until_done(self._flushed, "flush")
             # 3. The offsets, from the records themselves (position() may be ahead of them), with the
             #    membership under which they were consumed: a zombie is refused here.
             offsets = [
@@ -393,13 +401,15 @@ class TransactionalClient:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             # The topic takes less than we thought. Remember, so that the record is found in memory
             # (and dead-lettered) when the batch is read again, instead of aborting for ever.
+            # All records of a refused request fail together: the largest is the one to blame.
             topic = self._connection.logical(str(message.topic()))
             size = len(message.value() or b"")
-            self._limits[topic] = min(size, self._limits.get(topic, MAX_MESSAGE_BYTES))
+            self._refused[topic] = max(size, self._refused.get(topic, 0))
 
     def _abort(self, batch: Batch, error: KafkaError) -> Aborted:
         self._raise_if_fatal(error, "commit")
         reason = error.name()
+        self._learn_limits()
         # Without the flush, an abort soon after produce can end in a fatal INVALID_TXN_STATE.
         self._until_done(self._flushed, "flush")
         try:
@@ -408,6 +418,16 @@ class TransactionalClient:
             raise _fatal(self.member, "abort_transaction", failure.args[0]) from failure
         self.rewind(batch)
         return Aborted(reason)
+
+    def _learn_limits(self) -> None:
+        for topic, size in self._refused.items():
+            if size < _SMALLEST_LIMIT:
+                raise FatalStreamError(
+                    f"topic {topic} refuses even records of {size} bytes",
+                    hint=f"set its max.message.bytes, and the broker's, to {MAX_MESSAGE_BYTES}",
+                )
+            self._limits[topic] = min(size, self._limits.get(topic, MAX_MESSAGE_BYTES))
+        self._refused.clear()
 
     def _flushed(self, timeout: float) -> None:
         if self._producer.flush(timeout):

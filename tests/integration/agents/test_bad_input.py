@@ -67,8 +67,8 @@ DEAD: dict[str, tuple[bytes | None, str]] = {
     "facts hold too large a number": (bytes_of("x", facts='{"amount": 1e400}'), "facts_number_range"),
     "facts are nested": (bytes_of("x", facts='{"amount": {"net": 40}}'), "facts_not_flat"),
     "facts are a list": (bytes_of("x", facts="[40]"), "facts_not_flat"),
-    "1 MB of facts": (bytes_of("x", facts='{"note": "' + "n" * 1_000_000 + '"}'), "facts_too_large"),
-    "too large once it is scored": (
+    "1 MB of facts": (bytes_of("x", facts='{"note": "' + "n" * 1_000_000 + '"}'), "too_large"),
+    "1 MB of reasons": (
         bytes_of("x", recommendation=Option(action="approve", probability=0.97, rationale="r" * 1_048_100)),
         "too_large",
     ),

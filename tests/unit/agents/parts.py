@@ -24,6 +24,7 @@ from app.review_queue.cases import Case, Observed, Resolved, brief
 from app.review_queue.errors import StoreUnavailableError
 from app.review_queue.values import Enqueued, NewReview
 from app.stream.codec import Codec
+from app.stream.headers import ROUTED
 from app.stream.records import Incoming, Outgoing, Output
 from app.stream.schemas import Schemas
 from app.stream.topics import Topic
@@ -99,7 +100,15 @@ def incoming(
 
 def again(outgoing: Outgoing, offset: int = 0) -> Incoming:
     """A written record as the next stage reads it, some time later."""
-    return Incoming(outgoing.topic, 0, offset, outgoing.key, outgoing.value, outgoing.headers, NOW + 777)
+    return Incoming(
+        outgoing.topic,
+        0,
+        offset,
+        outgoing.key,
+        outgoing.value,
+        [header for header in outgoing.headers if header[0] != ROUTED],
+        NOW + 777,
+    )
 
 
 class Store:

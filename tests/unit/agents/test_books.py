@@ -103,3 +103,12 @@ def test_the_last_calibration_of_a_key_counts():
         book.hear(incoming(event, topic=Topic.CALIBRATION_UPDATED))
     assert before == {}
     assert book() == {KEY: Calibration(2, 0.9, -0.1)}
+
+
+def test_who_follows_the_policy_hears_of_each_change_once():
+    heard = []
+    book = PolicyBook(CODEC, POLICY, heard.append)
+    other = activated(POLICY_TEXT + OTHER_TYPE)
+    book.hear(other)
+    book.hear(other)
+    assert heard == [book()]

@@ -39,6 +39,10 @@ from tests.unit.domain.cases import answered
 KEY = b"expense.approval|expenses:3"
 
 
+def replayed_from(origin):
+    return [("hitl_origin", origin.encode()), ("replay_attempts", b"1")]
+
+
 async def story(decision_id="exp-1", probability=0.8, policy=POLICY, **changes):
     output = await routed(incoming(decision(decision_id, probability, **changes)), policy=policy)
     return read(of(output, Topic.DECISIONS_ROUTED)[0])
@@ -143,7 +147,10 @@ async def test_an_answer_whose_type_left_the_policy_is_a_dead_letter_and_can_be_
     assert reasons(output) == [(0, "outcome", "unknown_type")]
     assert [r.key for r in of(output, Topic.DECISIONS_RESOLVED)] == [b"exp-2"]
     replayed = incoming(
-        record.value, 99, topic=Topic.REVIEWS_OUTCOMES, headers=[("hitl_origin", b"reviews.outcomes[0]@0")]
+        record.value,
+        99,
+        topic=Topic.REVIEWS_OUTCOMES,
+        headers=replayed_from("reviews.outcomes[0]@0"),
     )
     after = await outcomes(store, both)([replayed])
     assert [r.key for r in of(after, Topic.DECISIONS_RESOLVED)] == [b"exp-1"]
@@ -182,7 +189,7 @@ async def test_a_truth_about_an_unknown_decision_waits_as_a_dead_letter():
     assert "exp-1" not in store.truths
 
     store.remember([await story("exp-1", 0.97)])
-    replayed = observed("exp-1", 9, headers=[("hitl_origin", b"outcomes.observed[0]@0")])
+    replayed = observed("exp-1", 9, headers=replayed_from("outcomes.observed[0]@0"))
     after = await outcomes(store)([replayed])
     assert len(of(after, Topic.LEARNING_CASES)) == 1
     assert not after.dead

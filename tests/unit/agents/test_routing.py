@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.events import DecidedBy, DecisionResolved, DecisionRouted, ScoreTally
 from app.domain.learning.bins import bin_of
+from app.stream.records import Incoming, Output
 from app.stream.topics import Topic
 from tests.unit.agents.parts import (
     CODEC,
@@ -106,6 +107,13 @@ async def test_alone_it_writes_what_it_writes_in_the_chain():
     output, handed_on = await scoring(Store())(records)
     read_back = [again(record, n) for n, record in enumerate(output.outgoing)]
     assert routing().alone(read_back) == routing()(handed_on)
+
+
+async def test_alone_it_leaves_what_a_chain_has_routed():
+    output, _ = await scoring(Store())([incoming(decision())])
+    written = output.outgoing[0]
+    record = Incoming(written.topic, 0, 0, written.key, written.value, written.headers, 0)
+    assert routing().alone([record]) == Output()
 
 
 async def test_alone_it_says_what_it_can_not_route():

@@ -63,7 +63,14 @@ async def test_headers_say_what_it_is_and_where_it_was_submitted():
 async def test_alone_it_writes_the_same_without_handing_on():
     records = [incoming(decision(f"exp-{n}"), n) for n in range(3)]
     output, _ = await scoring(Store())(records)
-    assert await scoring(Store()).alone(records) == output
+    alone = await scoring(Store()).alone(records)
+    # The chain says that it routes them too; a router of its own must leave those alone.
+    assert [(*o.headers, ("hitl_routed", b"1")) for o in alone.outgoing] == [
+        tuple(o.headers) for o in output.outgoing
+    ]
+    assert [(o.topic, o.key, o.value) for o in alone.outgoing] == [
+        (o.topic, o.key, o.value) for o in output.outgoing
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +92,7 @@ async def test_alone_it_writes_the_same_without_handing_on():
         (CODEC.encode(decision(facts='{"amount": 1e999}')), "facts_number_range"),
         (CODEC.encode(decision(facts='{"lines": [1, 2]}')), "facts_not_flat"),
         (CODEC.encode(decision(facts="[]")), "facts_not_flat"),
-        (CODEC.encode(decision(facts='{"note": "' + "x" * 300_000 + '"}')), "facts_too_large"),
+        (CODEC.encode(decision(facts='{"note": "' + "x" * 300_000 + '"}')), "too_large"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -146,7 +153,7 @@ async def test_the_same_record_read_again_is_no_duplicate():
 async def test_a_replayed_record_is_the_one_it_was():
     store = Store()
     await scoring(store)([incoming(decision(), 4)])
-    origin = [("hitl_origin", b"decisions.submitted[0]@4")]
+    origin = [("hitl_origin", b"decisions.submitted[0]@4"), ("replay_attempts", b"1")]
     output, [item] = await scoring(store)([incoming(decision(), 90, headers=origin)])
     assert not output.dead
     assert item.position == "decisions.submitted[0]@4"
@@ -156,7 +163,7 @@ async def test_a_replayed_record_is_the_one_it_was():
 async def test_a_replayed_duplicate_stays_one():
     store = Store()
     await scoring(store)([incoming(decision(), 4)])
-    origin = [("hitl_origin", b"decisions.submitted[0]@5")]
+    origin = [("hitl_origin", b"decisions.submitted[0]@5"), ("replay_attempts", b"1")]
     output, _ = await scoring(store)([incoming(decision(), 90, headers=origin)])
     assert reasons(output) == [(90, "scoring", "duplicate")]
 

@@ -72,3 +72,12 @@ def test_a_mark_closes_its_letter_and_no_other() -> None:
     assert [letter.position for letter in open_letters([first, second, mark])] == [two.position]
     elsewhere = Incoming("deadletter", 1, 4, None, None, mark.headers, 0)
     assert len(open_letters([first, second, elsewhere])) == 2
+
+
+def test_a_poison_record_with_the_headers_of_a_marker_is_a_letter_and_closes_none() -> None:
+    letters = DeadLetters(lambda: 1, "1")
+    first = _stored(letters.outgoing(DeadLetter(RECORD, "scoring", "not_avro", "?")), 0)
+    forged: Headers = [("dlq_marker", b"discarded"), ("dlq_marks", b"0")]
+    poison = Incoming(RECORD.topic, RECORD.partition, 8, b"k", b"v", forged, 0)
+    second = _stored(letters.outgoing(DeadLetter(poison, "scoring", "not_avro", "?")), 1)
+    assert [letter.record.offset for letter in open_letters([first, second])] == [0, 1]

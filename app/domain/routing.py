@@ -246,6 +246,6 @@ def _on_deadline(consequence: ConsequenceClass, terms: Terms, reasons: list[Reas
         return terms.on_deadline
     if consequence is ConsequenceClass.LOW and terms.safe_default is not None:
         return OnDeadline.SAFE_DEFAULT
-    text = f"no safe default at {consequence.value} consequence: at the deadline it is escalated"
+    text = f"no safe default at {consequence.value} consequence: once overdue it is a supervisor's"
     reasons.append(Reason(step="deadline", code="escalate", text=text))
     return OnDeadline.ESCALATE

@@ -74,7 +74,7 @@ class Worker:
         return self.diary.read_text(encoding="utf-8").splitlines() if self.diary.exists() else []
 
 
-def until(condition: Callable[[], bool], what: str, timeout: float = 45.0) -> None:
+def until(condition: Callable[[], bool], what: str, timeout: float = 120.0) -> None:
     """Poll with a deadline."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -109,7 +109,7 @@ class Run:
                 for thread in (feeder, *desks):
                     thread.start()
                 self._torment(running, feeder, events, kill_every)
-                feeder.join(120)
+                feeder.join(300)
                 assert feeder.failure is None, feeder.failure
                 self._settle(running)
                 for desk in desks:
@@ -145,7 +145,7 @@ class Run:
         self._broker.kill()
         self._broker.restart()
 
-    def _settle(self, running: list[WorkerProcess], timeout: float = 240.0, still: float = 6.0) -> None:
+    def _settle(self, running: list[WorkerProcess], timeout: float = 480.0, still: float = 6.0) -> None:
         """Until every group has read everything and the outbox is empty. Transaction markers count as
         lag and are never read: so "nothing has moved for a while, and little is left"."""
         queue = open_queue(self._settings, self._policy).queue

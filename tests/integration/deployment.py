@@ -30,7 +30,7 @@ NOW = time.time_ns() // 1_000_000
 """One moment for the whole run: records with fixed times, but none so old that a broker drops them."""
 
 
-def until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> None:
+def until(condition: Callable[[], Any], what: str, timeout: float = 180.0) -> None:
     """Poll with a deadline."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -94,7 +94,7 @@ class Watch:
         self._pump()
         return self.records[topic]
 
-    def wait(self, topic: str, count: int, timeout: float = 60.0) -> list[Incoming]:
+    def wait(self, topic: str, count: int, timeout: float = 180.0) -> list[Incoming]:
         """At least so many records of a topic."""
         try:
             until(lambda: len(self[topic]) >= count, f"{count} records of {topic}", timeout)
@@ -228,7 +228,7 @@ class Deployment:
         producer.flush(60)
         assert not failed, failed[:3]
 
-    def caught_up(self, group: str, topic: str, timeout: float = 60.0) -> None:
+    def caught_up(self, group: str, topic: str, timeout: float = 180.0) -> None:
         """Wait until a consumer group has committed everything that is in a topic now."""
         ends = self.watch.ends(topic)
         consumer = Consumer({**self.connection.reader("lag"), "group.id": self.connection.topic(group)})

@@ -71,6 +71,7 @@ def test_what_differs_is_reported_and_left_alone(admin, topic_prefix):
             "partitions is 3, the table says 8",
             "cleanup.policy is compact, the table says delete",
             "retention.ms is 60000, the table says 604800000",
+            "max.message.bytes is 1048588, the table says 4194304",
         ]
     assert len(admin.list_topics(timeout=10).topics[mine].partitions) == 3
 

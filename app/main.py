@@ -152,7 +152,7 @@ def _tune_garbage_collection() -> None:
     cycles and go as a whole. A sixth less CPU for a decision (`python -m bench`)."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(100_000, 10, 10)
 
 
 class EventWriter:

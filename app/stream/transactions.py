@@ -140,6 +140,9 @@ class TransactionalClient:
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 10,
                 "fetch.queue.backoff.ms": 2,
+                # Read ahead by a few batches, not by the default 64 MiB: a worker has several sources,
+                # and one that lags must not grow.
+                "queued.max.messages.kbytes": 8192,
             },
         )
         self._producer_config = connection.client(

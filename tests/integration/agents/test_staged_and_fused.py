@@ -53,8 +53,9 @@ def outputs(
     deployment.caught_up("hitl-decide", Topic.DECISIONS_SUBMITTED)
     stages = {
         topic: {
-            # A chain says that it has routed what it scored, so that no other router does it again.
-            name: (record.value, [header for header in record.headers if header[0] != "hitl_routed"])
+            # A chain says that it has routed what it scored, so that no other router does it again; and
+            # where a record lay is different in each deployment.
+            name: (record.value, [h for h in record.headers if h[0] not in ("hitl_routed", "hitl_position")])
             for name, record in by_key(watch[topic]).items()
         }
         for topic in STAGES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -244,8 +245,8 @@ class Worker:
     def prepare(self) -> None:
         """Learn what must be known before the first record: policy, thresholds, calibrations. Raises
         ``UnusablePolicyError`` when the activated policy can not be used here."""
-        for broadcast in self._broadcasts:
-            broadcast.start()
+        with ThreadPoolExecutor(len(self._broadcasts)) as side_by_side:  # a restart should be short
+            list(side_by_side.map(Broadcast.start, self._broadcasts))
         self.policy.require_activated()
 
     def run(self) -> None:

@@ -104,9 +104,10 @@ class QueueParts(msgspec.Struct, frozen=True):
 
     def follow(self, policy: CompiledPolicy) -> None:
         """Go on under another policy, from the next call on."""
-        self.queue.follow(queue_terms(policy), policy.pool_names)
+        terms = queue_terms(policy)
+        self.queue.follow(terms, policy.pool_names)
         self.cases.follow(policy.decision_memory, max(policy.history_length, policy.precedents))
-        self.seen.follow(_recognised(policy))
+        self.seen.follow(terms.duplicate_window)
 
 
 def open_queue(settings: Settings, policy: CompiledPolicy, clock: Callable[[], int] = now) -> QueueParts:
@@ -126,22 +127,19 @@ def open_queue(settings: Settings, policy: CompiledPolicy, clock: Callable[[], i
             length=max(policy.history_length, policy.precedents),
             clock=clock,
         ),
-        seen=SeenDecisions(client, keys, window=_recognised(policy)),
+        seen=SeenDecisions(client, keys, window=terms.duplicate_window),
     )
 
 
-def _recognised(policy: CompiledPolicy) -> int:
-    """How long a decision id is taken, ms: at least as long as its reviews are remembered, else a reused
-    id would meet the answered review of the decision before it."""
-    return max(policy.duplicate_window, policy.decision_memory)
-
-
 def queue_terms(policy: CompiledPolicy) -> QueueTerms:
-    """What the policy says about queues."""
+    """What the policy says about queues.
+
+    A decision id is recognised at least as long as its reviews are remembered: a reused id must not meet
+    the answered review of the decision before it."""
     return QueueTerms(
         lease=policy.lease,
         memory=policy.decision_memory,
-        duplicate_window=policy.duplicate_window,
+        duplicate_window=max(policy.duplicate_window, policy.decision_memory),
         boosts=policy.boosts,
         escalation_boost=policy.escalation_boost,
         max_delegations=policy.max_delegations,

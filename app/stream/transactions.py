@@ -116,6 +116,7 @@ class TransactionalClient:
         self._assigned: set[Partition] = set()
         self._revoked: set[Partition] = set()
         self._assignment = 0
+        self._moved_in: dict[Partition, int] = {}
         self._member_id = ""
         self._failure: BaseException | None = None
         self._resume_at: dict[Partition, int] = {}
@@ -156,6 +157,8 @@ class TransactionalClient:
                 # markers are written, and sleeps this long: 2 ms instead of 100.
                 "retry.backoff.ms": 2,
                 "linger.ms": 1,
+                # What was delivered is known from the commit: a report for each record costs only time.
+                "delivery.report.only.error": True,
                 "partitioner": PARTITIONER,
             },
         )
@@ -376,9 +379,14 @@ class TransactionalClient:
     def rewind(self, batch: Batch) -> None:
         """Give a batch up before any transaction: its partitions that are still ours are read again."""
         if not self._outage:  # else the next batch starts with fresh clients, from what is committed
-            self._seek({p: offset for p, offset in batch.first.items() if p in self._assigned})
+            self._seek({p: at for p, at in batch.first.items() if self._kept(p, batch)})
         if self._listener is not None:
             self._listener.aborted()
+
+    def _kept(self, partition: Partition, batch: Batch) -> bool:
+        """Ours without a break since ``batch``. One that went and came back starts at what is committed,
+        which may be the work of another."""
+        return partition in self._assigned and self._moved_in[partition] <= batch.assignment
 
     def _produce(self, record: Outgoing) -> None:
         topic = self._connection.topic(record.topic)
@@ -529,6 +537,7 @@ class TransactionalClient:
         if partitions:
             self._assignment += 1
         for partition in partitions:
+            self._moved_in[partition] = self._assignment
             self._resume_at.pop(partition, None)
             self._expected.pop(partition, None)
 

@@ -68,7 +68,7 @@ def test_what_differs_is_reported_and_left_alone(admin, topic_prefix):
         (state,) = (each for each in states if each.topic == "decisions.scored")
         assert state.state == "different"
         assert state.differences == [
-            "partitions is 3, the table says 8",
+            "partitions is 3, the table says 4",
             "cleanup.policy is compact, the table says delete",
             "retention.ms is 60000, the table says 604800000",
             "max.message.bytes is 1048588, the table says 4194304",

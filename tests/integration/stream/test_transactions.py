@@ -114,6 +114,21 @@ def test_records_of_a_partition_revoked_within_one_call_do_not_count(connection:
     client.close()
 
 
+def test_a_partition_that_went_and_came_back_is_not_taken_back_to_a_batch_of_before(
+    connection: Connection,
+) -> None:
+    submit(connection, ["a", "b"], partition=0)
+    client = _client(connection, "0")
+    batch = _next(client)
+    assert client.commit(batch, _copies(batch)) is None  # what another worker did meanwhile
+    mine = list(client._consumer.assignment())
+    client._on_revoke(client._consumer, mine)
+    client._on_assign(client._consumer, mine)
+    client.rewind(batch)
+    assert client.next_batch(wait=2.0) is None
+    client.close()
+
+
 def test_a_record_the_broker_finds_too_large_aborts_once_and_is_known_from_then_on(
     connection: Connection,
 ) -> None:

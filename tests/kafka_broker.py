@@ -90,7 +90,8 @@ class KafkaBroker:
         if not properties.exists():
             properties.write_text(self._properties(), encoding="utf-8")
             (self._home / "log4j2.xml").write_text(_LOG4J, encoding="utf-8")
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            # never a "-" in front, which would be read as an option
+            cluster = base64.urlsafe_b64encode(uuid.UUID(int=uuid.uuid4().int >> 1).bytes).decode().rstrip("=")
             formatted = subprocess.run(
                 [
                     *self._java(jars),

@@ -1,0 +1,174 @@
+"""May this person do this? The one place that says so, for every entry: console, API, command line. Pure.
+
+A deed is refused by the first rule that speaks against it; the rules stand in ``_RULES`` in their
+order. Whoever stands in for others may do what one of their capacities allows
+(``app.domain.people.Directory.capacities``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+
+import msgspec
+
+from app.domain.events import ConsequenceClass, ReviewKind
+from app.domain.people import Profile, Role
+from app.domain.review import CLASS_RANK
+
+
+class Deed(StrEnum):
+    """Everything a person can do to a review."""
+
+    LOOK = "look"
+    CLAIM = "claim"
+    EXTEND = "extend"
+    RELEASE = "release"
+    REVEAL = "reveal"
+    DECIDE = "decide"
+    REQUEST_INFO = "request_info"
+    ANSWER_INFO = "answer_info"
+    ESCALATE = "escalate"
+    DELEGATE = "delegate"
+    REASSIGN = "reassign"
+    CANCEL = "cancel"
+
+
+JUDGING = frozenset({Deed.CLAIM, Deed.REVEAL, Deed.DECIDE})
+"""Deeds that need the authority to judge the case. Handing it on needs none: who finds that a case is
+above the own limit must be able to escalate it."""
+
+LEADING = frozenset({Deed.REASSIGN})
+ADMINISTERING = frozenset({Deed.CANCEL})
+
+
+class Matter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deed is about, as far as authority depends on it. ``amount`` is the type's amount fact."""
+
+    review_id: str
+    pool: str
+    kind: ReviewKind
+    decision_type: str
+    consequence_class: ConsequenceClass
+    amount: float | None
+    subject: str
+    submitted_by: str
+    backup_pools: frozenset[str] = frozenset()
+    """Other pools to whose people the review is offered as well."""
+
+
+class Denial(msgspec.Struct, frozen=True):
+    """Why not: a stable code, and the words."""
+
+    code: str
+    text: str
+    hint: str = ""
+
+
+Rule = Callable[[Profile, Deed, Matter, int], Denial | None]
+
+
+def refused(capacities: Iterable[Profile], deed: Deed, matter: Matter, now: int) -> Denial | None:
+    """Why none of a person's capacities allows the deed at ``now`` (ms UTC); ``None`` allows it.
+
+    The denial is that of the person's own authority, which comes first in ``capacities``."""
+    first: Denial | None = None
+    for profile in capacities:
+        denial = _refused_as(profile, deed, matter, now)
+        if denial is None:
+            return None
+        first = first or denial
+    return first or Denial("unknown_person", "nobody of this name is in the policy")
+
+
+def _refused_as(profile: Profile, deed: Deed, matter: Matter, now: int) -> Denial | None:
+    return next((denial for rule in _RULES if (denial := rule(profile, deed, matter, now))), None)
+
+
+def action_refused(capacities: Iterable[Profile], action: str) -> Denial | None:
+    """Why a person may not answer with ``action``."""
+    allowed: set[str] = set()
+    for profile in capacities:
+        if profile.actions is None or action in profile.actions:
+            return None
+        allowed |= profile.actions
+    return Denial(
+        "action_not_allowed",
+        f"you may not answer '{action}'",
+        f"allowed to you: {', '.join(sorted(allowed)) or 'nothing'}; or escalate the case",
+    )
+
+
+def _pool(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
+    if deed is Deed.LOOK and profile.roles & {Role.AUDITOR}:
+        return None
+    if deed in ADMINISTERING:
+        if Role.ADMIN in profile.roles or matter.pool in profile.supervises:
+            return None
+        return Denial("not_admin", "only an admin or a lead of the pool may withdraw a case")
+    if deed in LEADING:
+        if matter.pool in profile.supervises:
+            return None
+        return Denial("not_lead", f"only a lead of pool '{matter.pool}' may reassign its cases")
+    if matter.pool in profile.all_pools or matter.backup_pools & profile.pools:
+        return None
+    return Denial(
+        "not_your_pool", f"{profile.name} does not work in pool '{matter.pool}'", "see `people` in the policy"
+    )
+
+
+def _away(profile: Profile, deed: Deed, _matter: Matter, now: int) -> Denial | None:
+    """Who is away takes nothing new, and may still finish."""
+    if deed is Deed.CLAIM and profile.absent(now):
+        return Denial("away", "you are marked as away", "ask for the period of absence to be changed")
+    return None
+
+
+def _conflict(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
+    """Nobody judges, or even steers, what is about or from themselves or those close to them."""
+    if deed is Deed.LOOK and Role.AUDITOR in profile.roles:
+        return None
+    own = {profile.name, *profile.identities}
+    if matter.subject in own or matter.submitted_by in own:
+        return Denial("own_case", "this case is about you, or comes from you", "somebody else will take it")
+    if {matter.subject, matter.submitted_by} & profile.conflicts:
+        return Denial("conflict_of_interest", "you have a conflict of interest in this case")
+    return None
+
+
+def _type(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
+    if deed in JUDGING and profile.decision_types is not None:
+        if matter.decision_type not in profile.decision_types:
+            return Denial("type_not_allowed", f"you do not decide cases of type '{matter.decision_type}'")
+    return None
+
+
+def _class(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
+    if deed in JUDGING and CLASS_RANK[matter.consequence_class] < CLASS_RANK[profile.max_class]:
+        return Denial(
+            "above_your_class",
+            f"the consequence is {matter.consequence_class.value}, you decide up to "
+            f"{profile.max_class.value}",
+            "escalate it",
+        )
+    return None
+
+
+def _amount(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
+    """An amount that nobody knows is above every limit."""
+    if deed not in JUDGING or profile.max_amount is None:
+        return None
+    if matter.amount is None:
+        return Denial(
+            "amount_unknown", f"the amount is not known and you decide up to {profile.max_amount:,.0f}"
+        )
+    if not matter.amount <= profile.max_amount:
+        return Denial(
+            "above_your_amount",
+            f"the amount is {matter.amount:,.2f}, you decide up to {profile.max_amount:,.0f}",
+            "escalate it",
+        )
+    return None
+
+
+_RULES: tuple[Rule, ...] = (_pool, _away, _conflict, _type, _class, _amount)

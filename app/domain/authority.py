@@ -38,18 +38,17 @@ JUDGING = frozenset({Deed.CLAIM, Deed.REVEAL, Deed.DECIDE})
 """Deeds that need the authority to judge the case. Handing it on needs none: who finds that a case is
 above the own limit must be able to escalate it."""
 
-LEADING = frozenset({Deed.REASSIGN})
-ADMINISTERING = frozenset({Deed.CANCEL})
-
 
 class Matter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a deed is about, as far as authority depends on it. ``amount`` is the type's amount fact."""
+    """What a deed is about, as far as authority depends on it. ``has_amount``: cases of this type are
+    about an amount; ``amount`` is that fact, ``None`` when the case does not say it."""
 
     review_id: str
     pool: str
     kind: ReviewKind
     decision_type: str
     consequence_class: ConsequenceClass
+    has_amount: bool
     amount: float | None
     subject: str
     submitted_by: str
@@ -99,18 +98,19 @@ def action_refused(capacities: Iterable[Profile], action: str) -> Denial | None:
     )
 
 
-def _pool(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
-    if deed is Deed.LOOK and profile.roles & {Role.AUDITOR}:
-        return None
-    if deed in ADMINISTERING:
-        if Role.ADMIN in profile.roles or matter.pool in profile.supervises:
-            return None
-        return Denial("not_admin", "only an admin or a lead of the pool may withdraw a case")
-    if deed in LEADING:
-        if matter.pool in profile.supervises:
-            return None
+def _leads(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
+    leads = matter.pool in profile.supervises
+    if deed is Deed.REASSIGN and not leads:
         return Denial("not_lead", f"only a lead of pool '{matter.pool}' may reassign its cases")
+    if deed is Deed.CANCEL and not leads and Role.ADMIN not in profile.roles:
+        return Denial("not_admin", "only an admin or a lead of the pool may withdraw a case")
+    return None
+
+
+def _pool(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
     if matter.pool in profile.all_pools or matter.backup_pools & profile.pools:
+        return None
+    if (deed is Deed.LOOK and Role.AUDITOR in profile.roles) or deed is Deed.CANCEL:
         return None
     return Denial(
         "not_your_pool", f"{profile.name} does not work in pool '{matter.pool}'", "see `people` in the policy"
@@ -137,10 +137,10 @@ def _conflict(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial
 
 
 def _type(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
-    if deed in JUDGING and profile.decision_types is not None:
-        if matter.decision_type not in profile.decision_types:
-            return Denial("type_not_allowed", f"you do not decide cases of type '{matter.decision_type}'")
-    return None
+    types = profile.decision_types
+    if deed not in JUDGING or types is None or matter.decision_type in types:
+        return None
+    return Denial("type_not_allowed", f"you do not decide cases of type '{matter.decision_type}'")
 
 
 def _class(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
@@ -156,7 +156,7 @@ def _class(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | 
 
 def _amount(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
     """An amount that nobody knows is above every limit."""
-    if deed not in JUDGING or profile.max_amount is None:
+    if deed not in JUDGING or profile.max_amount is None or not matter.has_amount:
         return None
     if matter.amount is None:
         return Denial(
@@ -171,4 +171,4 @@ def _amount(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial |
     return None
 
 
-_RULES: tuple[Rule, ...] = (_pool, _away, _conflict, _type, _class, _amount)
+_RULES: tuple[Rule, ...] = (_leads, _pool, _away, _conflict, _type, _class, _amount)

@@ -64,12 +64,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     actions: frozenset[str] | None = None
     must_document: frozenset[str] = frozenset()
     delegates_to: frozenset[str] | None = None
-    languages: tuple[str, ...] = ()
     identities: frozenset[str] = frozenset()
     conflicts: frozenset[str] = frozenset()
     away: tuple[Period, ...] = ()
     substitutes: tuple[Substitute, ...] = ()
-    daily_limit: int | None = None
 
     @property
     def all_pools(self) -> frozenset[str]:
@@ -130,9 +128,7 @@ class Directory(msgspec.Struct, frozen=True):
                 continue
             combined = in_place_of(own, other)
             yield combined
-            yield from self._standing_in(
-                combined, other, now, {*seen, other.name}, depth - 1
-            )
+            yield from self._standing_in(combined, other, now, {*seen, other.name}, depth - 1)
 
 
 def in_place_of(own: Profile, other: Profile) -> Profile:
@@ -157,11 +153,9 @@ def in_place_of(own: Profile, other: Profile) -> Profile:
         actions=_both(own.actions, other.actions),
         must_document=own.must_document | other.must_document,
         delegates_to=_both(own.delegates_to, other.delegates_to),
-        languages=own.languages,
         identities=own.identities | other.identities,
         conflicts=own.conflicts | other.conflicts,
         away=own.away,
-        daily_limit=own.daily_limit,
     )
 
 

@@ -159,3 +159,5 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     min_volume: int
     certainty_limit: float = 0.001
     """No signal and no score counts as more certain than 1 - this, or less than this."""
+    amount_fact: str | None = None
+    """The number among the facts that people's amount limits are compared with."""

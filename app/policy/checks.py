@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from app.domain.events import ConsequenceClass, OnDeadline
 from app.policy.expressions import ExpressionError, check_condition, check_number
-from app.policy.model import FACTOR_NAMES, SIGNAL_NAMES, DecisionType, PolicyContent, Risk
+from app.policy.model import FACTOR_NAMES, SIGNAL_NAMES, DecisionType, FactType, PolicyContent, Risk
+from app.policy.people import Person
 
 Path = tuple[str | int, ...]
 
@@ -54,6 +55,8 @@ def check(policy: PolicyContent) -> Iterator[Finding]:
         yield from _rules_do_something(decision_type, at)
         yield from _facts_agree(decision_type, at)
         yield from _expressions_compile(decision_type, at)
+    for name, person in policy.people.items():
+        yield from _person_fits(name, person, policy)
 
 
 def _unknown(path: Path, what: str, name: str | None, known: Collection[str]) -> Iterator[Finding]:
@@ -74,6 +77,29 @@ def _names_exist(t: DecisionType, at: Path, policy: PolicyContent) -> Iterator[F
     for i, rule in enumerate(t.rules):
         yield from _unknown((*at, "rules", i, "pool"), "pool", rule.pool, policy.pools)
         yield from _unknown((*at, "rules", i, "sla_class"), "SLA class", rule.sla_class, policy.sla_classes)
+
+
+def _person_fits(name: str, person: Person, policy: PolicyContent) -> Iterator[Finding]:
+    at: Path = ("people", name)
+    for field, names in (("pools", person.pools), ("supervises", person.supervises)):
+        for i, pool in enumerate(names):
+            yield from _unknown((*at, field, i), "pool", pool, policy.pools)
+    for field, types in (
+        ("decision_types", person.decision_types or ()),
+        ("must_document", person.must_document),
+    ):
+        for i, decision_type in enumerate(types):
+            yield from _unknown((*at, field, i), "decision type", decision_type, policy.decision_types)
+    for i, other in enumerate(person.delegates_to or ()):
+        yield from _unknown((*at, "delegates_to", i), "person", other, policy.people)
+    for i, substitute in enumerate(person.substitutes):
+        yield from _unknown((*at, "substitutes", i, "person"), "person", substitute.person, policy.people)
+        if substitute.person == name:
+            yield Finding((*at, "substitutes", i, "person"), "nobody stands in for themselves")
+    for field, periods in (("away", person.away), ("substitutes", person.substitutes)):
+        for i, period in enumerate(periods):
+            if period.end <= period.start:
+                yield Finding((*at, field, i), "end is not after start")
 
 
 def _numbers_agree(t: DecisionType, at: Path) -> Iterator[Finding]:
@@ -169,8 +195,13 @@ def _rules_do_something(t: DecisionType, at: Path) -> Iterator[Finding]:
 
 
 def _facts_agree(t: DecisionType, at: Path) -> Iterator[Finding]:
+    if t.amount_fact is not None and t.fact_types.get(t.amount_fact, FactType.NUMBER) is not FactType.NUMBER:
+        yield Finding((*at, "amount_fact"), f"'{t.amount_fact}' is not a number")
     if not t.fact_types:
         return
+    if t.amount_fact is not None and t.amount_fact not in t.fact_types:
+        said = f"'{t.amount_fact}' is not in fact_types{did_you_mean(t.amount_fact, t.fact_types)}"
+        yield Finding((*at, "amount_fact"), said, tuple(t.fact_types))
     for i, fact in enumerate(t.required_facts):
         if fact not in t.fact_types:
             said = f"'{fact}' is not in fact_types{did_you_mean(fact, t.fact_types)}"

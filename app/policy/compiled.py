@@ -8,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 
 from app.domain.events import ConsequenceClass
+from app.domain.people import Directory
 from app.domain.terms import (
     AdjustmentTerms,
     EvidencePlan,
@@ -26,6 +27,7 @@ from app.policy.model import (
     DecisionType,
     PolicyContent,
 )
+from app.policy.people import directory_of
 
 
 class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     decision_memory: int
     history_length: int
     precedents: int
+    directory: Directory
 
     @property
     def pool_names(self) -> tuple[str, ...]:
@@ -101,6 +104,7 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         decision_memory=content.memory.decisions,
         history_length=content.memory.history_length,
         precedents=content.memory.precedents,
+        directory=directory_of(content.people, content.pools),
     )
 
 
@@ -118,6 +122,7 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         high_confidence=t.bands.high,
         low_confidence=t.bands.low,
         required_facts=t.required_facts,
+        amount_fact=t.amount_fact,
         fact_types=MappingProxyType({fact: kind.value for fact, kind in t.fact_types.items()}),
         factors=factors,
         class_cuts=(t.consequence.cuts.medium, t.consequence.cuts.high, t.consequence.cuts.critical),

@@ -7,94 +7,29 @@ JSON Schema that editors read while a policy is written. Checks that compare fie
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-)
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.domain.events import ConsequenceClass, OnDeadline, OverrideCategory
 from app.domain.terms import Preset, SignalAction
-from app.policy.durations import DURATION_PATTERN, format_duration, parse_duration
-
-MAX_EXPRESSION = 4000
-
-
-def _expression(value: object) -> object:
-    """``true`` or ``0.5`` without quotes are YAML scalars; as an expression they mean the same."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, int | float) else value
-
-
-def _instant(value: object) -> object:
-    if not isinstance(value, str | datetime):
-        raise ValueError(f"{value!r} is not a time; write it like 2026-03-01T00:00:00Z")
-    try:
-        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not a time; write it like 2026-03-01T00:00:00Z") from None
-    if at.tzinfo is None:
-        raise ValueError(f"{value!s} has no time zone; write it like 2026-03-01T00:00:00Z")
-    return at.astimezone(UTC)
-
-
-def _within_epoch(at: datetime) -> datetime:
-    if not 1970 < at.year < 2200:
-        raise ValueError(f"the year {at.year} is out of range; use 1971 to 2199")
-    return at
-
-
-Duration = Annotated[
-    int,
-    BeforeValidator(parse_duration),
-    PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["10m", "4h", "24h", "7d"]}),
-]
-"""Milliseconds in memory, text such as ``4h`` in the file."""
-
-Instant = Annotated[
-    datetime,
-    BeforeValidator(_instant),
-    AfterValidator(_within_epoch),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-Expression = Annotated[
-    str,
-    BeforeValidator(_expression),
-    StringConstraints(min_length=1, max_length=MAX_EXPRESSION),
-    WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": MAX_EXPRESSION}),
-]
-"""A CEL expression (docs/policy.md, "Expressions")."""
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
-Level = Annotated[int, Field(ge=1, le=5)]
-Weight = Annotated[float, Field(ge=0, le=1000)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
-TypeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-FactName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
-
-
-class Part(BaseModel):
-    """Base of every part: unknown fields are refused, values never change."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=False, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+from app.policy.fields import (
+    Duration,
+    Expression,
+    FactName,
+    Instant,
+    Level,
+    Part,
+    PoolName,
+    Probability,
+    Share,
+    Text,
+    TypeName,
+    Weight,
+    Word,
+)
+from app.policy.people import Person, PersonName
 
 
 class FactType(StrEnum):
@@ -379,6 +314,8 @@ class DecisionType(Part):
     """Facts without which nobody should decide; completeness is measured against them."""
     fact_types: dict[FactName, FactType] = {}
     """What facts there are. If given, expressions may use no others."""
+    amount_fact: FactName | None = None
+    """The number among the facts that people's amount limits are compared with."""
     consequence: ConsequenceTerms
     """How harmful an error would be."""
     signals: Signals = Signals()
@@ -453,6 +390,8 @@ class PolicyContent(Part):
     """How long the system remembers."""
     limits: Limits = Limits()
     """Which times of decisions are believable."""
+    people: dict[PersonName, Person] = {}
+    """Who may decide what, by account name. Nobody named: anybody who reaches the queue may do anything."""
     decision_types: Annotated[dict[TypeName, DecisionType], Field(min_length=1)]
     """The kinds of decisions, by name."""
 

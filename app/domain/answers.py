@@ -1,0 +1,101 @@
+"""Is this an answer? What a reviewer has to say before it counts, whatever the entry. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from app.domain.authority import Denial
+from app.domain.events import OverrideCategory
+from app.domain.terms import Terms
+
+OTHER = "other"
+"""The reason code that needs words."""
+
+MODIFY = "modify"
+"""The action that says what to change."""
+
+MAX_TEXT = 10_000
+"""Characters of reasoning and of a note: more belongs into a document with a link."""
+
+TAGS = ("train_on_this", "policy_issue", "teaching_example")
+
+_TYPES: Mapping[str, type | tuple[type, ...]] = {"number": (int, float), "string": str, "boolean": bool}
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants to answer. ``changes`` is a JSON object, for ``modify``."""
+
+    action: str
+    changes: str | None = None
+    reasoning: str = ""
+    reason_code: str = ""
+    category: OverrideCategory | None = None
+    note: str = ""
+    tags: tuple[str, ...] = ()
+
+
+def incomplete(
+    draft: Draft, actions: Collection[str], terms: Terms | None, *, must_document: bool
+) -> dict[str, Denial]:
+    """What is missing or wrong, by field; empty when the answer can be given."""
+    wrong: dict[str, Denial] = {}
+    if draft.action not in actions:
+        wrong["action"] = Denial(
+            "unknown_action", f"'{draft.action}' is not an action of this review", f"one of: {', '.join(actions)}"
+        )
+    if not draft.reasoning.strip():
+        wrong["reasoning"] = Denial("no_reasoning", "say why, whether you agree or not")
+    for field, text in (("reasoning", draft.reasoning), ("note", draft.note)):
+        if len(text) > MAX_TEXT:
+            wrong[field] = Denial("too_long", f"{len(text)} characters, at most {MAX_TEXT} are kept")
+    if must_document and not draft.note.strip():
+        wrong["note"] = Denial("no_note", "your profile asks for a note with each answer of this type")
+    codes = {reason.code for reason in terms.reason_codes} | {OTHER} if terms else None
+    if draft.reason_code and codes is not None and draft.reason_code not in codes:
+        known = ", ".join(sorted(codes))
+        wrong["reason_code"] = Denial(
+            "unknown_reason", f"'{draft.reason_code}' is not a reason code", f"one of: {known}"
+        )
+    unknown = [tag for tag in draft.tags if tag not in TAGS]
+    if unknown:
+        wrong["tags"] = Denial("unknown_tag", f"unknown tag '{unknown[0]}'", f"one of: {', '.join(TAGS)}")
+    if changes := _changes_refused(draft, terms):
+        wrong["changes"] = changes
+    return wrong
+
+
+def completed(draft: Draft, recommended: str) -> Draft:
+    """An override without a reason code has its reason in words: that is the code ``other``."""
+    if draft.reason_code or (draft.action == recommended and draft.changes is None):
+        return draft
+    return msgspec.structs.replace(draft, reason_code=OTHER)
+
+
+def _changes_refused(draft: Draft, terms: Terms | None) -> Denial | None:
+    if draft.changes is None:
+        return Denial("no_changes", "say what to change") if draft.action == MODIFY else None
+    if draft.action != MODIFY:
+        return Denial("changes_not_asked", f"'{draft.action}' changes nothing", f"answer '{MODIFY}', or leave them out")
+    try:
+        changes = msgspec.json.decode(draft.changes, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return Denial("changes_not_an_object", "the changes are not a JSON object", 'like {"amount": 900}')
+    if not changes:
+        return Denial("no_changes", "say what to change")
+    kinds = terms.fact_types if terms else {}
+    for name, value in changes.items():
+        if kinds and name not in kinds:
+            return Denial("unknown_fact", f"there is no fact '{name}'", f"one of: {', '.join(kinds)}")
+        expected = _TYPES.get(kinds.get(name, ""))
+        fits = value is None or expected is None or _is(value, expected)
+        if not fits or not isinstance(value, str | int | float | bool | None):
+            return Denial("wrong_type", f"'{name}' has to be a {kinds.get(name, 'plain value')}")
+    return None
+
+
+def _is(value: object, expected: type | tuple[type, ...]) -> bool:
+    """A boolean is a number for Python, and not for people."""
+    return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))

@@ -19,7 +19,8 @@ from app.agents.review_request import ReviewRequests
 from app.agents.routing import Routing
 from app.agents.scoring import Scoring
 from app.agents.upkeep import LeaseService, RelayService
-from app.domain.events import Record
+from app.desk.desk import ReviewDesk
+from app.domain.events import Record, ReviewRequested
 from app.domain.review import QueueTerms
 from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy, compile_policy
@@ -129,6 +130,17 @@ def open_queue(settings: Settings, policy: CompiledPolicy, clock: Callable[[], i
         ),
         seen=SeenDecisions(client, keys, window=terms.duplicate_window),
     )
+
+
+def open_desk(
+    settings: Settings,
+    policy: Callable[[], CompiledPolicy],
+    parts: QueueParts,
+    clock: Callable[[], int] = now,
+) -> ReviewDesk:
+    """The one way in for what people do; ``policy`` gives the policy in force."""
+    codec = open_codec(settings)
+    return ReviewDesk(parts.queue, policy, lambda record: codec.decode_as(record, ReviewRequested), clock)
 
 
 def queue_terms(policy: CompiledPolicy) -> QueueTerms:

@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from app.domain.answers import Verdict
 from app.domain.events import ConsequenceClass, ReviewKind, ReviewRequest
 from app.domain.review import QueueTerms, Reviewer, review_id_of
 from app.review_queue.embedded import store
@@ -25,7 +26,7 @@ from app.review_queue.keys import Keys
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.seen import SeenDecisions
 from app.review_queue.store import open_client
-from app.review_queue.values import NewReview, Verdict
+from app.review_queue.values import NewReview
 
 POOL = "bench"
 PERSON = Reviewer(name="ann", pools=frozenset({POOL}))

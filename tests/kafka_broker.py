@@ -91,7 +91,8 @@ class KafkaBroker:
             properties.write_text(self._properties(), encoding="utf-8")
             (self._home / "log4j2.xml").write_text(_LOG4J, encoding="utf-8")
             # never a "-" in front, which would be read as an option
-            cluster = base64.urlsafe_b64encode(uuid.UUID(int=uuid.uuid4().int >> 1).bytes).decode().rstrip("=")
+            identity = uuid.UUID(int=uuid.uuid4().int >> 1)
+            cluster = base64.urlsafe_b64encode(identity.bytes).decode().rstrip("=")
             formatted = subprocess.run(
                 [
                     *self._java(jars),

@@ -9,14 +9,16 @@ import msgspec
 import typer
 
 from app.commands.output import console, print_json, print_rows
-from app.commands.queue import AsJson, Desk, connect
+from app.commands.queue import AsJson
 from app.commands.review_page import print_page, print_reveal
-from app.domain import context_package
+from app.desk.desk import ReviewDesk
+from app.domain.answers import Verdict
 from app.domain.events import OverrideCategory
-from app.domain.review import Review, Reviewer, ReviewState
+from app.domain.people import Profile
+from app.domain.review import Review, ReviewState
 from app.errors import UsageError
+from app.main import load_compiled_policy, now, open_desk, open_queue
 from app.review_queue.errors import StaleLease
-from app.review_queue.values import Verdict
 from app.settings import load_settings
 
 app = typer.Typer(
@@ -42,33 +44,34 @@ def list_reviews(
     offered_to: Annotated[str | None, typer.Option(help="Open ones delegated to this person.")] = None,
     offset: Annotated[int, typer.Option(min=0)] = 0,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    who: As = None,
     as_json: AsJson = False,
 ) -> None:
     """Reviews in the order of their queue: the most urgent first.
 
     Example: `hitl review list --pool finance --limit 10`
     """
-    desk = connect(load_settings())
+    desk = _desk()
+    person = _person(desk, who, supervisor=True)
     rows = []
-    for name in [pool] if pool else desk.queue.pools:
-        found = desk.queue.list(name, state, offset, limit, escalated=escalated, offered_to=offered_to)
-        rows += [_row(review, desk) for review in found]
+    for name in [pool] if pool else desk.pools_of(person):
+        found = desk.list(person, name, state, offset, limit, escalated=escalated, offered_to=offered_to)
+        rows += [_row(review) for review in found]
     print_rows(rows, _COLUMNS, as_json=as_json, empty=f"no {state.value} reviews")
 
 
 @app.command()
-def show(review_id: ReviewId, as_json: AsJson = False) -> None:
+def show(review_id: ReviewId, who: As = None, as_json: AsJson = False) -> None:
     """What a reviewer sees: the context package, the state, and the answer if there is one.
 
     Example: `hitl review show finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e`
     """
-    desk = connect(load_settings())
-    entry = desk.queue.get(review_id)
-    package = msgspec.json.decode(desk.read_request(entry.record).request.package)
+    desk = _desk()
+    seen = desk.look(_person(desk, who, supervisor=True), review_id)
     if as_json:
-        print_json({"review": _row(entry.review, desk), "package": package, "answer": entry.answer})
+        print_json({"review": _row(seen.review), "package": seen.package, "answer": seen.answer})
         return
-    print_page(_row(entry.review, desk), package, entry.answer)
+    print_page(_row(seen.review), seen.package, seen.answer)
 
 
 @app.command()
@@ -76,7 +79,9 @@ def claim(
     review_id: Annotated[
         str | None, typer.Argument(help="A review; the most urgent one unless given.")
     ] = None,
-    pool: Annotated[str | None, typer.Option(help="Take the most urgent one of this pool.")] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="Take the most urgent one of this pool; of all yours unless given.")
+    ] = None,
     who: As = None,
     supervisor: Supervisor = False,
     as_json: AsJson = False,
@@ -85,18 +90,16 @@ def claim(
 
     Example: `hitl review claim --pool finance --as ann`
     """
-    desk = connect(load_settings())
+    desk = _desk()
     person = _person(desk, who, supervisor)
-    if review_id is None and pool is None:
-        raise UsageError("which review?", hint="give a review id, or --pool to take the most urgent one")
-    lease = desk.queue.claim(review_id, person) if review_id else desk.queue.claim_next(pool or "", person)
+    lease = desk.claim(person, review_id) if review_id else desk.claim_next(person, pool)
     if lease is None:
         if as_json:
             print_json(None)
         else:
-            console.print(f"nothing for {person.name} in {pool}")
+            console.print(f"nothing for {person.name} in {pool or 'any pool'}")
         return
-    _say(lease.review, desk, as_json, f"claimed, epoch {lease.review.epoch}; see `hitl review show`")
+    _say(lease.review, as_json, f"claimed, epoch {lease.review.epoch}; see `hitl review show`")
 
 
 @app.command()
@@ -105,10 +108,10 @@ def extend(review_id: ReviewId, who: As = None, epoch: Epoch = None, as_json: As
 
     Example: `hitl review extend finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --as ann`
     """
-    desk = connect(load_settings())
+    desk = _desk()
     person = _person(desk, who)
-    review = desk.queue.extend(review_id, person, _held(desk, review_id, person, epoch))
-    _say(review, desk, as_json, "lease extended")
+    review = desk.extend(person, review_id, _held(desk, review_id, person, epoch))
+    _say(review, as_json, "lease extended")
 
 
 @app.command()
@@ -123,15 +126,9 @@ def reveal(
 
     Example: `hitl review reveal finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --action reject`
     """
-    desk = connect(load_settings())
+    desk = _desk()
     person = _person(desk, who)
-    entry = desk.queue.get(review_id)
-    event = desk.read_request(entry.record)
-    _check_action(action, msgspec.json.decode(event.request.package))
-    desk.queue.reveal(review_id, person, _held(desk, review_id, person, epoch), action)
-    terms = desk.types.get(event.routed.scored.decision.decision_type)
-    text = context_package.reveal(event.routed, terms, kind=event.request.kind).text if terms else "{}"
-    withheld = msgspec.json.decode(text)
+    withheld = desk.reveal(person, review_id, _held(desk, review_id, person, epoch), action).withheld
     if as_json:
         print_json({"first_action": action, "withheld": withheld})
     else:
@@ -164,10 +161,8 @@ def decide(
     Example: `hitl review decide finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --action approve
     --reasoning "receipt matches" --as ann`
     """
-    desk = connect(load_settings())
+    desk = _desk()
     person = _person(desk, who)
-    entry = desk.queue.get(review_id)
-    _check_action(action, msgspec.json.decode(desk.read_request(entry.record).request.package))
     verdict = Verdict(
         action=action,
         changes=_json_object(changes),
@@ -178,11 +173,10 @@ def decide(
         tags=tuple(tag or ()),
     )
     held = _held(desk, review_id, person, epoch)
-    decided = desk.queue.decide(review_id, person, held, digest or entry.review.digest, verdict)
+    bound_to = digest or desk.look(person, review_id).review.digest
+    decided = desk.decide(person, review_id, held, bound_to, verdict)
     if as_json:
-        print_json(
-            {"review": _row(decided.review, desk), "answer": decided.answer, "durable": decided.durable}
-        )
+        print_json({"review": _row(decided.review), "answer": decided.answer, "durable": decided.durable})
         return
     if decided.answer:
         console.print(f"{review_id}: decided, {decided.answer.action} by {decided.answer.reviewer}")
@@ -198,10 +192,10 @@ def release(
 
     Example: `hitl review release finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --as ann`
     """
-    desk = connect(load_settings())
+    desk = _desk()
     person = _person(desk, who)
-    review = desk.queue.release(review_id, person, _held(desk, review_id, person, epoch), reason=reason)
-    _say(review, desk, as_json, "released")
+    review = desk.release(person, review_id, _held(desk, review_id, person, epoch), reason)
+    _say(review, as_json, "released")
 
 
 @app.command()
@@ -212,18 +206,17 @@ def escalate(
 
     Example: `hitl review escalate finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --reason "above my limit"`
     """
-    desk = connect(load_settings())
+    desk = _desk()
     person = _person(desk, who)
     held = _held_or_open(desk, review_id, person, epoch)
-    review = desk.queue.escalate(review_id, person, held, reason=reason)
-    _say(review, desk, as_json, f"escalated to tier {review.tier}")
+    review = desk.escalate(person, review_id, held, reason)
+    _say(review, as_json, f"escalated to tier {review.tier}")
 
 
 @app.command()
 def delegate(
     review_id: ReviewId,
     to: Annotated[str, typer.Option(help="Who shall take it.")],
-    to_supervisor: Annotated[bool, typer.Option(help="That person is a supervisor.")] = False,
     who: As = None,
     epoch: Epoch = None,
     reason: Why = "",
@@ -233,12 +226,11 @@ def delegate(
 
     Example: `hitl review delegate finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --to bob`
     """
-    desk = connect(load_settings())
+    desk = _desk()
     person = _person(desk, who)
     held = _held_or_open(desk, review_id, person, epoch)
-    receiver = desk.reviewer(to, to_supervisor)
-    review = desk.queue.delegate(review_id, person, receiver, held, reason=reason)
-    _say(review, desk, as_json, f"offered to {to}")
+    review = desk.delegate(person, review_id, to, held, reason)
+    _say(review, as_json, f"offered to {to}")
 
 
 @app.command("request-info")
@@ -253,10 +245,10 @@ def request_info(
 
     Example: `hitl review request-info finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --question "Why now?"`
     """
-    desk = connect(load_settings())
+    desk = _desk()
     person = _person(desk, who)
-    review = desk.queue.request_info(review_id, person, _held(desk, review_id, person, epoch), question)
-    _say(review, desk, as_json, "waits for information")
+    review = desk.request_info(person, review_id, _held(desk, review_id, person, epoch), question)
+    _say(review, as_json, "waits for information")
 
 
 @app.command("answer-info")
@@ -270,37 +262,39 @@ def answer_info(
 
     Example: `hitl review answer-info finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --information "Apollo"`
     """
-    desk = connect(load_settings())
-    review = desk.queue.answer_info(review_id, _person(desk, who), information)
-    _say(review, desk, as_json, "back in the queue")
+    desk = _desk()
+    review = desk.answer_info(_person(desk, who), review_id, information)
+    _say(review, as_json, "back in the queue")
 
 
-def _person(desk: Desk, name: str | None, supervisor: bool = False) -> Reviewer:
-    return desk.reviewer(name or getpass.getuser(), supervisor)
+def _desk() -> ReviewDesk:
+    settings = load_settings()
+    policy = load_compiled_policy(settings)
+    return open_desk(settings, lambda: policy, open_queue(settings, policy))
 
 
-def _held(desk: Desk, review_id: str, person: Reviewer, epoch: int | None) -> int:
+def _person(desk: ReviewDesk, name: str | None, supervisor: bool = False) -> Profile:
+    """Who acts. Where the policy names nobody, ``--supervisor`` is taken at its word."""
+    profile = desk.person(name or getpass.getuser())
+    if desk.directory.open_house and not supervisor:
+        return msgspec.structs.replace(profile, supervises=frozenset())
+    return profile
+
+
+def _held(desk: ReviewDesk, review_id: str, person: Profile, epoch: int | None) -> int:
     """The epoch of this person's lease, or of the answer that this person has given (for a repeat)."""
     if epoch is not None:
         return epoch
-    entry = desk.queue.get(review_id)
-    if entry.review.holder != person.name:
-        if entry.review.state is ReviewState.DECIDED:
-            return entry.review.epoch  # the queue says whose answer stands
-        raise StaleLease(review_id, entry.review)
-    return entry.review.epoch
+    review = desk.look(person, review_id).review
+    if review.holder != person.name and review.state is not ReviewState.DECIDED:
+        raise StaleLease(review_id, review)
+    return review.epoch  # of a decided review: the queue says whose answer stands
 
 
-def _held_or_open(desk: Desk, review_id: str, person: Reviewer, epoch: int | None) -> int | None:
-    if epoch is None and desk.queue.get(review_id).review.state is not ReviewState.CLAIMED:
+def _held_or_open(desk: ReviewDesk, review_id: str, person: Profile, epoch: int | None) -> int | None:
+    if epoch is None and desk.look(person, review_id).review.state is not ReviewState.CLAIMED:
         return None
     return _held(desk, review_id, person, epoch)
-
-
-def _check_action(action: str, package: dict[str, object]) -> None:
-    actions = package.get("available_actions")
-    if isinstance(actions, list) and action not in actions:
-        raise UsageError(f"'{action}' is not an action of this review", hint=f"one of: {', '.join(actions)}")
 
 
 def _json_object(text: str | None) -> str | None:
@@ -321,20 +315,20 @@ def _outstanding(review: Review) -> str:
     return f"{len(review.votes)} of {review.approvals} answers are in"
 
 
-def _row(review: Review, desk: Desk) -> dict[str, object]:
+def _row(review: Review) -> dict[str, object]:
     row = msgspec.structs.asdict(review)
     row["pool"] = review.pool
     if review.deadline is None or review.state is ReviewState.DECIDED:
         row["due_in"] = None
     else:
-        minutes = (review.deadline - (review.paused_at or desk.clock())) // 60_000
+        minutes = (review.deadline - (review.paused_at or now())) // 60_000
         sign, minutes = ("-" if minutes < 0 else ""), abs(minutes)
         row["due_in"] = f"{sign}{minutes // 60}:{minutes % 60:02d}"
     return row
 
 
-def _say(review: Review, desk: Desk, as_json: bool, what: str) -> None:
+def _say(review: Review, as_json: bool, what: str) -> None:
     if as_json:
-        print_json(_row(review, desk))
+        print_json(_row(review))
     else:
         console.print(f"{review.review_id}: {what}", markup=False, highlight=False, soft_wrap=True)

@@ -16,11 +16,11 @@ from itertools import count
 import msgspec
 
 from app.demo.reviewers import Profile, Reply, Shown, draw, reply
+from app.domain.answers import Verdict
 from app.domain.events import ReviewKind, ReviewRequested
 from app.domain.review import CLASS_RANK, Review, Reviewer, ReviewState
 from app.domain.terms import Terms
 from app.review_queue.queue import ReviewQueue
-from app.review_queue.values import Verdict
 from app.stream.codec import Codec
 
 MINUTE = 60_000

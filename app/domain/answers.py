@@ -25,8 +25,8 @@ TAGS = ("train_on_this", "policy_issue", "teaching_example")
 _TYPES: Mapping[str, type | tuple[type, ...]] = {"number": (int, float), "string": str, "boolean": bool}
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants to answer. ``changes`` is a JSON object, for ``modify``."""
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reviewer answers, in the reviewer's own words. ``changes`` is a JSON object."""
 
     action: str
     changes: str | None = None
@@ -38,49 +38,49 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def incomplete(
-    draft: Draft, actions: Collection[str], terms: Terms | None, *, must_document: bool
+    verdict: Verdict, actions: Collection[str], terms: Terms | None, *, must_document: bool
 ) -> dict[str, Denial]:
     """What is missing or wrong, by field; empty when the answer can be given."""
     wrong: dict[str, Denial] = {}
-    if draft.action not in actions:
+    if verdict.action not in actions:
         wrong["action"] = Denial(
-            "unknown_action", f"'{draft.action}' is not an action of this review", f"one of: {', '.join(actions)}"
+            "unknown_action",
+            f"'{verdict.action}' is not an action of this review",
+            f"one of: {', '.join(actions)}",
         )
-    if not draft.reasoning.strip():
+    if not verdict.reasoning.strip():
         wrong["reasoning"] = Denial("no_reasoning", "say why, whether you agree or not")
-    for field, text in (("reasoning", draft.reasoning), ("note", draft.note)):
+    for field, text in (("reasoning", verdict.reasoning), ("note", verdict.note)):
         if len(text) > MAX_TEXT:
             wrong[field] = Denial("too_long", f"{len(text)} characters, at most {MAX_TEXT} are kept")
-    if must_document and not draft.note.strip():
+    if must_document and not verdict.note.strip():
         wrong["note"] = Denial("no_note", "your profile asks for a note with each answer of this type")
     codes = {reason.code for reason in terms.reason_codes} | {OTHER} if terms else None
-    if draft.reason_code and codes is not None and draft.reason_code not in codes:
+    if verdict.reason_code and codes is not None and verdict.reason_code not in codes:
         known = ", ".join(sorted(codes))
         wrong["reason_code"] = Denial(
-            "unknown_reason", f"'{draft.reason_code}' is not a reason code", f"one of: {known}"
+            "unknown_reason", f"'{verdict.reason_code}' is not a reason code", f"one of: {known}"
         )
-    unknown = [tag for tag in draft.tags if tag not in TAGS]
+    unknown = [tag for tag in verdict.tags if tag not in TAGS]
     if unknown:
         wrong["tags"] = Denial("unknown_tag", f"unknown tag '{unknown[0]}'", f"one of: {', '.join(TAGS)}")
-    if changes := _changes_refused(draft, terms):
+    if changes := _changes_refused(verdict, terms):
         wrong["changes"] = changes
     return wrong
 
 
-def completed(draft: Draft, recommended: str) -> Draft:
+def completed(verdict: Verdict, recommended: str) -> Verdict:
     """An override without a reason code has its reason in words: that is the code ``other``."""
-    if draft.reason_code or (draft.action == recommended and draft.changes is None):
-        return draft
-    return msgspec.structs.replace(draft, reason_code=OTHER)
+    if verdict.reason_code or (verdict.action == recommended and verdict.changes is None):
+        return verdict
+    return msgspec.structs.replace(verdict, reason_code=OTHER)
 
 
-def _changes_refused(draft: Draft, terms: Terms | None) -> Denial | None:
-    if draft.changes is None:
-        return Denial("no_changes", "say what to change") if draft.action == MODIFY else None
-    if draft.action != MODIFY:
-        return Denial("changes_not_asked", f"'{draft.action}' changes nothing", f"answer '{MODIFY}', or leave them out")
+def _changes_refused(verdict: Verdict, terms: Terms | None) -> Denial | None:
+    if verdict.changes is None:
+        return Denial("no_changes", "say what to change") if verdict.action == MODIFY else None
     try:
-        changes = msgspec.json.decode(draft.changes, type=dict[str, Any])
+        changes = msgspec.json.decode(verdict.changes, type=dict[str, Any])
     except msgspec.DecodeError:
         return Denial("changes_not_an_object", "the changes are not a JSON object", 'like {"amount": 900}')
     if not changes:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from app.domain.answers import Verdict
 from app.domain.events import Answer
 from app.domain.review import (
     QueueTerms,
@@ -24,7 +25,7 @@ from app.review_queue.errors import REFUSALS, NotYourPool, UnknownReview
 from app.review_queue.keys import Keys
 from app.review_queue.state import completed, from_fields, pairs, to_fields
 from app.review_queue.store import Argument, Client, Script, reachable, run_all
-from app.review_queue.values import Decided, Enqueued, Entry, Lease, NewReview, PoolStats, Verdict
+from app.review_queue.values import Decided, Enqueued, Entry, Lease, NewReview, PoolStats
 
 _VERBS = (
     "enqueue", "claim", "extend", "release", "reveal", "decide", "expire", "request_info", "resume",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.domain.events import Answer, OverrideCategory, ReviewRequest
+from app.domain.events import Answer, ReviewRequest
 from app.domain.review import Review
 
 ARRIVAL_HEADER = "hitl_arrival"
@@ -39,18 +39,6 @@ class Lease(msgspec.Struct, frozen=True):
 
     review: Review
     record: bytes
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reviewer answers, in the reviewer's own words."""
-
-    action: str
-    changes: str | None = None
-    reasoning: str = ""
-    reason_code: str = ""
-    category: OverrideCategory | None = None
-    note: str = ""
-    tags: tuple[str, ...] = ()
 
 
 class Decided(msgspec.Struct, frozen=True):

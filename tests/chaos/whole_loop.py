@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.domain.answers import Verdict
 from app.domain.events import DecisionSubmitted, Model, Option, Signals
 from app.domain.review import Reviewer
 from app.errors import HitlError
@@ -21,7 +22,6 @@ from app.main import connection_of, load_compiled_policy, open_codec, open_queue
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.embedded import EmbeddedStore
 from app.review_queue.errors import QueueError
-from app.review_queue.values import Verdict
 from app.settings import Settings, load_settings
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from app.domain.answers import Verdict
 from app.domain.events import (
     DecidedBy,
     DecisionResolved,
@@ -21,7 +22,6 @@ from app.domain.events import (
     ThresholdUpdated,
 )
 from app.domain.review import Reviewer
-from app.review_queue.values import Verdict
 from app.stream.topics import Topic, pool_topic
 from tests.integration.conftest import Deploy
 from tests.integration.deployment import CODEC, NOW, Given, a_decision, by_key, letters, until

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.answers import Verdict
 from app.domain.review import Reviewer
-from app.review_queue.values import Verdict
 from app.settings import PROJECT
 from app.stream.topics import Topic
 from tests.integration.conftest import deployed

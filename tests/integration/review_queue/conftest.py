@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from app.domain.answers import Verdict
 from app.domain.events import (
     Arm,
     Assessment,
@@ -27,7 +28,7 @@ from app.domain.review import QueueTerms, Reviewer, review_id_of
 from app.review_queue.keys import Keys
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.store import open_client
-from app.review_queue.values import NewReview, Verdict
+from app.review_queue.values import NewReview
 from app.stream.codec import Codec
 from app.stream.schemas import Schemas
 

@@ -16,10 +16,10 @@ from hypothesis.stateful import (
 )
 
 from app.domain import review as rules
+from app.domain.answers import Verdict
 from app.domain.events import Answer, ConsequenceClass, ReviewKind
 from app.domain.review import Refusal, ReviewState
 from app.review_queue.errors import QueueError
-from app.review_queue.values import Verdict
 
 PEOPLE = ("ann", "bob", "cat", "sue", "sam")
 ACTIONS = ("approve", "reject")

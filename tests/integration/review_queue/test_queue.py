@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
+from app.domain.answers import Verdict
 from app.domain.events import ConsequenceClass, ReviewKind
 from app.domain.review import ReviewState, review_id_of
 from app.review_queue import errors
 from app.review_queue.store import open_client
-from app.review_queue.values import Verdict
 
 HOUR = 3_600_000
 

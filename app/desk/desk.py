@@ -1,0 +1,337 @@
+"""The one way in for everything that a person does to a review, whatever the entry.
+
+Each method asks ``app.domain.authority`` first, then the queue. What the queue alone can know (who holds
+the lease, who takes part in the decision already) it checks itself, in the call that changes the state.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from app.desk.errors import IncompleteAnswerError, NotAllowedError
+from app.desk.matter import actions_of, matter_of
+from app.domain import context_package
+from app.domain.answers import Verdict, completed, incomplete
+from app.domain.authority import Deed, Denial, Matter, action_refused, refused
+from app.domain.events import Answer, ReviewRequested
+from app.domain.people import Directory, Profile, Role
+from app.domain.review import Refusal, Review, Reviewer, ReviewState, locate
+from app.domain.terms import Terms
+from app.policy.compiled import CompiledPolicy
+from app.review_queue.errors import QueueError
+from app.review_queue.queue import ReviewQueue
+from app.review_queue.values import Decided, Entry, Lease, PoolStats
+
+_CANDIDATES = 32
+"""How many of each queue's heads a claim looks at before it says that there is none for this person."""
+
+_TAKEN_MEANWHILE = frozenset(
+    {
+        Refusal.ALREADY_CLAIMED,
+        Refusal.ALREADY_DECIDED,
+        Refusal.NOT_DISTINCT,
+        Refusal.OFFERED,
+        Refusal.NOT_SUPERVISOR,
+        Refusal.WAITING,
+        Refusal.UNKNOWN,
+    }
+)
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person may see of a review. ``withheld`` is there once a blind first answer was given."""
+
+    review: Review
+    event: ReviewRequested
+    package: dict[str, object]
+    answer: Answer | None
+    withheld: dict[str, object] | None
+    actions: tuple[str, ...]
+    """What this person may answer."""
+    denial: Denial | None
+    """Why this person may not decide it, if so: said before any work goes into it."""
+
+
+class Revealed(msgspec.Struct, frozen=True):
+    """What was withheld, after the first answer."""
+
+    review: Review
+    withheld: dict[str, object]
+
+
+class ReviewDesk:
+    """``policy`` is asked at each call, so that an activated policy holds from the next deed on.
+    ``read`` decodes a ReviewRequested record; ``clock`` gives ms UTC."""
+
+    def __init__(
+        self,
+        queue: ReviewQueue,
+        policy: Callable[[], CompiledPolicy],
+        read: Callable[[bytes], ReviewRequested],
+        clock: Callable[[], int],
+    ) -> None:
+        self._queue = queue
+        self._policy = policy
+        self._read = read
+        self._clock = clock
+
+    # --- people ------------------------------------------------------------------------------------
+
+    @property
+    def directory(self) -> Directory:
+        """Everybody, as the policy in force has it."""
+        return self._policy().directory
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """All pools of the policy in force."""
+        return self._policy().pool_names
+
+    def person(self, name: str) -> Profile:
+        """The profile of an account. Raises ``NotAllowedError`` for a stranger."""
+        profile = self.directory.find(name)
+        if profile is None:
+            raise NotAllowedError(
+                Denial(
+                    "unknown_person", f"nobody called '{name}' is in the policy", "see `people` in the policy"
+                )
+            )
+        return profile
+
+    def pools_of(self, who: Profile) -> tuple[str, ...]:
+        """The pools whose queue this person may see, in the policy's order."""
+        if Role.AUDITOR in who.roles:
+            return self.pools
+        mine = frozenset[str]().union(*(capacity.all_pools for capacity in self._capacities(who)))
+        return tuple(pool for pool in self.pools if pool in mine)
+
+    # --- taking work -------------------------------------------------------------------------------
+
+    def claim_next(self, who: Profile, pool: str | None = None) -> Lease | None:
+        """The most urgent review that this person may decide, in ``pool`` or in all of theirs."""
+        if pool is not None and pool not in self.pools_of(who):
+            raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'"))
+        if pool is not None and who.unlimited and (lease := self._claim_head(who, pool)) is not None:
+            return lease
+        for review in self._candidates(who, [pool] if pool else self.pools_of(who)):
+            entry = self._queue.get(review.review_id)
+            if self._refused(who, Deed.CLAIM, entry) is not None:
+                continue
+            try:
+                return self._queue.claim(review.review_id, self._reviewer(who, review.pool))
+            except QueueError as error:
+                if error.refusal not in _TAKEN_MEANWHILE:
+                    raise
+        return None
+
+    def _claim_head(self, who: Profile, pool: str) -> Lease | None:
+        """One round trip, where nothing but a conflict of interest can stand in the way."""
+        if who.absent(self._clock()):
+            return None
+        reviewer = self._reviewer(who, pool)
+        lease = self._queue.claim_next(pool, reviewer)
+        if lease is None:
+            return None
+        if self._refused(who, Deed.CLAIM, Entry(lease.review, lease.record, None)) is None:
+            return lease
+        self._queue.release(
+            lease.review.review_id, reviewer, lease.review.epoch, reason="not for this person"
+        )
+        return None
+
+    def _candidates(self, who: Profile, pools: Sequence[str]) -> Iterator[Review]:
+        """Heads of the queues that this person takes from, most urgent first."""
+        shelves: list[Sequence[Review]] = []
+        for pool in pools:
+            if pool not in self._queue.pools:
+                continue
+            shelves.append(self._queue.list(pool, limit=_CANDIDATES, offered_to=who.name))
+            shelves.append(self._queue.list(pool, limit=_CANDIDATES))
+            if pool in who.supervises:
+                shelves.append(self._queue.list(pool, limit=_CANDIDATES, escalated=True))
+        return heapq.merge(*shelves, key=lambda review: review.order)
+
+    def claim(self, who: Profile, review_id: str) -> Lease:
+        """Claim one review. Whoever holds it already gets a new epoch (another tab loses its own)."""
+        self._admit(who, Deed.CLAIM, review_id)
+        return self._queue.claim(review_id, self._reviewer(who, locate(review_id)[0]))
+
+    # --- looking -----------------------------------------------------------------------------------
+
+    def look(self, who: Profile, review_id: str) -> Look:
+        """What this person may see of a review."""
+        entry = self._queue.get(review_id)
+        self._allow(who, Deed.LOOK, entry)
+        event = self._read(entry.record)
+        package = msgspec.json.decode(event.request.package, type=dict[str, object])
+        capacities = self._capacities(who)
+        actions = tuple(a for a in actions_of(package) if action_refused(capacities, a) is None)
+        revealed = who.name in entry.review.first_answers
+        return Look(
+            review=_without_votes(entry.review),
+            event=event,
+            package=package,
+            answer=entry.answer,
+            withheld=self._withheld(event) if revealed else None,
+            actions=actions,
+            denial=self._refused(who, Deed.DECIDE, entry),
+        )
+
+    def list(
+        self,
+        who: Profile,
+        pool: str,
+        state: ReviewState = ReviewState.OPEN,
+        offset: int = 0,
+        limit: int = 50,
+        *,
+        escalated: bool = False,
+        offered_to: str | None = None,
+    ) -> Sequence[Review]:
+        """A page of a pool's reviews in the order of their queue."""
+        if pool not in self.pools_of(who):
+            raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'"))
+        found = self._queue.list(pool, state, offset, limit, escalated=escalated, offered_to=offered_to)
+        return [_without_votes(review) for review in found]
+
+    def stats(self, who: Profile) -> Sequence[PoolStats]:
+        """The pools that this person may see, at this moment."""
+        mine = frozenset(self.pools_of(who))
+        return [pool for pool in self._queue.stats() if pool.pool in mine]
+
+    # --- a person's work ---------------------------------------------------------------------------
+
+    def extend(self, who: Profile, review_id: str, epoch: int) -> Review:
+        """A heartbeat: the lease lasts from now again."""
+        return self._queue.extend(review_id, self._admit(who, Deed.EXTEND, review_id), epoch)
+
+    def release(self, who: Profile, review_id: str, epoch: int, reason: str = "") -> Review:
+        """Give it back unanswered."""
+        return self._queue.release(review_id, self._admit(who, Deed.RELEASE, review_id), epoch, reason=reason)
+
+    def reveal(self, who: Profile, review_id: str, epoch: int, action: str) -> Revealed:
+        """Keep the blind first answer, then show what was withheld."""
+        entry = self._queue.get(review_id)
+        self._allow(who, Deed.REVEAL, entry)
+        event = self._read(entry.record)
+        self._allow_action(who, action, actions_of(msgspec.json.decode(event.request.package)))
+        review = self._queue.reveal(review_id, self._reviewer(who, entry.review.pool), epoch, action)
+        return Revealed(_without_votes(review), self._withheld(event))
+
+    def decide(self, who: Profile, review_id: str, epoch: int, digest: str, verdict: Verdict) -> Decided:
+        """Answer, bound to the lease and to what was shown. Safe to repeat.
+
+        Raises ``NotAllowedError``, ``IncompleteAnswerError``, or what the queue says."""
+        entry = self._queue.get(review_id)
+        self._allow(who, Deed.DECIDE, entry)
+        event = self._read(entry.record)
+        decision = event.routed.scored.decision
+        terms = self._terms(decision.decision_type)
+        verdict = completed(verdict, decision.recommendation.action)
+        actions = actions_of(msgspec.json.decode(event.request.package))
+        documents = any(decision.decision_type in c.must_document for c in self._capacities(who))
+        wrong = incomplete(verdict, actions, terms, must_document=documents)
+        if wrong:
+            raise IncompleteAnswerError(wrong)
+        self._allow_action(who, verdict.action, actions)
+        return self._queue.decide(review_id, self._reviewer(who, entry.review.pool), epoch, digest, verdict)
+
+    def request_info(self, who: Profile, review_id: str, epoch: int, question: str) -> Review:
+        """Ask for information; the SLA clock stands still."""
+        return self._queue.request_info(
+            review_id, self._admit(who, Deed.REQUEST_INFO, review_id), epoch, question
+        )
+
+    def answer_info(self, who: Profile, review_id: str, information: str) -> Review:
+        """Give the information; the review goes on."""
+        return self._queue.answer_info(review_id, self._admit(who, Deed.ANSWER_INFO, review_id), information)
+
+    # --- handing on --------------------------------------------------------------------------------
+
+    def escalate(self, who: Profile, review_id: str, epoch: int | None, reason: str = "") -> Review:
+        """Hand it to the pool's supervisors."""
+        return self._queue.escalate(
+            review_id, self._admit(who, Deed.ESCALATE, review_id), epoch, reason=reason
+        )
+
+    def delegate(self, who: Profile, review_id: str, to: str, epoch: int | None, reason: str = "") -> Review:
+        """Offer it to one person, who must have the authority to decide it."""
+        entry = self._queue.get(review_id)
+        self._allow(who, Deed.DELEGATE, entry)
+        if not any(c.delegates_to is None or to in c.delegates_to for c in self._capacities(who)):
+            raise NotAllowedError(
+                Denial(
+                    "not_your_delegate", f"you may not hand work on to {to}", "see delegates_to in the policy"
+                )
+            )
+        receiver = self._receiver(entry, to)
+        return self._queue.delegate(
+            review_id, self._reviewer(who, entry.review.pool), receiver, epoch, reason=reason
+        )
+
+    def _receiver(self, entry: Entry, name: str) -> Reviewer:
+        receiver = self.person(name)
+        denial = self._refused(receiver, Deed.CLAIM, entry)
+        if denial is not None:
+            raise NotAllowedError(Denial("not_for_them", f"{name} may not decide it: {denial.text}"))
+        return self._reviewer(receiver, entry.review.pool)
+
+    # --- authority ---------------------------------------------------------------------------------
+
+    def _admit(self, who: Profile, deed: Deed, review_id: str) -> Reviewer:
+        entry = self._queue.get(review_id)
+        self._allow(who, deed, entry)
+        return self._reviewer(who, entry.review.pool)
+
+    def _allow(self, who: Profile, deed: Deed, entry: Entry) -> None:
+        denial = self._refused(who, deed, entry)
+        if denial is not None:
+            raise NotAllowedError(denial)
+
+    def _refused(self, who: Profile, deed: Deed, entry: Entry) -> Denial | None:
+        return refused(self._capacities(who), deed, self._matter(entry), self._clock())
+
+    def _allow_action(self, who: Profile, action: str, actions: Sequence[str]) -> None:
+        if action not in actions:
+            known = ", ".join(actions)
+            raise IncompleteAnswerError(
+                {
+                    "action": Denial(
+                        "unknown_action", f"'{action}' is not an action of this review", f"one of: {known}"
+                    )
+                }
+            )
+        denial = action_refused(self._capacities(who), action)
+        if denial is not None:
+            raise NotAllowedError(denial)
+
+    def _capacities(self, who: Profile) -> tuple[Profile, ...]:
+        return tuple(self.directory.capacities(who, self._clock()))
+
+    def _reviewer(self, who: Profile, pool: str) -> Reviewer:
+        """As the queue sees the person: also in a pool where they stand in for somebody."""
+        pools = frozenset[str]().union(*(capacity.all_pools for capacity in self._capacities(who)))
+        return Reviewer(name=who.name, pools=pools | who.all_pools, supervisor=pool in who.supervises)
+
+    def _matter(self, entry: Entry) -> Matter:
+        event = self._read(entry.record)
+        return matter_of(entry.review, event, self._terms(event.routed.scored.decision.decision_type))
+
+    def _terms(self, decision_type: str) -> Terms | None:
+        return self._policy().terms.get(decision_type)
+
+    def _withheld(self, event: ReviewRequested) -> dict[str, object]:
+        terms = self._terms(event.routed.scored.decision.decision_type)
+        if terms is None:
+            return {}
+        text = context_package.reveal(event.routed, terms, kind=event.request.kind).text
+        return msgspec.json.decode(text, type=dict[str, object])
+
+
+def _without_votes(review: Review) -> Review:
+    """What others voted is nobody's business before all have: independent answers only."""
+    hidden = tuple(msgspec.structs.replace(vote, verdict="") for vote in review.votes)
+    return msgspec.structs.replace(review, votes=hidden) if hidden else review

@@ -1,0 +1,40 @@
+"""A review as authority sees it."""
+
+from __future__ import annotations
+
+from app.domain.authority import Matter
+from app.domain.events import ReviewRequested
+from app.domain.facts import Invalid, parse_facts
+from app.domain.review import Review
+from app.domain.terms import Terms
+
+
+def matter_of(review: Review, event: ReviewRequested, terms: Terms | None) -> Matter:
+    """What authority depends on; ``terms`` is ``None`` when the type has left the policy."""
+    decision = event.routed.scored.decision
+    return Matter(
+        review_id=review.review_id,
+        pool=review.pool,
+        kind=review.kind,
+        decision_type=decision.decision_type,
+        consequence_class=review.consequence_class,
+        # A type that has left the policy: nobody knows which of its facts was the amount.
+        has_amount=terms is None or terms.amount_fact is not None,
+        amount=_amount(decision.facts, terms),
+        subject=decision.subject,
+        submitted_by=decision.submitted_by,
+    )
+
+
+def actions_of(package: dict[str, object]) -> tuple[str, ...]:
+    """The answers that the context package offers."""
+    listed = package.get("available_actions")
+    return tuple(str(action) for action in listed) if isinstance(listed, list) else ()
+
+
+def _amount(facts: str, terms: Terms | None) -> float | None:
+    if terms is None or terms.amount_fact is None:
+        return None
+    parsed = parse_facts(facts)
+    value = None if isinstance(parsed, Invalid) else parsed.get(terms.amount_fact)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

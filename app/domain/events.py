@@ -273,6 +273,9 @@ class ReviewRequest(Record, frozen=True, kw_only=True):
     blind: bool
     package: str
     package_digest: str
+    on_deadline: OnDeadline = OnDeadline.HOLD
+    safe_default: str | None = None
+    ladder: list[int] = []
 
 
 class ReviewRequested(Record, frozen=True, kw_only=True):
@@ -307,6 +310,24 @@ class ReviewDecided(Record, frozen=True, kw_only=True):
 
     requested: ReviewRequested
     answer: Answer
+
+
+class SafeDefault(Record, frozen=True, kw_only=True):
+    """What the deadline rule took because nobody answered in time. No person's answer."""
+
+    default_id: str
+    review_id: str
+    action: str
+    deadline: int
+    taken_at: int
+
+
+class ReviewDefaulted(Record, frozen=True, kw_only=True):
+    """A requested review with the safe default. An event of its own, so that nobody who counts answers can
+    take silence for one."""
+
+    requested: ReviewRequested
+    default: SafeDefault
 
 
 class ReviewLifecycle(Record, frozen=True, kw_only=True):
@@ -362,6 +383,15 @@ class ObservedOutcome(Record, frozen=True, kw_only=True):
     observed_at: int
     source: str
     note: str
+
+
+class DecisionWithdrawn(Record, frozen=True, kw_only=True):
+    """Nobody needs this decision any more: its open reviews end unanswered."""
+
+    decision_id: str
+    reason: str
+    withdrawn_by: str
+    at: int
 
 
 # --- feedback.* -----------------------------------------------------------------------------------

@@ -15,13 +15,17 @@ from enum import StrEnum
 
 import msgspec
 
-from app.domain.events import Answer, ConsequenceClass, ReviewKind, ReviewRequest
+from app.domain.deadline import deadline_rule
+from app.domain.events import Answer, ConsequenceClass, OnDeadline, ReviewKind, ReviewRequest
+from app.domain.working_time import Calendar, due, worked
 from app.errors import UsageError
 
 REVIEWS = uuid.UUID("6d9f2c1e-8a0b-5c55-9d27-0f6a1b3c7e41")
 """Name space of every id that is derived here."""
 
 HOUR = 3_600_000
+MISSED = 5
+"""``Review.rung`` from which on a missed deadline is counted."""
 
 
 class ReviewState(StrEnum):
@@ -35,6 +39,14 @@ class ReviewState(StrEnum):
     """Waits for information; the SLA clock stands still."""
     DECIDED = "decided"
     """Answered for good."""
+    WITHDRAWN = "withdrawn"
+    """Nobody needs the answer any more; nothing was decided."""
+    DEFAULTED = "defaulted"
+    """Nobody answered in time, and the deadline rule took the safe default. No person's answer."""
+
+
+OVER = frozenset({ReviewState.DECIDED, ReviewState.WITHDRAWN, ReviewState.DEFAULTED})
+"""States that nothing leads out of."""
 
 
 class Refusal(StrEnum):
@@ -64,6 +76,12 @@ class Refusal(StrEnum):
     """Nothing is withheld in this review."""
     DELEGATED_ENOUGH = "delegated_enough"
     """Handed on as often as the policy allows."""
+    WITHDRAWN = "withdrawn"
+    """Nobody needs the answer any more."""
+    DEFAULTED = "defaulted"
+    """The deadline passed, and the safe default was taken."""
+    NOT_OFFERED = "not_offered"
+    """Not offered to the people of the backup pools (yet)."""
 
 
 class QueueTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,14 +110,22 @@ class QueueTerms(msgspec.Struct, frozen=True, kw_only=True):
     """How many reviews a claim looks at before it says that there is none for this person."""
     max_delegations: int = 3
     """How often a review may be handed on."""
+    raise_boost: int = 8 * HOUR
+    """How much earlier a review ranks once its priority was raised."""
+    calendars: Mapping[str, Calendar] = msgspec.field(default_factory=dict)
+    """Working time by SLA class; classes that are not here run around the clock."""
+    backups: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
+    """By pool, the pools whose people may help out once a review was offered to them."""
 
 
 class Reviewer(msgspec.Struct, frozen=True, kw_only=True):
-    """A person, the pools that this person works in, and whether as a supervisor."""
+    """A person, the pools that this person works in, and whether as a supervisor. ``backup``: helps out
+    in a pool that is not one of them, and may only claim there what was offered to backups."""
 
     name: str
     pools: frozenset[str]
     supervisor: bool = False
+    backup: bool = False
 
 
 class Vote(msgspec.Struct, frozen=True, array_like=True):
@@ -115,6 +141,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``epoch`` fences: it grows with each claim, and only the latest may write. ``step`` counts what
     happened to the review, refusals included; the highest step of the log is the present state.
+    ``ladder`` has the times of the SLA steps before the deadline (0: none), ``rung`` how far up it is
+    (``app.domain.sla``). ``decided_at`` is when the review was over, however it ended.
     """
 
     review_id: str
@@ -147,6 +175,11 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first_answers: Mapping[str, str] = msgspec.field(default_factory=dict)
     answer_id: str = ""
     decided_at: int = 0
+    ladder: tuple[int, ...] = ()
+    rung: int = 0
+    backups: bool = False
+    on_deadline: OnDeadline = OnDeadline.HOLD
+    safe_default: str = ""
 
     @property
     def pool(self) -> str:
@@ -167,7 +200,14 @@ CLASS_RANK = {
     ConsequenceClass.LOW: 3,
 }
 
-UNCLAIMABLE = {ReviewState.DECIDED: Refusal.ALREADY_DECIDED, ReviewState.WAITING: Refusal.WAITING}
+ENDED = {
+    ReviewState.DECIDED: Refusal.ALREADY_DECIDED,
+    ReviewState.WITHDRAWN: Refusal.WITHDRAWN,
+    ReviewState.DEFAULTED: Refusal.DEFAULTED,
+}
+"""How a review that is over refuses whatever is asked of it."""
+
+UNCLAIMABLE = {**ENDED, ReviewState.WAITING: Refusal.WAITING}
 
 
 def review_id_of(pool: str, decision_id: str, kind: ReviewKind) -> str:
@@ -226,6 +266,9 @@ def requested(request: ReviewRequest, decision_id: str, arrival: int, terms: Que
         digest=request.package_digest,
         urgency=urgency(request, terms),
         arrival=arrival,
+        ladder=tuple(request.ladder),
+        on_deadline=deadline_rule(request),
+        safe_default=request.safe_default or "",
     )
 
 
@@ -251,7 +294,7 @@ def claim(
         return refusal
     if takes_part(reviewer.name, siblings, besides=review.review_id):
         return Refusal.NOT_DISTINCT
-    return _after(
+    return after(
         review,
         state=ReviewState.CLAIMED,
         epoch=review.epoch + 1,
@@ -263,9 +306,12 @@ def claim(
 
 
 def may_take(review: Review, reviewer: Reviewer) -> Refusal | None:
-    """Why this person may not have this review, if so: its tier, or an offer to somebody else."""
+    """Why this person may not have this review, if so: its tier, or an offer to somebody else. An offer to
+    backups goes beside one to a single person: whoever claims first has it."""
     if review.tier and not reviewer.supervisor:
         return Refusal.NOT_SUPERVISOR
+    if reviewer.backup:
+        return None if review.backups else Refusal.NOT_OFFERED
     if review.offered_to and review.offered_to != reviewer.name and not reviewer.supervisor:
         return Refusal.OFFERED
     return None
@@ -273,18 +319,18 @@ def may_take(review: Review, reviewer: Reviewer) -> Refusal | None:
 
 def lapse(review: Review) -> Review:
     """The lease ran out: back to the queue, and counted."""
-    return _after(_returned(review), lapses=review.lapses + 1)
+    return after(_returned(review), lapses=review.lapses + 1)
 
 
 def extend(review: Review, who: str, epoch: int, now: int, lease: int) -> Review | Refusal:
     """A heartbeat: the lease lasts from now again, and never gets shorter."""
     refusal = holds(review, who, epoch)
-    return refusal or _after(review, lease_until=max(review.lease_until, now + lease))
+    return refusal or after(review, lease_until=max(review.lease_until, now + lease))
 
 
 def release(review: Review, who: str, epoch: int) -> Review | Refusal:
     """Give the review back unanswered."""
-    return holds(review, who, epoch) or _after(_returned(review))
+    return holds(review, who, epoch) or after(_returned(review))
 
 
 def reveal(review: Review, who: str, epoch: int, action: str) -> Review | Refusal:
@@ -298,7 +344,7 @@ def reveal(review: Review, who: str, epoch: int, action: str) -> Review | Refusa
         return Refusal.NOT_BLIND
     if who in review.first_answers:
         return review
-    return _after(review, first_answers={**review.first_answers, who: action})
+    return after(review, first_answers={**review.first_answers, who: action})
 
 
 def decide(review: Review, answer: Answer, terms: QueueTerms) -> Review | Refusal:
@@ -320,15 +366,22 @@ def _vote(review: Review, answer: Answer, terms: QueueTerms) -> Review:
     vote = Vote(answer.reviewer, verdict(answer.action, answer.changes), answer.answer_id)
     votes = (*review.votes, vote)
     if any(earlier.verdict != vote.verdict for earlier in review.votes):
-        return _after(_raised(_returned(review), terms), votes=votes, tie_break=True)
+        return after(raised(_returned(review), terms), votes=votes, tie_break=True)
     if len(votes) < review.approvals:
-        return _after(_returned(review), votes=votes)
+        return after(_returned(review), votes=votes)
     return _closed(msgspec.structs.replace(review, votes=votes), answer)
 
 
+def missed(review: Review, now: int) -> Review:
+    """Count a deadline that has passed; once, also where the SLA clock comes late to a review."""
+    if review.deadline is None or now < review.deadline or review.rung >= MISSED:
+        return review
+    return after(review, rung=MISSED)
+
+
 def _closed(review: Review, answer: Answer) -> Review:
-    return _after(
-        review,
+    return after(
+        missed(review, answer.decided_at),
         state=ReviewState.DECIDED,
         answer_id=answer.answer_id,
         decided_at=answer.decided_at,
@@ -341,30 +394,35 @@ def request_info(review: Review, who: str, epoch: int, now: int, question: str) 
     refusal = holds(review, who, epoch)
     if refusal:
         return refusal
-    return _after(_returned(review), state=ReviewState.WAITING, paused_at=now, question=question)
+    waiting = _returned(missed(review, now))
+    return after(waiting, state=ReviewState.WAITING, paused_at=now, question=question)
 
 
-def resume(review: Review, now: int) -> Review | Refusal:
-    """The information is there: back to the queue, the deadline later by the length of the pause."""
-    if review.state is ReviewState.DECIDED:
-        return Refusal.ALREADY_DECIDED
+def resume(review: Review, now: int, calendar: Calendar | None = None) -> Review | Refusal:
+    """The information is there: back to the queue. Deadline and steps are later by the working time of the
+    pause, in the calendar of the review's SLA class."""
+    if review.state in ENDED:
+        return ENDED[review.state]
     if review.state is not ReviewState.WAITING:
         return Refusal.NOT_WAITING
-    pause = max(0, now - review.paused_at)
-    return _after(
+    pause = worked(calendar, review.paused_at, now)
+    deadline = None if review.deadline is None else due(calendar, review.deadline, pause)
+    later = pause if deadline is None or review.deadline is None else deadline - review.deadline
+    return after(
         review,
         state=ReviewState.OPEN,
         paused_at=0,
-        paused=review.paused + pause,
-        urgency=review.urgency + pause,
-        deadline=None if review.deadline is None else review.deadline + pause,
+        paused=review.paused + max(0, now - review.paused_at),
+        urgency=review.urgency + later,
+        deadline=deadline,
+        ladder=tuple(at and due(calendar, at, pause) for at in review.ladder),
         question="",
     )
 
 
 def escalate(review: Review, who: str, epoch: int | None, terms: QueueTerms) -> Review | Refusal:
     """Hand the review to the pool's supervisors; it also ranks earlier."""
-    return _may_hand_on(review, who, epoch) or _after(_raised(_returned(review), terms))
+    return _may_hand_on(review, who, epoch) or after(raised(_returned(review), terms))
 
 
 def delegate(
@@ -386,7 +444,29 @@ def delegate(
         return Refusal.DELEGATED_ENOUGH
     if takes_part(to.name, siblings, besides=review.review_id):
         return Refusal.NOT_DISTINCT
-    return _after(_returned(review), offered_to=to.name, delegations=review.delegations + 1)
+    return after(_returned(review), offered_to=to.name, delegations=review.delegations + 1)
+
+
+def reassign(review: Review, who: Reviewer, to: Reviewer, siblings: Iterable[Review]) -> Review | Refusal:
+    """A supervisor gives the review to one person, also one that somebody holds: the lease ends, and what
+    its holder sends from then on is refused."""
+    if review.state in UNCLAIMABLE:
+        return UNCLAIMABLE[review.state]
+    if not who.supervisor or (review.tier and not to.supervisor):
+        return Refusal.NOT_SUPERVISOR
+    if takes_part(to.name, siblings, besides=review.review_id):
+        return Refusal.NOT_DISTINCT
+    return after(_returned(review), offered_to=to.name)
+
+
+def cancel(review: Review, now: int) -> Review | Refusal:
+    """Nobody needs the answer any more. Whoever holds the review loses it; a repeat changes nothing."""
+    if review.state is ReviewState.WITHDRAWN:
+        return review
+    if review.state in ENDED:
+        return ENDED[review.state]
+    counted = review if review.state is ReviewState.WAITING else missed(review, now)
+    return after(_returned(counted), state=ReviewState.WITHDRAWN, paused_at=0, question="", decided_at=now)
 
 
 def _taken(review: Review, who: str) -> Refusal | None:
@@ -400,18 +480,16 @@ def holds(review: Review, who: str, epoch: int) -> Refusal | None:
 
     A lease that has run out still holds until it is taken back: until then nobody else can have
     begun, so nothing would be gained by refusing the work."""
-    if review.state is ReviewState.DECIDED:
-        return Refusal.ALREADY_DECIDED
+    if review.state in ENDED:
+        return ENDED[review.state]
     if review.state is not ReviewState.CLAIMED or review.holder != who or review.epoch != epoch:
         return Refusal.STALE_LEASE
     return None
 
 
 def _may_hand_on(review: Review, who: str, epoch: int | None) -> Refusal | None:
-    if review.state is ReviewState.DECIDED:
-        return Refusal.ALREADY_DECIDED
-    if review.state is ReviewState.WAITING:
-        return Refusal.WAITING
+    if review.state in UNCLAIMABLE:
+        return UNCLAIMABLE[review.state]
     if epoch is not None:
         return holds(review, who, epoch)
     return Refusal.ALREADY_CLAIMED if review.state is ReviewState.CLAIMED else None
@@ -421,11 +499,13 @@ def _returned(review: Review) -> Review:
     return msgspec.structs.replace(review, state=ReviewState.OPEN, holder="", claimed_at=0, lease_until=0)
 
 
-def _raised(review: Review, terms: QueueTerms) -> Review:
+def raised(review: Review, terms: QueueTerms) -> Review:
+    """One tier up, ranking earlier, no longer one person's. No step of its own."""
     return msgspec.structs.replace(
         review, tier=review.tier + 1, urgency=review.urgency - terms.escalation_boost, offered_to=""
     )
 
 
-def _after(review: Review, **changes: object) -> Review:
+def after(review: Review, **changes: object) -> Review:
+    """The review one step later."""
     return msgspec.structs.replace(review, step=review.step + 1, **changes)

@@ -31,6 +31,7 @@ from app.domain.ids import derived_id
 from app.domain.terms import Context, RuleTerms, SignalAction, Terms
 from app.domain.thresholds import ThresholdInForce
 from app.domain.words import LEVELS, SIGNALS, against
+from app.domain.working_time import due
 
 SIGNAL_LEVELS = {
     SignalAction.FLAG: 1,
@@ -233,11 +234,12 @@ def _deadline(
 ) -> int | None:
     """When the answer is due; what the decision itself is due counts only while it is undecided."""
     duration = terms.sla_durations.get(sla_class)
-    deadline = None if duration is None else assessment.received_at + duration
-    due = decision.due_at
-    if not human or due is None:
+    calendar = terms.sla_calendars.get(sla_class)
+    deadline = None if duration is None else due(calendar, assessment.received_at, duration)
+    wanted = decision.due_at
+    if not human or wanted is None:
         return deadline
-    return due if deadline is None else min(due, deadline)
+    return wanted if deadline is None else min(wanted, deadline)
 
 
 def _on_deadline(consequence: ConsequenceClass, terms: Terms, reasons: list[Reason]) -> OnDeadline:

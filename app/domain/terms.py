@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from app.domain.events import ConsequenceClass, OnDeadline, OverrideCategory
+from app.domain.working_time import Calendar
 
 Fact = None | bool | int | float | str
 Facts = Mapping[str, Fact]
@@ -161,3 +162,5 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """No signal and no score counts as more certain than 1 - this, or less than this."""
     amount_fact: str | None = None
     """The number among the facts that people's amount limits are compared with."""
+    sla_calendars: Mapping[str, Calendar] = msgspec.field(default_factory=dict)
+    """Working time by SLA class; classes that are not here run around the clock."""

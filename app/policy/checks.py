@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
+from app.domain.deadline import APPROVALS
 from app.domain.events import ConsequenceClass, OnDeadline
 from app.policy.expressions import ExpressionError, check_condition, check_number
 from app.policy.model import FACTOR_NAMES, SIGNAL_NAMES, DecisionType, FactType, PolicyContent, Risk
@@ -17,8 +18,9 @@ from app.policy.people import Person
 
 Path = tuple[str | int, ...]
 
-APPROVALS = frozenset({"approve", "accept", "allow", "grant"})
-"""Actions that silence must never take."""
+
+LONGEST_WORK = 365 * 86_400_000
+"""ms. More than that is no deadline, and its date may lie beyond any calendar."""
 
 
 class Kind(Enum):
@@ -46,6 +48,7 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 def check(policy: PolicyContent) -> Iterator[Finding]:
     """Everything that is wrong with a policy whose fields are right one by one."""
+    yield from _sla_fits(policy)
     for name, decision_type in policy.decision_types.items():
         at: Path = ("decision_types", name)
         yield from _names_exist(decision_type, at, policy)
@@ -77,6 +80,24 @@ def _names_exist(t: DecisionType, at: Path, policy: PolicyContent) -> Iterator[F
     for i, rule in enumerate(t.rules):
         yield from _unknown((*at, "rules", i, "pool"), "pool", rule.pool, policy.pools)
         yield from _unknown((*at, "rules", i, "sla_class"), "SLA class", rule.sla_class, policy.sla_classes)
+
+
+def _sla_fits(policy: PolicyContent) -> Iterator[Finding]:
+    for name, pool in policy.pools.items():
+        for i, backup in enumerate(pool.backup_pools):
+            yield from _unknown(("pools", name, "backup_pools", i), "pool", backup, policy.pools)
+            if backup == name:
+                yield Finding(("pools", name, "backup_pools", i), "no pool is its own backup")
+    for name, sla in policy.sla_classes.items():
+        at: Path = ("sla_classes", name)
+        yield from _unknown((*at, "calendar"), "calendar", sla.calendar, policy.calendars)
+        if sla.calendar is not None and sla.duration > LONGEST_WORK:
+            yield Finding((*at, "duration"), "a year of working time is the most with a calendar")
+        ladder = sla.ladder()
+        shares = (ladder.at_risk, ladder.raised, ladder.backups, ladder.supervisor)
+        if list(shares) != sorted(shares):
+            said = ", ".join(f"{share:g}" for share in shares)
+            yield Finding(at, f"at_risk, raise_at, backups_at and supervisor_at must not fall: {said}")
 
 
 def _person_fits(name: str, person: Person, policy: PolicyContent) -> Iterator[Finding]:

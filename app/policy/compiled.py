@@ -18,6 +18,7 @@ from app.domain.terms import (
     SignalTerms,
     Terms,
 )
+from app.domain.working_time import Calendar
 from app.policy.expressions import Expressions
 from app.policy.load import Policy
 from app.policy.model import (
@@ -28,6 +29,7 @@ from app.policy.model import (
     PolicyContent,
 )
 from app.policy.people import directory_of
+from app.policy.sla import SlaTerms, sla_terms
 
 
 class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,14 +38,7 @@ class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     title: str
     description: str
-
-
-class SlaTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """An SLA class: ``duration`` ms from request to deadline, at risk ``at_risk_after`` ms."""
-
-    name: str
-    duration: int
-    at_risk_after: int
+    backups: frozenset[str] = frozenset()
 
 
 class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,12 +53,23 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     lease: int
     boosts: Mapping[ConsequenceClass, int]
     escalation_boost: int
+    raise_boost: int
     max_delegations: int
     duplicate_window: int
     decision_memory: int
     history_length: int
     precedents: int
     directory: Directory
+
+    @property
+    def calendars(self) -> Mapping[str, Calendar]:
+        """Working time by SLA class, of those that do not run around the clock."""
+        return {name: sla.calendar for name, sla in self.sla_classes.items() if sla.calendar is not None}
+
+    @property
+    def backups(self) -> Mapping[str, frozenset[str]]:
+        """By pool, the pools whose people help out; of those that have some."""
+        return {pool.name: pool.backups for pool in self.pools if pool.backups}
 
     @property
     def pool_names(self) -> tuple[str, ...]:
@@ -85,20 +91,19 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
             }
         ),
         pools=tuple(
-            PoolTerms(name=name, title=pool.title, description=pool.description)
+            PoolTerms(
+                name=name,
+                title=pool.title,
+                description=pool.description,
+                backups=frozenset(pool.backup_pools),
+            )
             for name, pool in content.pools.items()
         ),
-        sla_classes=MappingProxyType(
-            {
-                name: SlaTerms(
-                    name=name, duration=sla.duration, at_risk_after=round(sla.duration * sla.at_risk)
-                )
-                for name, sla in content.sla_classes.items()
-            }
-        ),
+        sla_classes=MappingProxyType(sla_terms(content.sla_classes, content.calendars)),
         lease=content.review.lease,
         boosts=MappingProxyType({c: content.review.boosts.get(c, 0) for c in ConsequenceClass}),
         escalation_boost=content.review.escalation_boost,
+        raise_boost=content.review.raise_boost,
         max_delegations=content.review.max_delegations,
         duplicate_window=content.memory.duplicate_window,
         decision_memory=content.memory.decisions,
@@ -170,6 +175,13 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         sla_class=t.sla_class,
         sla_by_class=MappingProxyType({c: t.sla_by_class.get(c, t.sla_class) for c in ConsequenceClass}),
         sla_durations=MappingProxyType({n: sla.duration for n, sla in content.sla_classes.items()}),
+        sla_calendars=MappingProxyType(
+            {
+                n: content.calendars[sla.calendar].compiled()
+                for n, sla in content.sla_classes.items()
+                if sla.calendar is not None
+            }
+        ),
         on_deadline=t.on_deadline,
         safe_default=t.safe_default,
         actions=t.actions,

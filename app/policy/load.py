@@ -137,7 +137,7 @@ def _follows_from(finding: Finding, left_out: list[checks.Path]) -> bool:
     ):
         return True
     if finding.kind is Kind.NAME:
-        return any(path[0] in ("pools", "sla_classes") for path in left_out)
+        return any(path[0] in ("pools", "sla_classes", "calendars") for path in left_out)
     if finding.kind is Kind.EXPRESSION:
         return "fact_types" in fields and bool(finding.allowed)
     return bool(fields)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from app.domain.events import ConsequenceClass, OnDeadline, OverrideCategory
 from app.domain.terms import Preset, SignalAction
@@ -30,6 +30,7 @@ from app.policy.fields import (
     Word,
 )
 from app.policy.people import Person, PersonName
+from app.policy.sla import BusinessCalendar, SlaClassOrDuration, usual_sla_classes
 
 
 class FactType(StrEnum):
@@ -55,29 +56,8 @@ class Pool(Part):
     """What people call this group."""
     description: str = ""
     """Who is in it and why they are the right people."""
-
-
-class SlaClass(Part):
-    """How long a review of this class may take. ``urgent: 4h`` is short for ``{duration: 4h}``."""
-
-    duration: Duration
-    """From the request to the deadline."""
-    at_risk: Annotated[float, Field(gt=0, lt=1)] = 0.75
-    """Share of the duration after which the review is at risk and its priority rises."""
-
-
-def _sla_class(value: object) -> object:
-    return {"duration": value} if isinstance(value, str) else value
-
-
-SlaClassOrDuration = Annotated[
-    SlaClass, BeforeValidator(_sla_class, json_schema_input_type=Duration | SlaClass)
-]
-
-
-def _usual_sla_classes() -> dict[str, SlaClass]:
-    hours = {"urgent": "4h", "standard": "24h", "complex": "72h", "policy_exception": "7d"}
-    return {name: SlaClass.model_validate({"duration": text}) for name, text in hours.items()}
+    backup_pools: tuple[PoolName, ...] = ()
+    """Pools whose people may take a review as well when it is about to be late: the first claim wins."""
 
 
 class ReviewWork(Part):
@@ -93,6 +73,8 @@ class ReviewWork(Part):
     """How much earlier a review ranks than its deadline says, by consequence class."""
     escalation_boost: Duration = 24 * 3_600_000
     """How much earlier a review ranks after each escalation."""
+    raise_boost: Duration = 8 * 3_600_000
+    """How much earlier a review ranks once its priority was raised because time runs out."""
     max_delegations: int = Field(default=3, ge=0, le=100)
     """How often a review may be handed on."""
 
@@ -380,8 +362,10 @@ class PolicyContent(Part):
     """For the reader of the policy."""
     pools: Annotated[dict[PoolName, Pool], Field(min_length=1)]
     """Groups of reviewers."""
+    calendars: dict[Word, BusinessCalendar] = {}
+    """Working hours and holidays, for SLA classes that do not run around the clock."""
     sla_classes: Annotated[dict[Word, SlaClassOrDuration], Field(min_length=1)] = Field(
-        default_factory=_usual_sla_classes
+        default_factory=usual_sla_classes
     )
     """How long reviews may take; urgent 4h, standard 24h, complex 72h, policy_exception 7d unless given."""
     review: ReviewWork = ReviewWork()

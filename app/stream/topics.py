@@ -37,6 +37,7 @@ class Topic(StrEnum):
     DECISIONS_SCORED = "decisions.scored"
     DECISIONS_ROUTED = "decisions.routed"
     DECISIONS_RESOLVED = "decisions.resolved"
+    DECISIONS_WITHDRAWN = "decisions.withdrawn"
     REVIEWS_REQUESTED = "reviews.requested"
     """One topic for each pool: see ``pool_topic``."""
     REVIEWS_OUTCOMES = "reviews.outcomes"

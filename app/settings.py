@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -15,6 +16,7 @@ from app.errors import UsageError
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLE_POLICY = PROJECT / "policies" / "example.yaml"
+ACCOUNTS_FILE = Path(".hitl") / "accounts.json"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +41,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``HITL_WORKER_SLOT``: stable name of this worker among its peers; keeps recovery fast."""
     metrics_port: int | None
     """``HITL_METRICS_PORT``; unset means no metrics endpoint."""
+    console_url: str | None = None
+    """``HITL_CONSOLE_URL``: where people find the console; unset means where it listens, on loopback."""
+    accounts_file: Path = ACCOUNTS_FILE
+    """``HITL_ACCOUNTS_FILE``: passwords and API tokens, hashed."""
+    oidc_issuer: str | None = None
+    """``HITL_OIDC_ISSUER``: the identity provider's issuer; unset means local accounts only."""
+    oidc_client_id: str = ""
+    """``HITL_OIDC_CLIENT_ID``, as the identity provider knows the console."""
+    oidc_client_secret: str = ""
+    """Contents of ``HITL_OIDC_CLIENT_SECRET_FILE``; empty for a public client (PKCE alone)."""
+    oidc_claim: str = "preferred_username"
+    """``HITL_OIDC_CLAIM``: the claim that is the person's name in the policy."""
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -56,6 +70,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         topic_prefix=env.get("HITL_TOPIC_PREFIX", ""),
         worker_slot=env.get("HITL_WORKER_SLOT", "0"),
         metrics_port=_port(env.get("HITL_METRICS_PORT")),
+        console_url=_url("HITL_CONSOLE_URL", env.get("HITL_CONSOLE_URL")),
+        accounts_file=Path(env.get("HITL_ACCOUNTS_FILE") or ACCOUNTS_FILE),
+        oidc_issuer=_url("HITL_OIDC_ISSUER", env.get("HITL_OIDC_ISSUER")),
+        oidc_client_id=env.get("HITL_OIDC_CLIENT_ID", ""),
+        oidc_client_secret=_text_of("HITL_OIDC_CLIENT_SECRET_FILE", env.get("HITL_OIDC_CLIENT_SECRET_FILE")),
+        oidc_claim=env.get("HITL_OIDC_CLAIM") or "preferred_username",
     )
 
 
@@ -72,6 +92,28 @@ def _secret(path: str) -> bytes:
             hint="write at least 16 random bytes, e.g. `openssl rand -hex 32`",
         )
     return secret
+
+
+def _text_of(name: str, path: str | None) -> str:
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"{name}={path}: {error.strerror}", hint="point it to a readable file") from error
+
+
+def _url(name: str, text: str | None) -> str | None:
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        whole = False
+    if not whole or parts.query or parts.fragment or "@" in parts.netloc:
+        raise UsageError(f"{name}={text}: not an address", hint="e.g. https://reviews.example.org")
+    return text.rstrip("/")
 
 
 def _port(text: str | None) -> int | None:

@@ -1,0 +1,54 @@
+"""The console as an ASGI application: pages, API, sign-in and probes behind one shield."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from app import __version__
+from app.console import api, pages, probes, sign_in
+from app.console.metrics import ConsoleMetrics
+from app.console.parts import ConsoleParts
+from app.console.responses import error_response
+from app.console.shield import Shield
+from app.errors import HitlError
+
+DESCRIPTION = """
+Everything that the reviewer console does, for programs. Sign in with a token
+(`hitl token create`, then `Authorization: Bearer ...`) or, from the console's own pages, with the
+session's cookie and its `X-CSRF-Token`. Errors are RFC 9457 problem details. What a caller may do
+follows from the profile of the token's owner in the policy.
+"""
+
+
+def create_console(parts: ConsoleParts) -> FastAPI:
+    """The console over these parts."""
+    app = FastAPI(
+        title="hitl-stream console",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,  # they load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    metrics = ConsoleMetrics()
+    app.state.parts, app.state.metrics = parts, metrics
+    app.add_middleware(Shield, parts=parts, metrics=metrics)
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        return error_response(request.scope, error, parts)
+
+    for kind in (HitlError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, refuse)
+    app.include_router(probes.router)
+    app.include_router(sign_in.router)
+    for router in (*api.routers, *pages.routers):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=str(files("app.console") / "static")), name="static")
+    return app

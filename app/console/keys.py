@@ -1,0 +1,60 @@
+"""Every key of the console in the store: what it is, how long it lives and why.
+
+Each key has a hash tag of its own kind, so that a cluster may put them anywhere; a Lua call of the
+console touches the keys of one tag only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+SESSION = "session:"
+"""+ SHA-256 of the session id, hash: who, since when, CSRF token. TTL: the idle timeout, renewed by each
+request, never beyond the absolute one. The id itself is only in the browser: whoever reads the store
+can not take over a session."""
+SESSIONS_OF = "sessions-of:"
+"""+ person, set of the hashes above: to end all of them at once. TTL: the absolute timeout after the last
+sign-in, when the last of them is over."""
+BUCKET = "bucket:"
+"""+ SHA-256 of whom it limits, hash: a token bucket. TTL: the time in which it is full again, and a full
+bucket is as good as none."""
+IDEMPOTENT = "idempotent:"
+"""+ SHA-256 of who and key, hash: a request's fingerprint and its answer. TTL: 24 h, longer than any
+sensible retry; a minute while the request is worked on."""
+PENDING = "sign-in:"
+"""+ SHA-256 of the state, string: a sign-in under way at the identity provider. TTL: ten minutes; read
+once."""
+
+
+def hashed(secret: str) -> str:
+    """What stands in a key instead of a secret.
+
+    >>> hashed("abc")[:12]
+    'ba7816bf8f01'
+    """
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class ConsoleKeys:
+    """Key names under one prefix, the topic prefix."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._root = f"{prefix}hitl:"
+
+    def sessions(self, name: str = "", item: str = "") -> str:
+        """A key of the sessions; without a name, what all of them begin with (KEYS[1] of their scripts)."""
+        return f"{self._root}{{sessions}}:{name}{item}"
+
+    def bucket(self, kind: str, whom: str) -> str:
+        """The bucket of whoever is limited."""
+        digest = hashed(f"{kind}\n{whom}")
+        return f"{self._root}{{{digest[:16]}}}:{BUCKET}{digest}"
+
+    def idempotent(self, whom: str, key: str) -> str:
+        """Where the answer to an idempotency key is kept; ``whom`` keeps people apart."""
+        digest = hashed(f"{whom}\n{key}")
+        return f"{self._root}{{{digest[:16]}}}:{IDEMPOTENT}{digest}"
+
+    def pending(self, state: str) -> str:
+        """A sign-in under way."""
+        return f"{self._root}{{sign-in}}:{PENDING}{hashed(state)}"

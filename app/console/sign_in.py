@@ -1,0 +1,154 @@
+"""Signing in with a password, and out."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from app.console.errors import ForgedRequestError, NotSignedInError
+from app.console.identity import (
+    CSRF_FIELD,
+    Visitor,
+    check_origin,
+    cookie_name,
+    identify,
+    local_path,
+    parts_of,
+    signed_in,
+)
+from app.console.limits import TooManyError
+from app.console.parts import ConsoleParts
+from app.console.rendering import render
+from app.console.sessions import token
+
+log = logging.getLogger("hitl.console")
+router = APIRouter(include_in_schema=False)
+
+_PAGE = "sign_in.html"
+_WRONG = "The name or the password is wrong."
+
+
+@router.get("/sign-in")
+def sign_in_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - the parameter's public name
+    """The form. Whoever is signed in goes on."""
+    parts = parts_of(request)
+    try:
+        identify(parts, request)
+    except NotSignedInError:
+        return _page(request, parts, local_path(next))
+    return RedirectResponse(local_path(next), 303)
+
+
+@router.post("/sign-in")
+async def sign_in(
+    request: Request,
+    name: Annotated[str, Form(max_length=200)] = "",
+    password: Annotated[str, Form(max_length=1000)] = "",
+    next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002
+    csrf_token: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Check name and password; a session under a new id."""
+    parts = parts_of(request)
+    check_origin(parts, request)
+    if not hmac.compare_digest(_form_token(parts, _visit(request)).encode(), csrf_token.encode()):
+        raise ForgedRequestError("the sign-in form is too old", hint="reload the page and try again")
+    return await run_in_threadpool(_check, request, parts, name.strip(), password, local_path(next))
+
+
+def _check(request: Request, parts: ConsoleParts, name: str, password: str, path: str) -> Response:
+    address = request.client.host if request.client else "unknown"
+    terms, counted = parts.terms, request.app.state.metrics.sign_ins
+    try:
+        parts.limits.take("address", address, terms.sign_in_by_address, "attempts to sign in from here")
+        parts.limits.take("account", name, terms.sign_in_by_account, "attempts to sign in with this name")
+    except TooManyError as error:
+        counted.labels("password", "refused").inc()
+        words = f"{error}: {error.hint}.".capitalize()
+        again = _page(request, parts, path, name=name, wrong=words, status=429)
+        again.headers["Retry-After"] = str(error.retry_after)
+        return again
+    if not parts.accounts.right_password(name, password) or parts.directory.find(name) is None:
+        counted.labels("password", "refused").inc()
+        log.warning("refused a sign-in from %s", address)
+        return _page(request, parts, path, name=name, wrong=_WRONG, status=401)
+    parts.limits.refill("account", name, terms.sign_in_by_account)
+    counted.labels("password", "accepted").inc()
+    return begin(request, parts, name, "password", path)
+
+
+def begin(request: Request, parts: ConsoleParts, name: str, method: str, path: str) -> Response:
+    """A new session for somebody who has shown who they are, and on to ``path``."""
+    old = request.cookies.get(cookie_name(parts))
+    if old:
+        parts.sessions.end(old)
+    response = RedirectResponse(path, 303)
+    response.set_cookie(
+        cookie_name(parts),
+        parts.sessions.open(name, method),
+        max_age=parts.terms.absolute // 1000,
+        path="/",
+        secure=parts.place.secure,
+        httponly=True,
+        samesite="lax",
+    )
+    response.delete_cookie(_visit_name(parts), path="/", secure=parts.place.secure, httponly=True)
+    return response
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, visitor: Annotated[Visitor, Depends(signed_in)]) -> Response:
+    """End the session, here and in the store."""
+    parts = parts_of(request)
+    if visitor.session_id:
+        await run_in_threadpool(parts.sessions.end, visitor.session_id)
+    response = RedirectResponse("/sign-in", 303)
+    response.delete_cookie(cookie_name(parts), path="/", secure=parts.place.secure, httponly=True)
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+def _page(
+    request: Request, parts: ConsoleParts, path: str, *, name: str = "", wrong: str = "", status: int = 200
+) -> Response:
+    """The form, bound to this browser by a cookie: nobody can make it send somebody else's name."""
+    visit = _visit(request) or token(parts.draw)
+    response = render(
+        request,
+        _PAGE,
+        status_code=status,
+        next=path,
+        name=name,
+        wrong=wrong,
+        form_token=_form_token(parts, visit),
+        csrf_field=CSRF_FIELD,
+        oidc=bool(parts.settings.oidc_issuer),
+    )
+    response.set_cookie(
+        _visit_name(parts),
+        visit,
+        max_age=parts.terms.pending_sign_in // 1000,
+        path="/",
+        secure=parts.place.secure,
+        httponly=True,
+        samesite="strict",
+    )
+    return response
+
+
+def _visit_name(parts: ConsoleParts) -> str:
+    return f"{cookie_name(parts)}-visit"
+
+
+def _visit(request: Request) -> str:
+    return request.cookies.get(_visit_name(parts_of(request)), "")[:100]
+
+
+def _form_token(parts: ConsoleParts, visit: str) -> str:
+    """The form's token: bound to the visit's cookie, and not to be made without the deployment's secret."""
+    return hmac.new(parts.settings.secret, f"sign-in\n{visit}".encode(), hashlib.sha256).hexdigest()

@@ -169,7 +169,8 @@ def _finding(detail: Any, values: dict[str, Any]) -> Finding:  # noqa: ANN401 - 
         return Finding(path, "is missing")
     if kind == "enum":
         allowed = _choices(str(context["expected"]))
-        what = "known here" if detail["loc"][-1:] == ("[key]",) else _a(name)
+        named = detail["loc"][-1:] != ("[key]",) and not isinstance(path[-1], int)
+        what = _a(name) if named else "known here"
         said = f"{given!r} is not {what}{did_you_mean(str(given), allowed)}"
         return Finding(path, said, allowed)
     if kind == "value_error":

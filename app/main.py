@@ -14,6 +14,7 @@ import msgspec
 from app import __version__
 from app.agents.books import CalibrationBook, PolicyBook, ThresholdBook
 from app.agents.drift import Drift
+from app.agents.gold import GoldItems
 from app.agents.outcome import Outcomes
 from app.agents.review_request import ReviewRequests
 from app.agents.routing import Routing
@@ -26,6 +27,7 @@ from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy, compile_policy
 from app.policy.load import load_policy
 from app.review_queue.cases import CaseFile
+from app.review_queue.gold import GoldStore
 from app.review_queue.keys import Keys
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.seen import SeenDecisions
@@ -291,7 +293,8 @@ class Worker:
         elif "routing" in chosen:
             self._serve("routing", route.alone, "route", [Topic.DECISIONS_SCORED])
         if "review_request" in chosen:
-            request = ReviewRequests(self._codec, self.policy, parts.queue, parts.cases)
+            gold = GoldItems(self._codec, GoldStore(parts.client, parts.keys), self.settings.secret)
+            request = ReviewRequests(self._codec, self.policy, parts.queue, parts.cases, gold)
             self._serve("review_request", request, "review-request", [Topic.DECISIONS_ROUTED])
         if "outcome" in chosen:
             take = Outcomes(self._codec, self.policy, parts.cases, parts.seen)

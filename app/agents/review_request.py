@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from app.agents.gold import GoldItems
 from app.agents.store import ask_store
 from app.domain.context_package import PastDecision, build, is_blind
 from app.domain.events import DecisionRouted, ReviewKind, ReviewRequest, ReviewRequested
@@ -43,11 +44,14 @@ class ReviewRequests:
         policy: Callable[[], CompiledPolicy],
         queue: ReviewQueue,
         cases: CaseFile,
+        gold: GoldItems | None = None,
     ) -> None:
+        """Without ``gold`` no items with known truth come beside the reviews."""
         self._codec = codec
         self._policy = policy
         self._queue = queue
         self._cases = cases
+        self._gold = gold
 
     async def __call__(self, records: Sequence[Incoming]) -> Output:
         """ReviewRequested for each review. Repeats of a batch publish what was enqueued the first time."""
@@ -57,6 +61,8 @@ class ReviewRequests:
         # History is read before this batch is part of it, and after a retry it may be: the queue keeps
         # the first package, so that what is published is what reviewers see.
         asked = [_Asked(record, event, kind) for record, event in routed for kind in event.route.review_kinds]
+        if self._gold is not None:
+            asked += [_Asked(*known, ReviewKind.GOLD) for known in await self._gold.beside(routed, policy)]
         packed = await self._pack(asked, policy)
         enqueued = await ask_store(self._queue.enqueue_many, packed)
         await ask_store(self._cases.remember, [event for _, event in routed])

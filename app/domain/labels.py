@@ -19,6 +19,7 @@ from app.domain.resolution import HAND_ONS, agrees
 from app.domain.routing import eligible
 
 _CERTIFYING = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.AUDIT})
+_MEASURING = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION})
 _WRONG = frozenset(
     {ObservationKind.DOWNSTREAM_ERROR, ObservationKind.CUSTOMER_INCIDENT, ObservationKind.AUDIT_FINDING}
 )
@@ -44,7 +45,8 @@ class DecisionBrief(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def label_for(decided: ReviewDecided) -> LearningLabel | None:
-    """The label of an answer, or ``None`` if it only hands the work on.
+    """The label of an answer, or ``None`` if it only hands the work on or measures the reviewer (gold and
+    calibration items).
 
     In a blind review the first answer counts, given before the recommendation was seen. ``evidence`` is
     true only where the certificate may count it: drawn by the evidence coin, answered blind, and
@@ -52,9 +54,9 @@ def label_for(decided: ReviewDecided) -> LearningLabel | None:
     confirms the first is the learner's to join by ``decision_id``.
     """
     requested, answer = decided.requested, decided.answer
-    if answer.action in HAND_ONS:
-        return None
     routed, kind = requested.routed, requested.request.kind
+    if answer.action in HAND_ONS or kind in _MEASURING:
+        return None
     decision, route = routed.scored.decision, routed.route
     blind = is_blind(routed, kind)
     recommended = decision.recommendation.action

@@ -37,7 +37,7 @@ KINDS: Mapping[ReviewKind, str] = {
     ReviewKind.HUMAN_ONLY: "decide on your own",
     ReviewKind.AUDIT: "check a decision after the fact",
     ReviewKind.SECOND_LOOK: "answer independently, as a second person",
-    ReviewKind.GOLD: "decide",
+    ReviewKind.GOLD: "decide, with what the AI knows",  # as DECIDE: nobody may tell them apart
     ReviewKind.CALIBRATION: "answer an item of a calibration session",
 }
 

@@ -56,6 +56,13 @@ PRECEDENTS = "precedents:"
 SEEN = "seen"
 """Hash tag; + decision id, string: where the decision was first read. TTL ``duplicate_window``."""
 
+# --- items with known truth: <prefix>hitl:{gold}:... ---------------------------------------------
+GOLD = "gold"
+"""Hash tag of the rings."""
+RING = "ring:"
+"""+ decision type, list of past decisions with their truth, the next one first; bounded. No TTL: a copy,
+made from the log by ``hitl gold collect``."""
+
 GROUP = "relay"
 """The consumer group of every outbox."""
 
@@ -82,6 +89,10 @@ class Keys:
     def seen(self, decision_id: str = "") -> str:
         """Where a decision was first read; without an id, what all of these keys begin with."""
         return f"{self._root}{{{SEEN}}}:{decision_id}"
+
+    def gold(self, name: str, item: str) -> str:
+        """A ring of items with known truth."""
+        return f"{self._root}{{{GOLD}}}:{name}{item}"
 
 
 def lua_names() -> str:

@@ -509,6 +509,18 @@ class PatternDetected(Record, frozen=True, kw_only=True):
     detected_at: int
 
 
+class SessionRecorded(Record, frozen=True, kw_only=True):
+    """One step of a calibration session or onboarding set: opened, answered or closed. Nothing of it is
+    acted on."""
+
+    event_id: str
+    session_id: str
+    event: str
+    actor: str
+    at: int
+    detail: str
+
+
 class PolicyActivated(Record, frozen=True, kw_only=True):
     """A policy that every worker takes from here on, whole."""
 

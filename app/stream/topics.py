@@ -52,6 +52,7 @@ class Topic(StrEnum):
     THRESHOLDS_UPDATED = "thresholds.updated"
     CALIBRATION_UPDATED = "calibration.updated"
     PATTERNS_DETECTED = "patterns.detected"
+    SESSIONS_RECORDED = "sessions.recorded"
     POLICY_ACTIVATED = "policy.activated"
     DEADLETTER = "deadletter"
 

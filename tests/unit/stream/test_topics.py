@@ -13,7 +13,7 @@ from app.stream.topics import Topic, TopicTable, logical, physical, pool_topic
 TABLE = TopicTable.load()
 KNOWN_PEOPLE = {
     *("producers", "consumers", "operators", "rebuild"),  # people and programs outside, and the rebuild verb
-    *("scoring", "routing", "review_request", "outcome", "drift", "relay"),
+    *("scoring", "routing", "review_request", "outcome", "drift", "relay", "console"),
 }
 
 

@@ -1,6 +1,10 @@
 """Latency of the queue's verbs and memory per open review, at several depths, as a Markdown table.
 
-    python -m bench.queue_verbs [--sizes 1000,100000,1000000] [--calls 2000] [--record 1500]
+    python -m bench.queue_verbs [--sizes 1000,100000,1000000] [--calls 2000] [--record 1500] [--no-peer]
+
+BullMQ (a job queue on Redis, Node) does the same at each depth on the same server, before ours: add, take the
+job with the best priority, complete. It keeps no state machine, no outbox and no answer, and completes jobs
+with a token that is the caller's own choice.
 
 Uses HITL_TEST_REDIS if set (an empty, throw-away server), else an embedded one on a unix socket. One
 call in flight; the latency is what the Python caller sees. Memory is the growth of the server's
@@ -11,8 +15,12 @@ comparison with queues whose items carry no context. Depends on the server's all
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import os
 import random
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +35,10 @@ from app.review_queue.queue import ReviewQueue
 from app.review_queue.seen import SeenDecisions
 from app.review_queue.store import open_client
 from app.review_queue.values import NewReview
+from bench.processes import PROJECT, python_module
+
+BULLMQ_VERSION = "6.7.0"
+BULLMQ_HOME = PROJECT / ".cache" / f"bench-bullmq-{BULLMQ_VERSION}"
 
 POOL = "bench"
 PERSON = Reviewer(name="ann", pools=frozenset({POOL}))
@@ -107,6 +119,55 @@ def measure(client, size: int, calls: int, record: int):
     return [(verb, *percentiles(samples)) for verb, samples in rows], size / loading, each
 
 
+def under_load(url: str, client, calls: int, record: int):
+    """Claim and decide while another process enqueues batches of 200, pipelined, as fast as it can."""
+    loader = subprocess.Popen(
+        python_module("bench.queue_verbs", "--load", url, "--record", str(record)), cwd=PROJECT
+    )
+    queue = ReviewQueue(client, Keys(), [POOL], terms=QueueTerms(), clock=clock, durability=0)
+    try:
+        time.sleep(2.0)  # its imports
+        depth = queue.stats()[0].open
+        begin, leases = time.perf_counter(), []
+        claims = timed(calls, lambda _: leases.append(queue.claim_next(POOL, PERSON).review))
+
+        def decide(n: int) -> None:
+            review = leases[n]
+            what = Verdict(action="approve", reasoning="the receipt matches")
+            queue.decide(review.review_id, PERSON, review.epoch, review.digest, what)
+
+        answers = timed(calls, decide)
+        rate = (queue.stats()[0].open + calls - depth) / (time.perf_counter() - begin)
+    finally:
+        loader.terminate()
+        loader.wait(10)
+    return percentiles(claims), percentiles(answers), rate
+
+
+def load(url: str, record: int) -> None:
+    """Enqueue until terminated."""
+    client = open_client(url, timeout=30)
+    queue = ReviewQueue(client, Keys(), [POOL], terms=QueueTerms(), clock=clock, durability=0)
+    for start in itertools.count(10_000_000, 200):
+        queue.enqueue_many(list(reviews(start, 200, record)))
+
+
+def bullmq(url: str, size: int, calls: int, record: int):
+    """What BullMQ takes for the same, as measured by its own client; ``None`` without Node."""
+    if shutil.which("npm") is None:
+        return None
+    if not (BULLMQ_HOME / "node_modules" / "bullmq").exists():
+        BULLMQ_HOME.mkdir(parents=True, exist_ok=True)
+        (BULLMQ_HOME / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+        install = ["npm", "install", "--silent", "--no-audit", "--no-fund", f"bullmq@{BULLMQ_VERSION}"]
+        subprocess.run(install, cwd=BULLMQ_HOME, check=True, stdout=sys.stderr)
+    script = BULLMQ_HOME / "bullmq_queue.mjs"  # beside its node_modules, where Node looks for them
+    shutil.copy(PROJECT / "bench" / "peers" / "bullmq_queue.mjs", script)
+    words = ["node", "--max-old-space-size=4096", str(script), url, str(size), str(calls), str(record)]
+    said = subprocess.run(words, cwd=BULLMQ_HOME, check=True, stdout=subprocess.PIPE)
+    return json.loads(said.stdout)
+
+
 def durable_decide(client, calls: int, record: int):
     """What waiting for the disk costs (appendfsync everysec)."""
     client.execute_command("FLUSHALL")
@@ -138,12 +199,22 @@ def repeats(client, batch: int = 2000, rounds: int = 20) -> tuple[float, float]:
     return 1e6 * (time.process_time() - cpu) / total, 1e6 * (time.perf_counter() - begin) / total
 
 
+def print_rows(size: int, queue: str, rows, rate: float, each: float, record: int) -> None:
+    for verb, p50, p95, p99 in rows:
+        tail = f"{rate:,.0f} | {each:,.0f} | {each - record:,.0f}" if verb == "enqueue" else "| |"
+        print(f"| {size:,} | {queue} | {verb} | {p50:.2f} | {p95:.2f} | {p99:.2f} | {tail} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="1000,100000,1000000")
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--record", type=int, default=1500, help="bytes of a ReviewRequested record")
+    parser.add_argument("--no-peer", action="store_true", help="without BullMQ")
+    parser.add_argument("--load", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.load:
+        load(options.load, options.record)
     with (
         tempfile.TemporaryDirectory() as directory,
         store(os.environ.get("HITL_TEST_REDIS"), Path(directory)) as url,
@@ -155,17 +226,25 @@ def main() -> None:
         allocator = client.execute_command("INFO", "memory")["mem_allocator"]
         name = f"Valkey {server['valkey_version']}" if "valkey_version" in server else server["redis_version"]
         print(f"{name}, {allocator}, records of {options.record} B\n")
-        print("| open | verb | p50 ms | p95 ms | p99 ms | load/s | B per open review | without the record |")
-        print("|---|---|---|---|---|---|---|---|")
+        print(
+            "| open | queue | verb | p50 ms | p95 ms | p99 ms | load/s | B per open item"
+            " | without the record |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|")
         for size in (int(text) for text in options.sizes.split(",")):
-            rows, rate, each = measure(client, size, min(options.calls, size), options.record)
-            for verb, p50, p95, p99 in rows:
-                tail = (
-                    f"{rate:,.0f} | {each:,.0f} | {each - options.record:,.0f}"
-                    if verb == "enqueue"
-                    else "| |"
-                )
-                print(f"| {size:,} | {verb} | {p50:.2f} | {p95:.2f} | {p99:.2f} | {tail} |", flush=True)
+            calls = min(options.calls, size)
+            peer = None if options.no_peer else bullmq(url, size, calls, options.record)
+            if peer is not None:
+                rows = [(verb, *peer[verb]) for verb in ("enqueue", "claim", "decide")]
+                print_rows(size, f"BullMQ {BULLMQ_VERSION}", rows, peer["load"], peer["each"], options.record)
+            rows, rate, each = measure(client, size, calls, options.record)
+            print_rows(size, "ours", rows, rate, each, options.record)
+        claims, answers, rate = under_load(url, client, calls, options.record)
+        print(
+            f"\nWhile another process enqueues {rate:,.0f} reviews/s in pipelines of 200, at {size:,} open: "
+            f"claim p50 {claims[0]:.2f}, p99 {claims[2]:.2f} ms; decide p50 {answers[0]:.2f}, "
+            f"p99 {answers[2]:.2f} ms"
+        )
         waited = durable_decide(client, 10, options.record)
         print(f"\ndecide, confirmed on disk (everysec): p50 {waited[0]:.0f} ms, p95 {waited[1]:.0f} ms")
         cpu, elapsed = repeats(client)

@@ -10,7 +10,20 @@ import sys
 import typer
 
 from app import __version__
-from app.commands import activate, demo, dlq, doctor, policy, queue, review, status, submit, topics, worker
+from app.commands import (
+    activate,
+    demo,
+    dlq,
+    doctor,
+    policy,
+    queue,
+    review,
+    status,
+    submit,
+    topics,
+    withdraw,
+    worker,
+)
 from app.commands.output import errors
 from app.errors import HitlError
 
@@ -34,6 +47,7 @@ app.command("up")(worker.up)
 app.command("worker")(worker.worker)
 app.command("submit")(submit.submit)
 app.command("observe")(submit.observe)
+app.command("withdraw")(withdraw.withdraw)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 

@@ -19,7 +19,7 @@ from app.agents.outcome import Outcomes
 from app.agents.review_request import ReviewRequests
 from app.agents.routing import Routing
 from app.agents.scoring import Scoring
-from app.agents.upkeep import LeaseService, RelayService
+from app.agents.upkeep import LeaseService, RelayService, SlaService
 from app.desk.desk import ReviewDesk
 from app.domain.events import Record, ReviewRequested
 from app.domain.review import QueueTerms
@@ -157,6 +157,9 @@ def queue_terms(policy: CompiledPolicy) -> QueueTerms:
         boosts=policy.boosts,
         escalation_boost=policy.escalation_boost,
         max_delegations=policy.max_delegations,
+        raise_boost=policy.raise_boost,
+        calendars=policy.calendars,
+        backups=policy.backups,
     )
 
 
@@ -295,7 +298,12 @@ class Worker:
         if "review_request" in chosen:
             gold = GoldItems(self._codec, GoldStore(parts.client, parts.keys), self.settings.secret)
             request = ReviewRequests(self._codec, self.policy, parts.queue, parts.cases, gold)
-            self._serve("review_request", request, "review-request", [Topic.DECISIONS_ROUTED])
+            self._serve(
+                "review_request",
+                request,
+                "review-request",
+                [Topic.DECISIONS_ROUTED, Topic.DECISIONS_WITHDRAWN],
+            )
         if "outcome" in chosen:
             take = Outcomes(self._codec, self.policy, parts.cases, parts.seen)
             self._serve("outcome", take, "outcome", [Topic.REVIEWS_OUTCOMES, Topic.OUTCOMES_OBSERVED])
@@ -319,6 +327,7 @@ class Worker:
             )
         )
         self.app.host(LeaseService(parts.queue, self.policy))
+        self.app.host(SlaService(parts.queue, self.policy))
 
     def _serve(
         self,

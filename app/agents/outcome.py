@@ -1,4 +1,5 @@
-"""ReviewDecided, ObservedOutcome -> resolution, feedback and labels: what was decided, and who learns?"""
+"""ReviewDecided, ReviewDefaulted, ObservedOutcome -> resolution, feedback and labels: what was decided, and
+who learns?"""
 
 from __future__ import annotations
 
@@ -7,17 +8,20 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from app.agents.store import ask_store
+from app.domain.deadline import may_default
 from app.domain.events import (
     DecisionResolved,
     DecisionRouted,
     LearningLabel,
     ObservedOutcome,
     Record,
+    Resolution,
     ReviewDecided,
+    ReviewDefaulted,
 )
 from app.domain.labels import DecisionBrief, label_for, label_for_observation
 from app.domain.overrides import feedback_for
-from app.domain.resolution import resolve_answer
+from app.domain.resolution import resolve_answer, resolve_default
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.cases import Case, CaseFile
 from app.review_queue.seen import SeenDecisions
@@ -32,13 +36,15 @@ STAGE = "outcome"
 
 class _Told(msgspec.Struct, frozen=True):
     record: Incoming
-    event: ReviewDecided | ObservedOutcome
+    event: ReviewDecided | ReviewDefaulted | ObservedOutcome
 
     @property
     def identity(self) -> str:
         """What makes a second delivery of the same thing recognisable. No decision id looks like it."""
         if isinstance(self.event, ReviewDecided):
             return f"\x1fanswer/{self.event.answer.answer_id}"
+        if isinstance(self.event, ReviewDefaulted):
+            return f"\x1fdefault/{self.event.default.default_id}"
         return f"\x1fobservation/{self.event.observation_id}"
 
 
@@ -68,6 +74,8 @@ class Outcomes:
         for item in told:
             if isinstance(item.event, ReviewDecided):
                 self._answered(item.record, item.event, policy, output, resolved)
+            elif isinstance(item.event, ReviewDefaulted):
+                self._defaulted(item.record, item.event, output, resolved)
         await ask_store(self._cases.resolved, resolved)
         await self._observed(told, output)
         return output
@@ -78,7 +86,7 @@ class Outcomes:
         except DecodeError as error:
             dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
             return None
-        if not isinstance(event, ReviewDecided | ObservedOutcome):
+        if not isinstance(event, ReviewDecided | ReviewDefaulted | ObservedOutcome):
             dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
             return None
         return _Told(record, event)
@@ -108,16 +116,7 @@ class Outcomes:
             return
         resolution = resolve_answer(decided.requested, decided.answer)
         if resolution is not None:
-            story = self._codec.body(self._codec.encode(routed), DecisionRouted)
-            output.outgoing.append(
-                Outgoing(
-                    Topic.DECISIONS_RESOLVED,
-                    decision.decision_id.encode(),
-                    self._codec.append(DecisionResolved, story, resolution),
-                    event_headers("DecisionResolved", decision.decision_id, record, level=routed.route.level),
-                )
-            )
-            resolved.append(DecisionResolved(routed=routed, resolution=resolution))
+            self._resolve(record, routed, resolution, output, resolved)
         for topic, feedback in feedback_for(decided, terms):
             output.outgoing.append(
                 self._event(topic, feedback.learning_key, feedback, feedback.feedback_id, record)
@@ -125,6 +124,44 @@ class Outcomes:
         label = label_for(decided)
         if label is not None:
             output.outgoing.append(self._label(label, record))
+
+    def _defaulted(
+        self,
+        record: Incoming,
+        defaulted: ReviewDefaulted,
+        output: Output,
+        resolved: list[DecisionResolved],
+    ) -> None:
+        """Resolves, and teaches nothing: silence is nobody's answer. Checked again what was checked when the
+        review entered the queue: whatever a store or a log says, silence approves nothing."""
+        request, action = defaulted.requested.request, defaulted.default.action
+        routed = defaulted.requested.routed
+        consequence = routed.scored.assessment.consequence.consequence_class
+        if not may_default(request.kind, consequence, request.approvals, action):
+            what = f"'{action}' by silence at {consequence.value} consequence; a person has to decide"
+            output.dead.append(DeadLetter(record, STAGE, "unsafe_default", what))
+            return
+        self._resolve(record, routed, resolve_default(defaulted), output, resolved)
+
+    def _resolve(
+        self,
+        record: Incoming,
+        routed: DecisionRouted,
+        resolution: Resolution,
+        output: Output,
+        resolved: list[DecisionResolved],
+    ) -> None:
+        decision = routed.scored.decision
+        story = self._codec.body(self._codec.encode(routed), DecisionRouted)
+        output.outgoing.append(
+            Outgoing(
+                Topic.DECISIONS_RESOLVED,
+                decision.decision_id.encode(),
+                self._codec.append(DecisionResolved, story, resolution),
+                event_headers("DecisionResolved", decision.decision_id, record, level=routed.route.level),
+            )
+        )
+        resolved.append(DecisionResolved(routed=routed, resolution=resolution))
 
     async def _observed(self, told: Sequence[_Told], output: Output) -> None:
         pairs = [(item.record, item.event) for item in told if isinstance(item.event, ObservedOutcome)]

@@ -1,4 +1,5 @@
 """DecisionRouted -> ReviewRequested: what does a person need to judge this, and in which queue?
+DecisionWithdrawn: nobody needs to judge it any more.
 
 Reads committed routes only: what the queue is told can no longer change.
 """
@@ -12,8 +13,9 @@ import msgspec
 from app.agents.gold import GoldItems
 from app.agents.store import ask_store
 from app.domain.context_package import PastDecision, build, is_blind
-from app.domain.events import DecisionRouted, ReviewKind, ReviewRequest, ReviewRequested
+from app.domain.events import DecisionRouted, DecisionWithdrawn, ReviewKind, ReviewRequest, ReviewRequested
 from app.domain.review import review_id_of
+from app.domain.sla import climb
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.cases import Case, CaseFile
 from app.review_queue.queue import ReviewQueue
@@ -57,7 +59,9 @@ class ReviewRequests:
         """ReviewRequested for each review. Repeats of a batch publish what was enqueued the first time."""
         policy = self._policy()
         output = Output()
-        routed = [pair for record in records if (pair := self._read(record, policy, output.dead)) is not None]
+        told = [pair for record in records if (pair := self._read(record, policy, output.dead)) is not None]
+        await self._withdraw([event for _, event in told if isinstance(event, DecisionWithdrawn)], policy)
+        routed = [(record, event) for record, event in told if isinstance(event, DecisionRouted)]
         # History is read before this batch is part of it, and after a retry it may be: the queue keeps
         # the first package, so that what is published is what reviewers see.
         asked = [_Asked(record, event, kind) for record, event in routed for kind in event.route.review_kinds]
@@ -66,6 +70,7 @@ class ReviewRequests:
         packed = await self._pack(asked, policy)
         enqueued = await ask_store(self._queue.enqueue_many, packed)
         await ask_store(self._cases.remember, [event for _, event in routed])
+        await self._end_withdrawn(packed)
         for item, new, kept in zip(asked, packed, enqueued, strict=True):
             headers = event_headers("ReviewRequested", kept.review_id, item.record)
             output.outgoing.append(
@@ -80,17 +85,42 @@ class ReviewRequests:
 
     def _read(
         self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]
-    ) -> tuple[Incoming, DecisionRouted] | None:
+    ) -> tuple[Incoming, DecisionRouted | DecisionWithdrawn] | None:
         try:
-            event = self._codec.decode_as(record.value, DecisionRouted)
+            event = self._codec.decode(record.value)
         except DecodeError as error:
             dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
+            return None
+        if isinstance(event, DecisionWithdrawn):
+            return record, event
+        if not isinstance(event, DecisionRouted):
+            dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
             return None
         if event.route.review_kinds and event.scored.decision.decision_type not in policy.terms:
             what = f"decision type '{event.scored.decision.decision_type}' left the policy before its review"
             dead.append(DeadLetter(record, STAGE, "unknown_type", what))
             return None
         return record, event
+
+    async def _withdraw(self, events: Sequence[DecisionWithdrawn], policy: CompiledPolicy) -> None:
+        """First remembered, then ended: a review is either here by now, or finds out when it comes."""
+        if not events:
+            return
+        await ask_store(self._cases.withdrawn, events)
+        briefs = await ask_store(self._cases.briefs, [event.decision_id for event in events])
+        for event, brief in zip(events, briefs, strict=True):
+            pools = (brief.pool,) if brief is not None and brief.pool else policy.pool_names
+            ids = [review_id_of(pool, event.decision_id, kind) for pool in pools for kind in ReviewKind]
+            await ask_store(self._queue.withdraw, ids, event.withdrawn_by, event.reason)
+
+    async def _end_withdrawn(self, reviews: Sequence[NewReview]) -> None:
+        """A withdrawal may be read before the decision it is about was routed."""
+        known = await ask_store(self._cases.withdrawals, [new.decision_id for new in reviews])
+        for new, found in zip(reviews, known, strict=True):
+            if found is not None:
+                await ask_store(
+                    self._queue.withdraw, [new.request.review_id], found.withdrawn_by, found.reason
+                )
 
     async def _pack(self, asked: Sequence[_Asked], policy: CompiledPolicy) -> list[NewReview]:
         subjects = sorted({item.routed.scored.decision.subject for item in asked})
@@ -117,18 +147,33 @@ class ReviewRequests:
             _past(precedents[decision.decision_type], besides=decision.decision_id),
             kind=item.kind,
         )
+        received_at = item.routed.scored.assessment.received_at
+        sla = policy.sla_classes.get(route.sla_class)
         request = ReviewRequest(
             review_id=review_id_of(route.pool, decision.decision_id, item.kind),
             kind=item.kind,
             pool=route.pool,
             sla_class=route.sla_class,
             consequence_class=item.routed.scored.assessment.consequence.consequence_class,
-            requested_at=item.routed.scored.assessment.received_at,
+            requested_at=received_at,
             deadline=route.deadline,
             approvals=route.approvals if item.kind not in (ReviewKind.AUDIT, ReviewKind.SECOND_LOOK) else 1,
             blind=is_blind(item.routed, item.kind),
             package=package.text,
             package_digest=package.digest,
+            on_deadline=route.on_deadline,
+            safe_default=policy.terms[decision.decision_type].safe_default,
+            ladder=[]
+            if sla is None
+            else list(
+                climb(
+                    received_at,
+                    route.deadline,
+                    sla.ladder,
+                    sla.calendar,
+                    backups=route.pool in policy.backups,
+                )
+            ),
         )
         story = self._codec.body(item.record.value or b"", DecisionRouted)
         record = self._codec.append(ReviewRequested, story, request)

@@ -1,4 +1,4 @@
-"""What runs beside the agents: answers on their way to Kafka, and leases that have run out."""
+"""What runs beside the agents: answers on their way to Kafka, leases that have run out, the SLA clock."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ log = structlog.get_logger("hitl.upkeep")
 LOOK_SECONDS = 0.05  # between two looks at an empty outbox: what an answer waits at most
 OUTAGE_SECONDS = 1.0
 LEASE_SECONDS = 1.0
+SLA_SECONDS = 1.0  # how late a step of the ladder may be
 
 
 class RelayService(Service):
@@ -124,3 +125,27 @@ class LeaseService(Service):
             except TransientError as outage:
                 log.debug("leases are looked at again later", outage=str(outage))
             await self.sleep(LEASE_SECONDS)
+
+
+class SlaService(Service):
+    """Takes the steps of the SLA ladder when they are due. Any number of workers may run one: a step is
+    taken by whoever comes first, once."""
+
+    def __init__(self, queue: ReviewQueue, policy: Callable[[], CompiledPolicy]) -> None:
+        super().__init__()
+        self._queue = queue
+        self._policy = policy
+
+    async def on_start(self) -> None:
+        """Begin."""
+        self.add_future(self._run())
+
+    async def _run(self) -> None:
+        while not self.should_stop:
+            try:
+                for pool in self._policy().pool_names:
+                    while await ask_store(self._queue.sla, pool) and not self.should_stop:
+                        pass  # after an outage much is due: a few steps at a time, others in between
+            except TransientError as outage:
+                log.debug("the SLA clock goes on later", outage=str(outage))
+            await self.sleep(SLA_SECONDS)

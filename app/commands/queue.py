@@ -61,6 +61,7 @@ def connect(settings: Settings) -> Desk:
             Topic.REVIEWS_LIFECYCLE,
             Topic.REVIEWS_OUTCOMES,
             Topic.DECISIONS_RESOLVED,
+            Topic.DECISIONS_WITHDRAWN,
             Topic.OUTCOMES_OBSERVED,
         ]
         for record in LogReader(connection_of(settings)).read_all(topics):

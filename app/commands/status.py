@@ -16,6 +16,7 @@ from app.domain.events import (
     DecisionRouted,
     DecisionScored,
     DecisionSubmitted,
+    DecisionWithdrawn,
     Record,
 )
 from app.domain.review import review_id_of
@@ -33,6 +34,7 @@ STORY = (
     Topic.DECISIONS_SUBMITTED,
     Topic.DECISIONS_SCORED,
     Topic.DECISIONS_ROUTED,
+    Topic.DECISIONS_WITHDRAWN,
     Topic.DECISIONS_RESOLVED,
     Topic.DEADLETTER,
 )
@@ -56,6 +58,7 @@ class Status(msgspec.Struct):
     reviewer: str | None = None
     reasoning: str | None = None
     resolved_at: str | None = None
+    withdrawn_by: str | None = None
     dead_letters: list[dict[str, str]] = []
 
 
@@ -137,6 +140,9 @@ def _tell(found: Status, event: Record) -> None:
                 {"review_id": review_id_of(route.pool, found.decision_id, kind), "kind": kind.value}
                 for kind in route.review_kinds
             ]
+        case DecisionWithdrawn(withdrawn_by=who, reason=why):
+            if found.action is None and found.state != "automated":
+                found.state, found.withdrawn_by, found.reasoning = "withdrawn", who, why
         case DecisionResolved(resolution=resolution):
             found.state = "resolved"
             found.action, found.decided_by = resolution.action, resolution.decided_by.value
@@ -170,6 +176,8 @@ def _print(found: Status) -> None:
     for review in found.reviews:
         text = " ".join(str(value) for value in review.values() if value is not None)
         console.print(f"  review       {escape(text)}", highlight=False, soft_wrap=True)
+    if found.withdrawn_by is not None:
+        console.print(f"  withdrawn    {escape(f'by {found.withdrawn_by}')}", highlight=False)
     if found.action is not None:
         who = found.reviewer or found.decided_by
         console.print(

@@ -8,6 +8,7 @@ from app.domain.events import (
     DecidedBy,
     DecisionRouted,
     Resolution,
+    ReviewDefaulted,
     ReviewKind,
     ReviewRequested,
 )
@@ -56,6 +57,26 @@ def resolve_automated(routed: DecisionRouted) -> Resolution:
         reason_code="",
         reasoning=scored.decision.recommendation.rationale,
         resolved_at=scored.assessment.received_at,
+    )
+
+
+def resolve_default(defaulted: ReviewDefaulted) -> Resolution:
+    """What the deadline rule decided because nobody answered: no person's answer, neither yes nor no."""
+    requested, default = defaulted.requested, defaulted.default
+    decision = requested.routed.scored.decision
+    return Resolution(
+        resolution_id=derived_id(decision.decision_id, "resolution"),
+        action=default.action,
+        changes=None,
+        decided_by=DecidedBy.DEADLINE_RULE,
+        level=requested.routed.route.level,
+        review_id=requested.request.review_id,
+        reviewer=None,
+        agreed=None,
+        category=None,
+        reason_code="",
+        reasoning="nobody answered in time: the safe default of the policy",
+        resolved_at=default.taken_at,
     )
 
 

@@ -42,9 +42,9 @@ KINDS: Mapping[ReviewKind, str] = {
 }
 
 ON_DEADLINE: Mapping[OnDeadline, str] = {
-    OnDeadline.ESCALATE: "it is overdue: a supervisor should take it",
-    OnDeadline.SAFE_DEFAULT: "it is overdue: the safe default may be taken",
-    OnDeadline.HOLD: "it is overdue and waits until somebody answers",
+    OnDeadline.ESCALATE: "it goes to a supervisor",
+    OnDeadline.SAFE_DEFAULT: "the safe default is taken",
+    OnDeadline.HOLD: "it waits until somebody answers",
 }
 
 SIGNALS: Mapping[str, str] = {

@@ -13,6 +13,7 @@ from app.domain.events import (
     DecidedBy,
     DecisionResolved,
     DecisionRouted,
+    DecisionWithdrawn,
     ObservationKind,
     ObservedOutcome,
 )
@@ -44,6 +45,7 @@ class Brief(msgspec.Struct, frozen=True, array_like=True):
     recommendation: str
     action: str | None
     received_at: int
+    pool: str = ""
 
 
 class Resolved(msgspec.Struct, frozen=True, array_like=True):
@@ -64,6 +66,13 @@ class Observed(msgspec.Struct, frozen=True, array_like=True):
     observed_at: int
 
 
+class Withdrawal(msgspec.Struct, frozen=True, array_like=True):
+    """Who took a decision back, and why."""
+
+    withdrawn_by: str
+    reason: str
+
+
 class Case(msgspec.Struct, frozen=True):
     """A decision with what became of it, as far as is known."""
 
@@ -76,6 +85,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _brief = msgspec.msgpack.Decoder(Brief)
 _resolved = msgspec.msgpack.Decoder(Resolved)
 _observed = msgspec.msgpack.Decoder(Observed)
+_withdrawal = msgspec.msgpack.Decoder(Withdrawal)
 
 
 def brief(routed: DecisionRouted) -> Brief:
@@ -102,6 +112,7 @@ def brief(routed: DecisionRouted) -> Brief:
         recommendation=decision.recommendation.action,
         action=route.action,
         received_at=assessment.received_at,
+        pool=route.pool,
     )
 
 
@@ -172,6 +183,29 @@ class CaseFile:
                 batch += (event.decision_id, "", event.observed_at, left)
                 values.append(_pack(fate))
         self._send(self._fate, batch, values, self._length, self._memory, "observed")
+
+    def withdrawn(self, events: Sequence[DecisionWithdrawn]) -> None:
+        """Keep which decisions were withdrawn: a review that is asked for only later ends at once."""
+        batch: list[str | int] = []
+        values: list[bytes] = []
+        now = self._clock()
+        for event in events:
+            left = self._left(event.at, now)
+            if left > 0:
+                batch += (event.decision_id, "", event.at, left)
+                values.append(_pack(Withdrawal(event.withdrawn_by, event.reason)))
+        self._send(self._fate, batch, values, self._length, self._memory, "withdrawn")
+
+    def withdrawals(self, ids: Sequence[str]) -> list[Withdrawal | None]:
+        """Who withdrew each decision and why, ``None`` where nobody did (as far as is remembered)."""
+        if not ids:
+            return []
+        pipe = self._client.pipeline(transaction=False)
+        for one in ids:
+            pipe.execute_command("HGET", self._keys.cases(names.FATE, one), "withdrawn")
+        with reachable:
+            found = pipe.execute()
+        return [_withdrawal.decode(raw) if raw else None for raw in found]
 
     def briefs(self, ids: Sequence[str]) -> list[Brief | None]:
         """The brief of each decision, ``None`` where it is not known (any more)."""

@@ -132,6 +132,30 @@ class DelegatedEnough(QueueError):
     advice = "decide, or escalate to a supervisor"
 
 
+class Withdrawn(QueueError):
+    """Nobody needs the answer any more."""
+
+    refusal = Refusal.WITHDRAWN
+    text = "{id}: withdrawn, nobody needs the answer any more"
+    advice = "claim the next one"
+
+
+class Defaulted(QueueError):
+    """The deadline passed, and the safe default was taken."""
+
+    refusal = Refusal.DEFAULTED
+    text = "{id}: the deadline passed, and the safe default was taken"
+    advice = "claim the next one; if the default was wrong, report it with `hitl observe`"
+
+
+class NotOffered(QueueError):
+    """Not offered to the people of the backup pools (yet)."""
+
+    refusal = Refusal.NOT_OFFERED
+    text = "{id}: not offered to people of other pools"
+    advice = "claim the next one"
+
+
 class NotYourPool(HitlError):
     """The reviewer does not work in this pool."""
 

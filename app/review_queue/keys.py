@@ -24,16 +24,22 @@ SUPERVISOR = "supervisor"
 """As READY, for reviews that were escalated."""
 OFFER = "offer:"
 """+ person, sorted set: as READY, for reviews delegated to this person."""
+BACKUPS = "backups"
+"""As READY, for reviews that the people of the pool's backup pools may take as well. Each of them stays in
+READY or OFFER, too: the first claim takes it out of both."""
 LEASES = "leases"
 """Sorted set of claimed reviews, by the time the lease runs out."""
 WAITING = "waiting"
 """Sorted set of reviews whose clock stands still, by the time it stopped."""
 DEADLINES = "deadlines"
 """Sorted set of undecided reviews whose clock runs, by deadline: what is overdue."""
+CLOCK = "clock"
+"""Sorted set of undecided reviews whose clock runs, by the time of their next SLA step. A safe default that
+waits for the holder to finish has no time until then."""
 AGES = "ages"
 """Sorted set of all undecided reviews, by the time of the request: depth and oldest age."""
 DECIDED = "decided"
-"""Sorted set of decided reviews, by time. Members older than ``memory`` go a few per decision."""
+"""Sorted set of reviews that are over, by time. Members older than ``memory`` go a few per decision."""
 ARRIVALS = "arrivals"
 """Counter: the order of arrival, which breaks ties. Lives as long as the store."""
 OUTBOX = "outbox"
@@ -47,8 +53,8 @@ CASES = "cases"
 CASE = "case:"
 """+ decision id, string: the brief of a decision. TTL ``memory``: an outcome may arrive that late."""
 FATE = "fate:"
-"""+ decision id, hash: ``resolution`` and ``observed``, of decisions people took or that turned out
-otherwise. TTL ``memory``."""
+"""+ decision id, hash: ``resolution``, ``observed`` and ``withdrawn``, of decisions people took, that turned
+out otherwise, or that their producer took back. TTL ``memory``."""
 SUBJECT = "subject:"
 """+ subject, sorted set of its last decision ids by time, bounded. TTL ``memory`` after the last."""
 PRECEDENTS = "precedents:"
@@ -68,7 +74,8 @@ GROUP = "relay"
 
 _LUA = (
     "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
-    "DEADLINES", "AGES", "DECIDED", "ARRIVALS", "OUTBOX", "CASE", "FATE", "SUBJECT", "PRECEDENTS",
+    "DEADLINES", "CLOCK", "BACKUPS", "AGES", "DECIDED", "ARRIVALS", "OUTBOX", "CASE", "FATE", "SUBJECT",
+    "PRECEDENTS",
 )  # fmt: skip
 
 

@@ -10,8 +10,15 @@ from typing import Protocol
 import msgspec
 import redis
 
-from app.domain.events import Record, ReviewDecided, ReviewLifecycle, ReviewRequested
-from app.domain.review import REVIEWS
+from app.domain.events import (
+    Record,
+    ReviewDecided,
+    ReviewDefaulted,
+    ReviewLifecycle,
+    ReviewRequested,
+    SafeDefault,
+)
+from app.domain.review import REVIEWS, Review
 from app.errors import ServiceUnreachableError
 from app.review_queue import keys as names
 from app.review_queue.keys import Keys
@@ -203,6 +210,12 @@ class OutboxRelay:
                     OUTCOMES, key, value, self._heading("ReviewDecided", answer.answer_id, answer.decided_at)
                 )
             )
+        elif "@default" in meta:
+            default = _default(review)
+            story = self._codec.body(meta["@request"], ReviewRequested)
+            value = self._codec.append(ReviewDefaulted, story, default)
+            headers = self._heading("ReviewDefaulted", default.default_id, default.taken_at)
+            records.append(OutboxRecord(OUTCOMES, key, value, headers))
         elif "@since" in meta:
             vote = completed(meta["@detail"], review, int(meta["@since"]))
             detail = msgspec.json.encode(vote).decode()
@@ -223,6 +236,16 @@ class OutboxRelay:
             OutboxRecord(LIFECYCLE, key, value, self._heading("ReviewLifecycle", step.event_id, step.at))
         )
         return records
+
+
+def _default(review: Review) -> SafeDefault:
+    return SafeDefault(
+        default_id=str(uuid.uuid5(REVIEWS, f"{review.review_id}\ndefault")),
+        review_id=review.review_id,
+        action=review.safe_default,
+        deadline=review.deadline or review.decided_at,
+        taken_at=review.decided_at,
+    )
 
 
 def _heading(event: str, identifier: str, _: int) -> list[tuple[str, bytes]]:

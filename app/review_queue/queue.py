@@ -11,25 +11,27 @@ from app.domain.answers import Verdict
 from app.domain.events import Answer
 from app.domain.review import (
     QueueTerms,
+    Refusal,
     Review,
     Reviewer,
     ReviewState,
     answer_id,
     locate,
     requested,
+    resume,
     verdict,
 )
 from app.review_queue import keys as names
 from app.review_queue.durability import Durability
 from app.review_queue.errors import REFUSALS, NotYourPool, UnknownReview
 from app.review_queue.keys import Keys
-from app.review_queue.state import completed, from_fields, pairs, to_fields
+from app.review_queue.state import completed, from_fields, ladder_text, pairs, to_fields
 from app.review_queue.store import Argument, Client, Script, reachable, run_all
 from app.review_queue.values import Decided, Enqueued, Entry, Lease, NewReview, PoolStats
 
 _VERBS = (
     "enqueue", "claim", "extend", "release", "reveal", "decide", "expire", "request_info", "resume",
-    "escalate", "delegate",
+    "escalate", "delegate", "reassign", "cancel", "sla",
 )  # fmt: skip
 _COPIED = frozenset(("urgency", "arrival", "state"))  # enqueue.lua writes these itself
 
@@ -115,11 +117,31 @@ class ReviewQueue:
             raise UnknownReview(review_id)
         return lease
 
+    def helps_out(self, reviewer: Reviewer) -> Sequence[str]:
+        """The pools that are not this person's, but whose backups this person's pools are: there
+        ``claim_next`` finds what was offered to backups."""
+        backups = self._terms.backups
+        return [
+            pool
+            for pool in self.pools
+            if pool not in reviewer.pools and not reviewer.pools.isdisjoint(backups.get(pool, ()))
+        ]
+
+    def _with_lease(self, reviewer: Reviewer, pool: str) -> Reviewer:
+        """The person as ``pool`` sees them where only a lease is used or taken: members, and people of its
+        backup pools, who are no supervisors here. Raises ``NotYourPool``."""
+        if pool not in reviewer.pools:
+            for own in sorted(reviewer.pools & self._terms.backups.get(pool, frozenset())):
+                person = self._admit(reviewer, own)
+                return msgspec.structs.replace(person, supervisor=False, backup=True)
+        return self._admit(reviewer, pool)
+
     def _claim(self, pool: str, reviewer: Reviewer, name: str) -> Lease | None:
-        person = self._admit(reviewer, pool)
+        person = self._with_lease(reviewer, pool)
         terms = self._terms
-        flag = "1" if person.supervisor else "0"
-        arguments: list[Argument] = [self._clock(), person.name, flag, terms.lease, terms.candidates, name]
+        flag, backup = _flag(person.supervisor), _flag(person.backup)
+        arguments: list[Argument] = [self._clock(), person.name, flag, terms.lease, terms.candidates]
+        arguments += [name, backup]
         with reachable:
             answer = self._scripts["claim"].run(self._client, self._keys.pool(pool), arguments)
         if answer[0] == b"none":
@@ -146,8 +168,25 @@ class ReviewQueue:
         return self._step("request_info", review_id, reviewer, epoch, question, detail)
 
     def answer_info(self, review_id: str, reviewer: Reviewer, information: str) -> Review:
-        """The information: back to the queue, the deadline later by the length of the pause."""
-        return self._step("resume", review_id, reviewer, None, _detail(information=information))
+        """The information: back to the queue, the deadline later by the working time of the pause."""
+        pool, name = locate(review_id)
+        person = self._admit(reviewer, pool)
+        while True:
+            seen = self._look(pool, name)
+            now = self._clock()
+            later = resume(seen, now, self._terms.calendars.get(seen.sla_class))
+            if isinstance(later, Refusal):  # the script says so in one step with what it finds by now
+                later = seen
+            arguments: list[Argument] = [now, name, person.name, seen.paused_at, later.urgency]
+            arguments += ["" if later.deadline is None else later.deadline, ladder_text(later), later.paused]
+            with reachable:
+                answer = self._scripts["resume"].run(
+                    self._client, self._keys.pool(pool), [*arguments, _detail(information=information)]
+                )
+            if answer[0] == b"ok":
+                return from_fields(review_id, pairs(answer[1]))
+            if answer[0] != b"moved":
+                raise _refusal(review_id, answer)
 
     def escalate(
         self, review_id: str, reviewer: Reviewer, epoch: int | None = None, *, reason: str = ""
@@ -170,10 +209,38 @@ class ReviewQueue:
             "delegate", review_id, reviewer, "" if epoch is None else epoch, person.name, flag, most, detail
         )
 
+    def reassign(self, review_id: str, who: Reviewer, to: Reviewer, *, reason: str = "") -> Review:
+        """A supervisor gives it to one person, also out of somebody's hands: the old lease ends."""
+        person = self._admit(to, locate(review_id)[0])
+        pool, name = locate(review_id)
+        actor = self._admit(who, pool)
+        detail = _detail(to=person.name, reason=reason)
+        arguments: list[Argument] = [self._clock(), name, actor.name, _flag(actor.supervisor)]
+        arguments += [person.name, _flag(person.supervisor), detail]
+        with reachable:
+            answer = self._scripts["reassign"].run(self._client, self._keys.pool(pool), arguments)
+        if answer[0] != b"ok":
+            raise _refusal(review_id, answer)
+        return from_fields(review_id, pairs(answer[1]))
+
+    def cancel(self, review_id: str, who: Reviewer, *, reason: str = "") -> Review:
+        """Nobody needs the answer any more; whoever holds it loses it. Safe to repeat."""
+        return self._step("cancel", review_id, who, None, self._terms.memory, _detail(reason=reason))
+
+    def withdraw(self, review_ids: Sequence[str], by: str, reason: str) -> list[bool]:
+        """Cancel a producer's reviews in one round trip, those that exist and wait for an answer; whether
+        each is withdrawn now. Safe to repeat."""
+        places = [locate(review_id) for review_id in review_ids]
+        lead: list[Argument] = [by, self._terms.memory, _detail(reason=reason)]
+        calls = [(self._keys.pool(pool), [self._clock(), name, *lead]) for pool, name in places]
+        with reachable:
+            answers = run_all(self._client, self._scripts["cancel"], calls) if calls else []
+        return [answer[0] == b"ok" for answer in answers]
+
     def decide(self, review_id: str, reviewer: Reviewer, epoch: int, digest: str, what: Verdict) -> Decided:
         """Answer, bound to the lease and to the package that was shown. Safe to repeat."""
         pool, name = locate(review_id)
-        person = self._admit(reviewer, pool)
+        person = self._with_lease(reviewer, pool)
         now = self._clock()
         answer = Answer(
             answer_id="",
@@ -225,6 +292,20 @@ class ReviewQueue:
             )
         return [f"{pool}.{name.decode()}" for name in answer[1:]]
 
+    def sla(self, pool: str, *, at_most: int = 100) -> list[tuple[str, str]]:
+        """Take the SLA steps that are due, at most so many: (review id, event) of each. Call it until
+        nothing is left: a review that is far behind takes one step each time."""
+        terms = self._terms
+        boosts = (terms.raise_boost, terms.escalation_boost)
+        with reachable:
+            answer = self._scripts["sla"].run(
+                self._client, self._keys.pool(pool), [self._clock(), at_most, *boosts, terms.memory]
+            )
+        return [
+            (f"{pool}.{name.decode()}", event.decode())
+            for name, event in zip(answer[1::2], answer[2::2], strict=True)
+        ]
+
     # --- looking -----------------------------------------------------------------------------------
 
     def get(self, review_id: str) -> Entry:
@@ -252,9 +333,12 @@ class ReviewQueue:
         offered_to: str | None = None,
     ) -> Sequence[Review]:
         """A page of reviews in the order of their queue: open ones by urgency (of the pool, its
-        supervisors, or one person's offers), claimed ones by the end of the lease, waiting and decided
-        ones by time."""
+        supervisors, or one person's offers), claimed ones by the end of the lease, waiting ones by time,
+        and all that are over, however they ended, by time."""
         key = self._shelf(pool, state, escalated=escalated, offered_to=offered_to)
+        return self._page(pool, key, offset, limit)
+
+    def _page(self, pool: str, key: str, offset: int, limit: int) -> Sequence[Review]:
         with reachable:
             members = self._client.execute_command("ZRANGE", key, offset, offset + limit - 1)
             ids = [member.decode()[-36:] for member in members]
@@ -267,6 +351,15 @@ class ReviewQueue:
             for name, fields in zip(ids, found, strict=True)
             if fields
         ]
+
+    def by_deadline(self, pool: str, offset: int = 0, limit: int = 50) -> Sequence[Review]:
+        """A page of the undecided reviews whose clock runs, the soonest deadline first: what is late, and
+        what is about to be."""
+        return self._page(pool, self._keys.pool(pool, names.DEADLINES), offset, limit)
+
+    def offered_to_backups(self, pool: str, offset: int = 0, limit: int = 50) -> Sequence[Review]:
+        """A page of the open reviews that people of the pool's backup pools may take as well."""
+        return self._page(pool, self._keys.pool(pool, names.BACKUPS), offset, limit)
 
     def _shelf(self, pool: str, state: ReviewState, *, escalated: bool, offered_to: str | None) -> str:
         if state is ReviewState.OPEN and offered_to is not None:
@@ -291,11 +384,19 @@ class ReviewQueue:
 
     # --- the wire ----------------------------------------------------------------------------------
 
+    def _look(self, pool: str, name: str) -> Review:
+        with reachable:
+            fields = self._client.execute_command("HGETALL", self._keys.pool(pool, names.REVIEW, name))
+        if not fields:
+            raise UnknownReview(f"{pool}.{name}")
+        return from_fields(f"{pool}.{name}", _text_keys(fields))
+
     def _step(
         self, verb: str, review_id: str, reviewer: Reviewer, epoch: int | str | None, *rest: Argument
     ) -> Review:
         pool, name = locate(review_id)
-        person = self._admit(reviewer, pool)
+        holds = epoch is not None and epoch != ""  # the lease says the rest
+        person = self._with_lease(reviewer, pool) if holds else self._admit(reviewer, pool)
         lead: list[Argument] = [self._clock(), name, person.name]
         if epoch is not None:
             lead.append(epoch)
@@ -311,7 +412,13 @@ _SHELVES = {
     ReviewState.CLAIMED: names.LEASES,
     ReviewState.WAITING: names.WAITING,
     ReviewState.DECIDED: names.DECIDED,
+    ReviewState.WITHDRAWN: names.DECIDED,
+    ReviewState.DEFAULTED: names.DECIDED,
 }
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else "0"
 
 
 def _detail(**facts: str) -> bytes:

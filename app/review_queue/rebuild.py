@@ -15,14 +15,17 @@ from app.domain.events import (
     Answer,
     DecisionResolved,
     DecisionRouted,
+    DecisionWithdrawn,
     ObservedOutcome,
     Record,
     ReviewDecided,
+    ReviewDefaulted,
     ReviewLifecycle,
     ReviewRequest,
     ReviewRequested,
+    SafeDefault,
 )
-from app.domain.review import QueueTerms, Review, ReviewState, requested
+from app.domain.review import ENDED, QueueTerms, Review, ReviewState, missed, requested
 from app.review_queue.cases import Brief, brief
 from app.review_queue.values import ARRIVAL_HEADER
 
@@ -77,6 +80,7 @@ class QueueImage(msgspec.Struct):
     briefs: dict[str, Brief] = msgspec.field(default_factory=dict)
     resolved: dict[str, DecisionResolved] = msgspec.field(default_factory=dict)
     observed: dict[str, ObservedOutcome] = msgspec.field(default_factory=dict)
+    withdrawn: dict[str, DecisionWithdrawn] = msgspec.field(default_factory=dict)
     seen: dict[str, str] = msgspec.field(default_factory=dict)
     unclear: list[str] = msgspec.field(default_factory=list)
 
@@ -97,6 +101,7 @@ class _Fold:
         self.requests: dict[str, _Request] = {}
         self.steps: dict[str, tuple[int, Review]] = {}
         self.answers: dict[str, Answer] = {}
+        self.defaults: dict[str, SafeDefault] = {}
         self._routed_at: dict[str, tuple[int, int, int]] = {}
         self._state = msgspec.json.Decoder(Review)
 
@@ -134,6 +139,14 @@ class _Fold:
     def decided(self, event: ReviewDecided, _: Read) -> None:
         self.answers[event.answer.review_id] = event.answer
 
+    def defaulted(self, event: ReviewDefaulted, _: Read) -> None:
+        self.defaults[event.default.review_id] = event.default
+
+    def withdrawn(self, event: DecisionWithdrawn, _: Read) -> None:
+        known = self.image.withdrawn.get(event.decision_id)
+        if known is None or event.at < known.at:
+            self.image.withdrawn[event.decision_id] = event
+
     def resolved(self, event: DecisionResolved, _: Read) -> None:
         decision = event.routed.scored.decision.decision_id
         known = self.image.resolved.get(decision)
@@ -155,6 +168,8 @@ def fold(records: Iterable[LogRecord], terms: QueueTerms) -> QueueImage:
         ReviewRequested: state.requested,
         ReviewLifecycle: state.step,
         ReviewDecided: state.decided,
+        ReviewDefaulted: state.defaulted,
+        DecisionWithdrawn: state.withdrawn,
         DecisionResolved: state.resolved,
         ObservedOutcome: state.observed,
     }
@@ -174,7 +189,10 @@ def _settle(state: _Fold, terms: QueueTerms) -> None:
         review = state.steps[review_id][1] if review_id in state.steps else fresh
         answer = state.answers.get(review_id)
         if answer and review.state is not ReviewState.DECIDED:
-            review = _answered(review, answer)
+            review = _answered(missed(review, answer.decided_at), answer)
+        default = state.defaults.get(review_id)
+        if default and review.state not in ENDED:
+            review = _defaulted(missed(review, default.taken_at), default)
         if review.state is ReviewState.DECIDED and answer is None:
             image.unclear.append(f"{review_id}: decided, but its answer is not in the log")
         image.reviews[review_id] = Kept(review, request.record, answer)
@@ -211,6 +229,17 @@ def _answered(review: Review, answer: Answer) -> Review:
         offered_to="",
         answer_id=answer.answer_id,
         decided_at=answer.decided_at,
+    )
+
+
+def _defaulted(review: Review, default: SafeDefault) -> Review:
+    """The default is in the log, the step that belongs to it is not (yet)."""
+    return msgspec.structs.replace(
+        review,
+        state=ReviewState.DEFAULTED,
+        step=review.step + 1,
+        rung=review.rung + 1,
+        decided_at=default.taken_at,
     )
 
 

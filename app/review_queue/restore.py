@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from app.domain.review import CLASS_RANK, QueueTerms, Review, ReviewState, locate
+from app.domain.review import CLASS_RANK, OVER, QueueTerms, Review, ReviewState, locate
+from app.domain.sla import next_step
 from app.errors import HitlError
 from app.review_queue import keys as names
 from app.review_queue.cases import CaseFile
@@ -84,6 +85,7 @@ class Restorer:
         self._cases.remember_briefs(list(image.briefs.values()))
         self._cases.resolved(list(image.resolved.values()))
         self._cases.observed(list(image.observed.values()))
+        self._cases.withdrawn(list(image.withdrawn.values()))
         with reachable:
             self._write_arrivals([kept.review for kept in image.reviews.values()])
         return Restored(len(alive), len(image.briefs), seen, image.unclear)
@@ -127,7 +129,7 @@ class Restorer:
                     continue
                 key = self._keys.pool(pool, names.PEOPLE, decision)
                 pipe.execute_command("HSET", key, *_flat(parts))
-                left = [self._left(review) for review in siblings if review.state is ReviewState.DECIDED]
+                left = [self._left(review) for review in siblings if review.state in OVER]
                 if left and all(review.state is not ReviewState.CLAIMED for review in siblings):
                     pipe.execute_command("PEXPIRE", key, max(one or 0 for one in left))
             pipe.execute()
@@ -154,7 +156,7 @@ class Restorer:
 
     def _left(self, review: Review) -> int | None:
         """For how long a review is still known, in ms: ``None`` for ever, 0 not any more."""
-        if review.state is not ReviewState.DECIDED:
+        if review.state not in OVER:
             return None
         return max(0, review.decided_at + self._terms.memory - self._clock())
 
@@ -223,17 +225,22 @@ class Restorer:
         """The sorted sets a review must be in. The member of a queue is made in ``_shared.lua``."""
         pool, name = locate(review.review_id)
         key = self._keys.pool
-        if review.state is ReviewState.DECIDED:
+        if review.state in OVER:
             return [(key(pool, names.DECIDED), name, review.decided_at)]
         places: Expected = [(key(pool, names.AGES), name, review.requested_at)]
         if review.state is ReviewState.WAITING:
             return [*places, (key(pool, names.WAITING), name, review.paused_at)]
         if review.deadline is not None:
             places.append((key(pool, names.DEADLINES), name, review.deadline))
+        step = next_step(review)
+        if step is not None:
+            places.append((key(pool, names.CLOCK), name, step[1]))
         if review.state is ReviewState.CLAIMED:
             return [*places, (key(pool, names.LEASES), name, review.lease_until)]
         rank = CLASS_RANK[review.consequence_class]
         member = f"{rank}.{review.requested_at:013d}.{review.arrival:010d}.{name}"
+        if review.backups and not review.tier:
+            places.append((key(pool, names.BACKUPS), member, review.urgency))
         if review.offered_to:
             return [*places, (key(pool, names.OFFER, review.offered_to), member, review.urgency)]
         queue = names.SUPERVISOR if review.tier else names.READY

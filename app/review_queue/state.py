@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from app.domain.events import Answer, ConsequenceClass, ReviewKind
+from app.domain.events import Answer, ConsequenceClass, OnDeadline, ReviewKind
 from app.domain.review import Review, ReviewState, Vote
 
 _FIRST = "first:"
@@ -19,6 +19,7 @@ _TEXT = {
     "to": "offered_to",
     "question": "question",
     "answer": "answer_id",
+    "default": "safe_default",
 }
 _NUMBER = {
     "asked": "requested_at",
@@ -36,8 +37,9 @@ _NUMBER = {
     "pausing": "paused_at",
     "paused": "paused",
     "decided": "decided_at",
+    "rung": "rung",
 }
-_FLAG = {"blind": "blind", "tie": "tie_break"}
+_FLAG = {"blind": "blind", "tie": "tie_break", "backups": "backups"}
 _ENUM: dict[str, tuple[str, Any]] = {
     "kind": ("kind", ReviewKind),
     "class": ("consequence_class", ConsequenceClass),
@@ -69,6 +71,10 @@ def from_fields(review_id: str, fields: Mapping[str, bytes]) -> Review:
         elif name in _ENUM:
             attribute, kind = _ENUM[name]
             values[attribute] = kind(raw.decode())
+        elif name == "ladder":
+            values["ladder"] = tuple(map(int, raw.split(b",")))
+        elif name == "rule":
+            values["on_deadline"] = OnDeadline(raw.decode())
         elif name == "votes":
             values["votes"] = _votes.decode(raw)
         elif name.startswith(_FIRST):
@@ -89,10 +95,19 @@ def to_fields(review: Review) -> dict[str, str | bytes]:
             if value is not None and (attribute not in _DEFAULTS or value != _DEFAULTS[attribute]):
                 fields[name] = str(value)
     fields.update({name: "1" for name, attribute in _FLAG.items() if getattr(review, attribute)})
+    if review.ladder:
+        fields["ladder"] = ladder_text(review)
+    if review.on_deadline is not OnDeadline.HOLD:
+        fields["rule"] = review.on_deadline.value
     if review.votes:
         fields["votes"] = msgspec.json.encode(review.votes)
     fields.update({_FIRST + person: action for person, action in review.first_answers.items()})
     return fields
+
+
+def ladder_text(review: Review) -> str:
+    """The times of the SLA steps as they are stored: four of 13 digits are short enough for a listpack."""
+    return ",".join(map(str, review.ladder))
 
 
 def completed(raw: bytes, review: Review, claimed_at: int | None = None) -> Answer:

@@ -12,6 +12,7 @@
 -- A verb answers {'ok', ...} or {<refusal>, ...}; refusals are app.domain.review.Refusal.
 
 local base = KEYS[1]
+local OVER = { decided = 'already_decided', withdrawn = 'withdrawn', defaulted = 'defaulted' }
 local RANK = { critical = '0', high = '1', medium = '2', low = '3' }
 
 local function integer(n)
@@ -46,14 +47,24 @@ local function queue_of(r)
   return base .. READY
 end
 
+-- Whether only a person's lease keeps the deadline rule from taking the safe default.
+local function default_is_due(r)
+  return r.rung == '5' and r.rule == 'safe_default'
+end
+
 -- Puts an open review where people look for it. O(log n)
 local function enter(id, r)
-  redis.call('ZADD', queue_of(r), r.urgency, member(id, r))
+  local place = member(id, r)
+  redis.call('ZADD', queue_of(r), r.urgency, place)
+  if r.backups and not r.tier then redis.call('ZADD', base .. BACKUPS, r.urgency, place) end
+  if default_is_due(r) then redis.call('ZADD', base .. CLOCK, r.due, id) end
 end
 
 -- Takes a review out of wherever its state has put it. O(log n)
 local function leave(id, r)
-  if r.state == 'open' then redis.call('ZREM', queue_of(r), member(id, r))
+  if r.state == 'open' then
+    redis.call('ZREM', queue_of(r), member(id, r))
+    if r.backups and not r.tier then redis.call('ZREM', base .. BACKUPS, member(id, r)) end
   elseif r.state == 'claimed' then redis.call('ZREM', base .. LEASES, id)
   elseif r.state == 'waiting' then redis.call('ZREM', base .. WAITING, id) end
 end
@@ -81,6 +92,51 @@ local function step(id, r, changes, event, actor, now, detail, extra)
   for _, field in ipairs(meta) do entry[#entry + 1] = field end
   for _, field in ipairs(extra or {}) do entry[#entry + 1] = field end
   redis.call('XADD', base .. OUTBOX, '*', unpack(entry))
+end
+
+-- The next step of the SLA ladder (app.domain.sla.Rung) and when it is due; nil while there is none. A
+-- safe default waits while a person holds the review.
+local function next_rung(r)
+  if not r.due or (r.state ~= 'open' and r.state ~= 'claimed') then return nil end
+  local rung = tonumber(r.rung or 0)
+  if rung < 4 then
+    local i = 0
+    for at in string.gmatch(r.ladder or '', '%d+') do
+      if i >= rung and at ~= '0' then return i, at end
+      i = i + 1
+    end
+    return 4, r.due
+  end
+  if rung > 5 or (default_is_due(r) and r.state == 'claimed') then return nil end
+  return rung, r.due
+end
+
+-- Sets the SLA clock of a review. O(log n)
+local function schedule(id, r)
+  local rung, at = next_rung(r)
+  if rung then redis.call('ZADD', base .. CLOCK, at, id) else redis.call('ZREM', base .. CLOCK, id) end
+end
+
+-- A deadline that has passed is counted once, also where the SLA clock would come too late for it.
+local function count_missed(id, r, now)
+  if r.due and tonumber(now) >= tonumber(r.due) and tonumber(r.rung or 0) < 5 then
+    step(id, r, { rung = '5' }, 'sla_missed', 'sla', now, cjson.encode({ due = tonumber(r.due) }))
+  end
+end
+
+-- A review is over: no queue and no clock holds it any more, and it is remembered for `memory` ms. Old ones
+-- leave the index, a few each time. O(log n)
+local function close(id, r, now, memory)
+  redis.call('PEXPIRE', base .. REVIEW .. id, memory)
+  redis.call('PEXPIRE', base .. REQUEST .. id, memory)
+  redis.call('PEXPIRE', base .. PEOPLE .. r.decision, memory)
+  redis.call('ZREM', base .. AGES, id)
+  redis.call('ZREM', base .. DEADLINES, id)
+  redis.call('ZREM', base .. CLOCK, id)
+  redis.call('ZADD', base .. DECIDED, now, id)
+  local since = integer(tonumber(now) - tonumber(memory))
+  local old = redis.call('ZRANGEBYSCORE', base .. DECIDED, '-inf', '(' .. since, 'LIMIT', 0, 4)
+  if #old > 0 then redis.call('ZREM', base .. DECIDED, unpack(old)) end
 end
 
 -- Who takes part in a decision. `id` = holds this review, '=' .. id = has answered it.
@@ -143,14 +199,14 @@ end
 
 -- Why this person may not write under this epoch, if so. The one check of a lease.
 local function no_lease(r, who, epoch)
-  if r.state == 'decided' then return 'already_decided' end
+  if OVER[r.state] then return OVER[r.state] end
   if r.state ~= 'claimed' or r.holder ~= who or (r.epoch or '0') ~= epoch then return 'stale_lease' end
   return nil
 end
 
 -- Why this person may not hand a review on, if so; without an epoch only an open one.
 local function not_handed(r, who, epoch)
-  if r.state == 'decided' then return 'already_decided' end
+  if OVER[r.state] then return OVER[r.state] end
   if r.state == 'waiting' then return 'waiting' end
   if epoch ~= '' then return no_lease(r, who, epoch) end
   return r.state == 'claimed' and 'already_claimed' or nil

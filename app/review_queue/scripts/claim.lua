@@ -1,10 +1,12 @@
 -- claim: the most urgent review this person may have, or one that is named.
 -- KEYS[1]  what all keys of the pool begin with
--- ARGV     1 now, 2 person, 3 '1' for a supervisor, 4 lease in ms, 5 candidates to look at, 6 uuid or ''
+-- ARGV     1 now, 2 person, 3 '1' for a supervisor, 4 lease in ms, 5 candidates to look at, 6 uuid or '',
+--          7 '1' for somebody of a backup pool: sees only what was offered to backups
 -- Result   {'ok', state, ReviewRequested record, uuid}; {'none', reviews looked at} when there is none for
 --          this person; a refusal with the state when a named review can not be had
 -- Cost     O(log n + candidates); also takes back up to two leases that have run out
 local now, who, supervisor, lease, look, wanted = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local backup = ARGV[7] == '1'
 
 local function take(id, r)
   leave(id, r)
@@ -16,15 +18,20 @@ local function take(id, r)
   local changes = { state = 'claimed', epoch = integer(tonumber(r.epoch or 0) + 1), holder = who,
                     since = now, lease = ends, to = false }
   step(id, r, changes, 'claimed', who, now)
+  if default_is_due(r) then redis.call('ZREM', base .. CLOCK, id) end
   return { 'ok', flatten(r), redis.call('GET', base .. REQUEST .. id) or '', id }
 end
 
 local function why_not(id, r)
-  if r.state == 'decided' then return 'already_decided' end
+  if OVER[r.state] then return OVER[r.state] end
   if r.state == 'waiting' then return 'waiting' end
   if r.state == 'claimed' and r.holder ~= who then return 'already_claimed' end
   if r.tier and not supervisor then return 'not_supervisor' end
-  if r.to and r.to ~= who and not supervisor then return 'offered' end
+  if backup then
+    if not r.backups then return 'not_offered' end
+  elseif r.to and r.to ~= who and not supervisor then
+    return 'offered'
+  end
   if takes_part(r.decision, who, id) then return 'not_distinct' end
   return nil
 end
@@ -43,6 +50,7 @@ end
 reap(now, 2)
 local queues = { base .. OFFER .. who, base .. READY }
 if supervisor then queues[3] = base .. SUPERVISOR end
+if backup then queues = { base .. BACKUPS } end
 
 -- The heads of the person's queues, in one order.
 local function heads(limit)

@@ -42,6 +42,7 @@ if needed > 1 and not r.tie then
   end
 end
 
+count_missed(id, r, now)
 leave(id, r)
 changes.state = 'decided'
 changes.answer = answer_id
@@ -50,12 +51,5 @@ changes.lease = false
 step(id, r, changes, 'decided', who, now, '', { '@answer', answer, '@request', redis.call('GET', base .. REQUEST .. id) or '' })
 redis.call('HSET', people, who, '=' .. id)
 redis.call('SET', base .. ANSWER .. id, answer, 'PX', memory)
-redis.call('PEXPIRE', base .. REVIEW .. id, memory)
-redis.call('PEXPIRE', base .. REQUEST .. id, memory)
-redis.call('PEXPIRE', people, memory)
-redis.call('ZREM', base .. AGES, id)
-redis.call('ZREM', base .. DEADLINES, id)
-redis.call('ZADD', base .. DECIDED, now, id)
-local old = redis.call('ZRANGEBYSCORE', base .. DECIDED, '-inf', '(' .. integer(tonumber(now) - tonumber(memory)), 'LIMIT', 0, 4)
-if #old > 0 then redis.call('ZREM', base .. DECIDED, unpack(old)) end
+close(id, r, now, memory)
 return { 'ok', flatten(r), answer }

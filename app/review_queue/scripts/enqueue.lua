@@ -11,9 +11,12 @@ if known then return { 'ok', known, redis.call('GET', base .. REQUEST .. id) or 
 local arrival = integer(redis.call('INCR', base .. ARRIVALS))
 redis.call('HSET', key, 'state', 'open', 'arrival', arrival, 'urgency', urgency, unpack(ARGV, 5))
 redis.call('SET', base .. REQUEST .. id, record)
-local r = { urgency = urgency, arrival = arrival }
+local r = { state = 'open', urgency = urgency, arrival = arrival }
 for i = 5, #ARGV, 2 do r[ARGV[i]] = ARGV[i + 1] end
 enter(id, r)
 redis.call('ZADD', base .. AGES, r.asked, id)
-if deadline ~= '' then redis.call('ZADD', base .. DEADLINES, deadline, id) end
+if deadline ~= '' then
+  redis.call('ZADD', base .. DEADLINES, deadline, id)
+  schedule(id, r)
+end
 return { 'ok', arrival, '' }

@@ -1,6 +1,6 @@
 -- fate: what became of a batch of decisions; what people decided becomes a precedent of its type.
 -- KEYS[1]  what all keys of the case file begin with
--- ARGV     1 how many precedents a type keeps, 2 memory in ms, 3 'resolution' or 'observed',
+-- ARGV     1 how many precedents a type keeps, 2 memory in ms, 3 'resolution', 'observed' or 'withdrawn',
 --          4 msgpack of [decision id, decision type or '', time, ttl in ms, ...], 5.. their values
 -- Result   how many. A repeat changes nothing.
 -- Cost     O(decisions * log of the bounded length)

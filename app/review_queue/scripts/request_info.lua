@@ -8,10 +8,12 @@ local r = load(id)
 if not r then return { 'unknown' } end
 local refusal = no_lease(r, who, epoch)
 if refusal then return refuse(id, r, refusal, who, now, 'request_info') end
+count_missed(id, r, now)
 give_back(id, r)
 local changes = unheld({ pausing = now, question = question })
 changes.state = 'waiting'
 step(id, r, changes, 'paused', who, now, detail)
 redis.call('ZADD', base .. WAITING, now, id)
 redis.call('ZREM', base .. DEADLINES, id)
+redis.call('ZREM', base .. CLOCK, id)
 return { 'ok', flatten(r) }

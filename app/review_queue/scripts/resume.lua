@@ -1,23 +1,26 @@
--- resume: the information is there (or no longer needed): back to the queue, with the deadline later
--- by the length of the pause.
+-- resume: the information is there (or no longer needed): back to the queue, with deadline and SLA steps later
+-- by the working time of the pause. Calendars are not known here: the caller has looked at the review, says
+-- which pause it saw, and when everything is due after it.
 -- KEYS[1]  what all keys of the pool begin with
--- ARGV     1 now, 2 uuid, 3 person, 4 detail (JSON)
--- Result   {'ok', state} or a refusal
+-- ARGV     1 now, 2 uuid, 3 person, 4 when the pause began, 5 urgency, 6 deadline or '', 7 ladder or '',
+--          8 ms paused in all, 9 detail (JSON)
+-- Result   {'ok', state} or a refusal; {'moved'} when the pause is another one by now
 -- Cost     O(log n)
-local now, id, who, detail = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local now, id, who, pausing, due, ladder, detail = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[6], ARGV[7], ARGV[9]
 local r = load(id)
 if not r then return { 'unknown' } end
-if r.state == 'decided' then return { 'already_decided', flatten(r), redis.call('GET', base .. ANSWER .. id) or '' } end
+local over = OVER[r.state]
+if over then return { over, flatten(r), over == 'already_decided' and redis.call('GET', base .. ANSWER .. id) or '' } end
 if r.state ~= 'waiting' then return { 'not_waiting', flatten(r), '' } end
+if r.pausing ~= pausing then return { 'moved' } end
 leave(id, r)
-local pause = math.max(0, tonumber(now) - tonumber(r.pausing))
-local changes = { state = 'open', pausing = false, question = false,
-                  paused = integer(tonumber(r.paused or 0) + pause),
-                  urgency = integer(tonumber(r.urgency) + pause) }
-if r.due then
-  changes.due = integer(tonumber(r.due) + pause)
-  redis.call('ZADD', base .. DEADLINES, changes.due, id)
+local changes = { state = 'open', pausing = false, question = false, paused = ARGV[8], urgency = ARGV[5] }
+if due ~= '' then
+  changes.due = due
+  redis.call('ZADD', base .. DEADLINES, due, id)
 end
+if ladder ~= '' then changes.ladder = ladder end
 step(id, r, changes, 'resumed', who, now, detail)
 enter(id, r)
+schedule(id, r)
 return { 'ok', flatten(r) }

@@ -1,0 +1,114 @@
+"""The numbers behind the pages: Kafka's topics folded in memory by a thread of this process.
+
+Nothing is stored; a restart reads the horizon again. What is shown is a snapshot that never changes, at
+most a second old. Traffic comes from the tallies that routing writes for learning, not from the decisions
+themselves: a few records a second, whatever the load.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from app.domain.events import Record, SessionRecorded
+from app.domain.ledger import LedgerFold
+from app.domain.quality.figures import SessionFigures, Snapshot
+from app.domain.quality.reading import WORDS_PER_MINUTE
+from app.domain.terms import Terms
+from app.stream.codec import Codec
+from app.stream.connection import Connection
+from app.stream.errors import DecodeError
+from app.stream.follower import Follower
+from app.stream.records import Incoming
+from app.stream.topics import Topic
+
+log = structlog.get_logger("hitl.console")
+
+TOPICS = (
+    Topic.REVIEWS_OUTCOMES,
+    Topic.REVIEWS_LIFECYCLE,
+    Topic.LEARNING_CASES,
+    Topic.OUTCOMES_OBSERVED,
+    Topic.PATTERNS_DETECTED,
+    Topic.SESSIONS_RECORDED,
+)
+HORIZON = 35 * 86_400_000
+"""How far back the topics are read, in ms: the four weeks of a forecast, and a week."""
+FRESH = 1000
+"""How old, in ms, a snapshot may become while records come in."""
+
+
+class Ledger:
+    """``clock`` gives ms UTC; ``snapshot`` may be called from any thread and never waits for the broker."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        codec: Codec,
+        *,
+        clock: Callable[[], int],
+        terms: Mapping[str, Terms] | None = None,
+        words_per_minute: float = WORDS_PER_MINUTE,
+        horizon: int = HORIZON,
+    ) -> None:
+        since = max(0, clock() - horizon)
+        self._codec = codec
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._fold = LedgerFold(since=since, terms=terms, words_per_minute=words_per_minute)
+        self._snapshot = self._fold.snapshot(caught_up=False)
+        self._dirty = False
+        self._shown_at = 0
+        self._follower = Follower(connection, TOPICS, self._read, self._show, since=since)
+
+    def start(self) -> None:
+        """Begin to read; returns at once."""
+        self._follower.start()
+
+    def wait(self, timeout: float) -> bool:
+        """Until everything that was there at the start is in the snapshot; False if it takes longer."""
+        return self._follower.wait(timeout)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._follower.stop()
+
+    def snapshot(self) -> Snapshot:
+        """Everything as it was at most a second ago."""
+        return self._snapshot
+
+    def session(self, session_id: str) -> SessionFigures | None:
+        """One session as it is now."""
+        with self._lock:
+            return self._fold.sessions.get(session_id)
+
+    def record(self, event: SessionRecorded) -> None:
+        """Take what this process has just written: whoever wrote it sees it at once. The topic repeats it,
+        which changes nothing."""
+        with self._lock:
+            self._fold.add(event)
+            self._publish()
+
+    def _read(self, record: Incoming) -> None:
+        try:
+            event: Record = self._codec.decode(record.value)
+        except DecodeError as error:
+            log.debug("not counted", position=record.position, error=str(error))
+            return
+        with self._lock:
+            self._fold.add(event)
+            self._dirty = True
+
+    def _show(self) -> None:
+        late = self._follower.caught_up != self._snapshot.caught_up
+        if not late and (not self._dirty or self._clock() - self._shown_at < FRESH):
+            return
+        with self._lock:
+            self._publish()
+
+    def _publish(self) -> None:
+        self._snapshot = self._fold.snapshot(caught_up=self._follower.caught_up)
+        self._dirty = False
+        self._shown_at = self._clock()

@@ -17,6 +17,7 @@ from app.domain import context_package
 from app.domain.answers import Verdict, completed, incomplete
 from app.domain.authority import Deed, Denial, Matter, action_refused, refused
 from app.domain.events import Answer, ReviewRequested
+from app.domain.gold import masked
 from app.domain.people import Directory, Profile, Role
 from app.domain.review import Refusal, Review, Reviewer, ReviewState, locate
 from app.domain.terms import Terms
@@ -162,16 +163,17 @@ class ReviewDesk:
     # --- looking -----------------------------------------------------------------------------------
 
     def look(self, who: Profile, review_id: str) -> Look:
-        """What this person may see of a review."""
+        """What this person may see of a review. That it was shown goes on the record."""
         entry = self._queue.get(review_id)
         self._allow(who, Deed.LOOK, entry)
         event = self._read(entry.record)
+        self._queue.seen(review_id, who.name, event.request.package_digest)
         package = msgspec.json.decode(event.request.package, type=dict[str, object])
         capacities = self._capacities(who)
         actions = tuple(a for a in actions_of(package) if action_refused(capacities, a) is None)
         revealed = who.name in entry.review.first_answers
         return Look(
-            review=_without_votes(entry.review),
+            review=_discreet(entry.review),
             event=event,
             package=package,
             answer=entry.answer,
@@ -195,7 +197,7 @@ class ReviewDesk:
         if pool not in self.pools_of(who):
             raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'"))
         found = self._queue.list(pool, state, offset, limit, escalated=escalated, offered_to=offered_to)
-        return [_without_votes(review) for review in found]
+        return [_discreet(review) for review in found]
 
     def stats(self, who: Profile) -> Sequence[PoolStats]:
         """The pools that this person may see, at this moment."""
@@ -219,7 +221,7 @@ class ReviewDesk:
         event = self._read(entry.record)
         self._allow_action(who, action, actions_of(msgspec.json.decode(event.request.package)))
         review = self._queue.reveal(review_id, self._reviewer(who, entry.review.pool), epoch, action)
-        return Revealed(_without_votes(review), self._withheld(event))
+        return Revealed(_discreet(review), self._withheld(event))
 
     def decide(self, who: Profile, review_id: str, epoch: int, digest: str, verdict: Verdict) -> Decided:
         """Answer, bound to the lease and to what was shown. Safe to repeat.
@@ -331,7 +333,8 @@ class ReviewDesk:
         return msgspec.json.decode(text, type=dict[str, object])
 
 
-def _without_votes(review: Review) -> Review:
-    """What others voted is nobody's business before all have: independent answers only."""
+def _discreet(review: Review) -> Review:
+    """What others voted is nobody's business before all have: independent answers only. An item with known
+    truth looks like any other."""
     hidden = tuple(msgspec.structs.replace(vote, verdict="") for vote in review.votes)
-    return msgspec.structs.replace(review, votes=hidden) if hidden else review
+    return masked(msgspec.structs.replace(review, votes=hidden) if hidden else review)

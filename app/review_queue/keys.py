@@ -18,6 +18,9 @@ ANSWER = "answer:"
 PEOPLE = "people:"
 """+ decision id, hash: who holds (uuid) or has answered (=uuid) which review of a decision. Exists
 only from the first claim on. Once an answer is final: TTL as REVIEW."""
+LOOKED = "looked:"
+"""+ uuid:person, string: under which epoch and when this person was last shown the package. TTL a minute:
+it only keeps looks from being recorded too often."""
 READY = "ready"
 """Sorted set of open reviews, by urgency; see ``scripts/_shared.lua`` for score and member."""
 SUPERVISOR = "supervisor"
@@ -75,7 +78,7 @@ GROUP = "relay"
 _LUA = (
     "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
     "DEADLINES", "CLOCK", "BACKUPS", "AGES", "DECIDED", "ARRIVALS", "OUTBOX", "CASE", "FATE", "SUBJECT",
-    "PRECEDENTS",
+    "PRECEDENTS", "LOOKED",
 )  # fmt: skip
 
 

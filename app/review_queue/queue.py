@@ -31,8 +31,10 @@ from app.review_queue.values import Decided, Enqueued, Entry, Lease, NewReview, 
 
 _VERBS = (
     "enqueue", "claim", "extend", "release", "reveal", "decide", "expire", "request_info", "resume",
-    "escalate", "delegate", "reassign", "cancel", "sla",
+    "escalate", "delegate", "reassign", "cancel", "sla", "look",
 )  # fmt: skip
+LOOKS_APART = 60_000
+"""Shortest time, in ms, between two records that the same person looks at the same review."""
 _COPIED = frozenset(("urgency", "arrival", "state"))  # enqueue.lua writes these itself
 
 
@@ -153,6 +155,15 @@ class ReviewQueue:
     def extend(self, review_id: str, reviewer: Reviewer, epoch: int) -> Review:
         """A heartbeat: the lease lasts from now again."""
         return self._step("extend", review_id, reviewer, epoch, self._terms.lease)
+
+    def seen(self, review_id: str, who: str, digest: str) -> None:
+        """Somebody was shown the package with this digest: once for each claim, then once a minute."""
+        pool, name = locate(review_id)
+        arguments: list[Argument] = [self._clock(), name, who, digest, LOOKS_APART]
+        with reachable:
+            answer = self._scripts["look"].run(self._client, self._keys.pool(pool), arguments)
+        if answer[0] != b"ok":
+            raise _refusal(review_id, answer)
 
     def release(self, review_id: str, reviewer: Reviewer, epoch: int, *, reason: str = "") -> Review:
         """Give it back unanswered."""

@@ -113,11 +113,12 @@ class ReviewDesk:
 
     def claim_next(self, who: Profile, pool: str | None = None) -> Lease | None:
         """The most urgent review that this person may decide, in ``pool`` or in all of theirs."""
-        if pool is not None and pool not in self.pools_of(who):
+        if pool is not None and pool not in (*self.pools_of(who), *self._helps_out(who)):
             raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'"))
         if pool is not None and who.unlimited and (lease := self._claim_head(who, pool)) is not None:
             return lease
-        for review in self._candidates(who, [pool] if pool else self.pools_of(who)):
+        pools = [pool] if pool else [*self.pools_of(who), *self._helps_out(who)]
+        for review in self._candidates(who, pools):
             entry = self._queue.get(review.review_id)
             if self._refused(who, Deed.CLAIM, entry) is not None:
                 continue
@@ -146,8 +147,12 @@ class ReviewDesk:
     def _candidates(self, who: Profile, pools: Sequence[str]) -> Iterator[Review]:
         """Heads of the queues that this person takes from, most urgent first."""
         shelves: list[Sequence[Review]] = []
+        helps_out = self._helps_out(who)
         for pool in pools:
             if pool not in self._queue.pools:
+                continue
+            if pool in helps_out:
+                shelves.append(self._queue.offered_to_backups(pool, limit=_CANDIDATES))
                 continue
             shelves.append(self._queue.list(pool, limit=_CANDIDATES, offered_to=who.name))
             shelves.append(self._queue.list(pool, limit=_CANDIDATES))
@@ -160,6 +165,10 @@ class ReviewDesk:
         self._admit(who, Deed.CLAIM, review_id)
         return self._queue.claim(review_id, self._reviewer(who, locate(review_id)[0]))
 
+    def _helps_out(self, who: Profile) -> Sequence[str]:
+        """Other pools, whose work is offered to one of this person's pools when it gets late."""
+        return self._queue.helps_out(who.as_reviewer(""))
+
     # --- looking -----------------------------------------------------------------------------------
 
     def look(self, who: Profile, review_id: str) -> Look:
@@ -169,6 +178,7 @@ class ReviewDesk:
         event = self._read(entry.record)
         self._queue.seen(review_id, who.name, event.request.package_digest)
         package = msgspec.json.decode(event.request.package, type=dict[str, object])
+        self._queue.seen(review_id, who.name, entry.review.digest)
         capacities = self._capacities(who)
         actions = tuple(a for a in actions_of(package) if action_refused(capacities, a) is None)
         revealed = who.name in entry.review.first_answers
@@ -274,6 +284,24 @@ class ReviewDesk:
             review_id, self._reviewer(who, entry.review.pool), receiver, epoch, reason=reason
         )
 
+    def reassign(self, who: Profile, review_id: str, to: str, reason: str = "") -> Review:
+        """A lead gives it to one person, also out of somebody's hands."""
+        entry = self._queue.get(review_id)
+        self._allow(who, Deed.REASSIGN, entry)
+        receiver = self._receiver(entry, to)
+        return self._queue.reassign(
+            review_id, self._reviewer(who, entry.review.pool), receiver, reason=reason
+        )
+
+    def cancel(self, who: Profile, review_id: str, reason: str = "") -> Review:
+        """Nobody needs the answer any more."""
+        entry = self._queue.get(review_id)
+        self._allow(who, Deed.CANCEL, entry)
+        reviewer = self._reviewer(who, entry.review.pool)
+        # An admin withdraws in every pool, and works in none of them by that.
+        acting = msgspec.structs.replace(reviewer, pools=reviewer.pools | {entry.review.pool})
+        return self._queue.cancel(review_id, acting, reason=reason)
+
     def _receiver(self, entry: Entry, name: str) -> Reviewer:
         receiver = self.person(name)
         denial = self._refused(receiver, Deed.CLAIM, entry)
@@ -320,7 +348,8 @@ class ReviewDesk:
 
     def _matter(self, entry: Entry) -> Matter:
         event = self._read(entry.record)
-        return matter_of(entry.review, event, self._terms(event.routed.scored.decision.decision_type))
+        policy, kind = self._policy(), event.routed.scored.decision.decision_type
+        return matter_of(entry.review, event, policy.terms.get(kind), policy.backups)
 
     def _terms(self, decision_type: str) -> Terms | None:
         return self._policy().terms.get(decision_type)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app.domain.authority import Matter
 from app.domain.events import ReviewRequested
 from app.domain.facts import Invalid, parse_facts
@@ -9,8 +11,14 @@ from app.domain.review import Review
 from app.domain.terms import Terms
 
 
-def matter_of(review: Review, event: ReviewRequested, terms: Terms | None) -> Matter:
-    """What authority depends on; ``terms`` is ``None`` when the type has left the policy."""
+def matter_of(
+    review: Review,
+    event: ReviewRequested,
+    terms: Terms | None,
+    backups: Mapping[str, frozenset[str]],
+) -> Matter:
+    """What authority depends on; ``terms`` is ``None`` when the type has left the policy, ``backups``
+    gives the backup pools of each pool."""
     decision = event.routed.scored.decision
     return Matter(
         review_id=review.review_id,
@@ -23,6 +31,7 @@ def matter_of(review: Review, event: ReviewRequested, terms: Terms | None) -> Ma
         amount=_amount(decision.facts, terms),
         subject=decision.subject,
         submitted_by=decision.submitted_by,
+        backup_pools=backups.get(review.pool, frozenset()) if review.backups else frozenset(),
     )
 
 

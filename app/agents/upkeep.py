@@ -12,7 +12,7 @@ from app.agents.store import ask_store
 from app.errors import ServiceUnreachableError
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.keys import Keys
-from app.review_queue.outbox import OutboxRecord, OutboxRelay
+from app.review_queue.outbox import OutboxRecord, OutboxRelay, Seal
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.store import Client
 from app.stream.codec import Codec
@@ -42,8 +42,10 @@ class RelayService(Service):
         *,
         slot: str,
         clock: Callable[[], int],
+        seal: Seal | None = None,
     ) -> None:
         super().__init__()
+        self._seal = seal
         self._client = client
         self._keys = keys
         self._codec = codec
@@ -101,6 +103,7 @@ class RelayService(Service):
             publish,
             name=self._name,
             clock=self._clock,
+            seal=self._seal,
             transient=(ServiceUnreachableError, TransientError),
         )
 

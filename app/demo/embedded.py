@@ -19,10 +19,10 @@ from app.demo.collector import DemoStalledError
 from app.demo.shift import SimulatedClock
 from app.demo.submissions import Submission
 from app.domain.events import ObservedOutcome
-from app.main import QueueParts, Worker, connection_of, open_codec, open_queue
+from app.main import QueueParts, Worker, connection_of, open_codec, open_queue, sealer
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.embedded import EmbeddedStore
-from app.review_queue.outbox import OutboxRecord, OutboxRelay
+from app.review_queue.outbox import OutboxRecord, OutboxRelay, Seal
 from app.review_queue.queue import ReviewQueue
 from app.settings import PROJECT, Settings
 from app.stream.codec import Codec
@@ -137,10 +137,11 @@ class Relay:
         pools: Sequence[str],
         connection: Connection,
         clock: SimulatedClock,
+        seal: Seal,
     ) -> None:
         self._publisher = Publisher(connection, client_id="demo-relay")
         self._relay = OutboxRelay(
-            parts.client, parts.keys, pools, codec, self._publish, name="demo", clock=clock
+            parts.client, parts.keys, pools, codec, self._publish, name="demo", clock=clock, seal=seal
         )
 
     def __call__(self) -> None:
@@ -264,7 +265,7 @@ def installation(settings: Settings, policy: CompiledPolicy, clock: SimulatedClo
     connection = connection_of(settings, embedded=True)
     codec = open_codec(settings)
     parts = open_queue(settings, policy, clock)
-    relay = Relay(parts, codec, policy.pool_names, connection, clock)
+    relay = Relay(parts, codec, policy.pool_names, connection, clock, sealer(settings))
     # An answer in simulated time need not wait for the disk.
     queue = ReviewQueue(
         parts.client, parts.keys, policy.pool_names, terms=parts.terms, clock=clock, durability=0

@@ -18,6 +18,7 @@ from app.domain.events import (
     ReviewRequested,
     SafeDefault,
 )
+from app.domain.evidence_chain import SEAL_HEADER
 from app.domain.review import REVIEWS, Review
 from app.errors import ServiceUnreachableError
 from app.review_queue import keys as names
@@ -56,6 +57,7 @@ class OutboxRecord(msgspec.Struct, frozen=True):
 
 Publish = Callable[[list[OutboxRecord]], None]
 Heading = Callable[[str, str, int], list[tuple[str, bytes]]]
+Seal = Callable[[str, bytes, bytes], str]
 Fields = Mapping[bytes, bytes]
 
 
@@ -65,7 +67,8 @@ class OutboxRelay:
     ``publish`` returns only after every record's delivery report, and raises otherwise. ``name`` should
     be stable for a worker slot: after a restart it first finishes what it had begun. What a consumer
     left for ``idle`` ms is taken over by any other. ``heading`` makes a record's headers from event name,
-    identifier and time. Errors of the kinds in ``transient`` are an outage; any other error while an
+    identifier and time; ``seal`` gives the seal of topic, key and value (``evidence_chain.seal``), which goes
+    beside the record. Errors of the kinds in ``transient`` are an outage; any other error while an
     entry is turned into events is a bug, and the entry is put aside so that the others go on.
     """
 
@@ -82,6 +85,7 @@ class OutboxRelay:
         batch: int = 500,
         idle: int = 30_000,
         heading: Heading | None = None,
+        seal: Seal | None = None,
         transient: tuple[type[Exception], ...] = (ServiceUnreachableError,),
     ) -> None:
         self._client = client
@@ -94,6 +98,7 @@ class OutboxRelay:
         self._batch = batch
         self._idle = idle
         self._heading = heading or _heading
+        self._seal = seal
         self._transient = transient
         self._unfinished = set(pools)
         self._looked_at: dict[str, int] = {}
@@ -235,7 +240,13 @@ class OutboxRelay:
         records.append(
             OutboxRecord(LIFECYCLE, key, value, self._heading("ReviewLifecycle", step.event_id, step.at))
         )
-        return records
+        return [self._sealed(record) for record in records]
+
+    def _sealed(self, record: OutboxRecord) -> OutboxRecord:
+        if self._seal is None or record.value is None:
+            return record
+        found = self._seal(record.topic, record.key, record.value)
+        return msgspec.structs.replace(record, headers=[*record.headers, (SEAL_HEADER, found.encode())])
 
 
 def _default(review: Review) -> SafeDefault:

@@ -17,6 +17,7 @@ from confluent_kafka import (
 
 from app.stream.connection import Connection, incoming
 from app.stream.errors import BrokerUnreachableError
+from app.stream.partitioner import partition_of
 from app.stream.records import Incoming
 
 Partition = tuple[str, int]
@@ -54,16 +55,32 @@ class LogReader:
     def read_since(self, topics: Iterable[str], since: int) -> Iterator[Incoming]:
         """As ``read_all``, from the first record with a timestamp of at least ``since`` (ms)."""
         partitions = [p for topic in topics for p in self._partitions(topic)]
-        asked = [self._at(p, since) for p in partitions]
+        start = self._starts(partitions, since)
+        yield from self._read([p for p in partitions if p in start], start)
+
+    def read_key(self, topics: Iterable[str], key: bytes, *, since: int = 0) -> Iterator[Incoming]:
+        """The records of one key, from ``since`` (ms) on: of each topic only the partition in which the key
+        lives is read. Raises as ``read_all``. Records from before a topic got more partitions lie elsewhere:
+        whoever finds nothing reads all."""
+        partitions = []
+        for topic in topics:
+            of_topic = self._partitions(topic)
+            partitions.append(of_topic[partition_of(key, len(of_topic))])
+        start = self._starts(partitions, since) if since else {p: OFFSET_BEGINNING for p in partitions}
+        for record in self._read([p for p in partitions if p in start], start):
+            if record.key == key:
+                yield record
+
+    def _starts(self, partitions: list[Partition], since: int) -> dict[Partition, int]:
+        """The first offset with a timestamp of at least ``since`` of each partition that has one."""
         consumer = self._consumer("read_committed")
         try:
-            found = consumer.offsets_for_times(asked, timeout=10)
+            found = consumer.offsets_for_times([self._at(p, since) for p in partitions], timeout=10)
         except KafkaException as error:
             raise _unreachable(self._connection, error.args[0]) from error
         finally:
             consumer.close()
-        start = {p: at.offset for p, at in zip(partitions, found, strict=True) if at.offset >= 0}
-        yield from self._read([p for p in partitions if p in start], start)
+        return {p: at.offset for p, at in zip(partitions, found, strict=True) if at.offset >= 0}
 
     def read_from(self, partition: Partition, offset: int) -> Iterator[Incoming]:
         """One partition from ``offset`` on; from the first record that is still kept, if that is gone."""

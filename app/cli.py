@@ -12,14 +12,17 @@ import typer
 from app import __version__
 from app.commands import (
     activate,
+    console,
     demo,
     dlq,
     doctor,
+    people,
     policy,
     queue,
     review,
     status,
     submit,
+    token,
     topics,
     withdraw,
     worker,
@@ -42,9 +45,12 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(review.app, name="review")
 app.add_typer(queue.app, name="queue")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(people.app, name="people")
+app.add_typer(token.app, name="token")
 app.command("demo")(demo.demo)
 app.command("up")(worker.up)
 app.command("worker")(worker.worker)
+app.command("console")(console.console)
 app.command("submit")(submit.submit)
 app.command("observe")(submit.observe)
 app.command("withdraw")(withdraw.withdraw)

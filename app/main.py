@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import secrets
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -20,8 +23,18 @@ from app.agents.review_request import ReviewRequests
 from app.agents.routing import Routing
 from app.agents.scoring import Scoring
 from app.agents.upkeep import LeaseService, RelayService, SlaService
+from app.console.accounts import Accounts
+from app.console.keys import ConsoleKeys
+from app.console.ledger import Ledger
+from app.console.limits import Limits
+from app.console.parts import ConsoleParts, Place
+from app.console.publishing import EventPublisher
+from app.console.session_room import SessionRoom
+from app.console.sessions import Sessions
+from app.console.terms import ConsoleTerms
 from app.desk.desk import ReviewDesk
 from app.domain.events import Record, ReviewRequested
+from app.domain.evidence_chain import seal, seal_key
 from app.domain.review import QueueTerms
 from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy, compile_policy
@@ -29,6 +42,7 @@ from app.policy.load import load_policy
 from app.review_queue.cases import CaseFile
 from app.review_queue.gold import GoldStore
 from app.review_queue.keys import Keys
+from app.review_queue.outbox import Seal
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.seen import SeenDecisions
 from app.review_queue.store import Client, open_client
@@ -39,6 +53,7 @@ from app.stream.connection import Connection
 from app.stream.dead_letters import DeadLetters
 from app.stream.errors import BrokerUnreachableError
 from app.stream.faust_app import create_app, run
+from app.stream.probe import BrokerProbe
 from app.stream.producer import Publisher
 from app.stream.reader import LogReader
 from app.stream.records import Outgoing, Output
@@ -95,6 +110,11 @@ def store_of(settings: Settings) -> Client:
     return open_client(settings.redis_url)
 
 
+def sealer(settings: Settings) -> Seal:
+    """What seals the records of people's steps and answers (docs/evidence.md)."""
+    return partial(seal, seal_key(settings.secret))
+
+
 class QueueParts(msgspec.Struct, frozen=True):
     """Everything of the Redis edge, under one policy."""
 
@@ -143,6 +163,55 @@ def open_desk(
     """The one way in for what people do; ``policy`` gives the policy in force."""
     codec = open_codec(settings)
     return ReviewDesk(parts.queue, policy, lambda record: codec.decode_as(record, ReviewRequested), clock)
+
+
+@contextmanager
+def open_console(
+    settings: Settings,
+    policy: CompiledPolicy,
+    url: str,
+    *,
+    clock: Callable[[], int] = now,
+    terms: ConsoleTerms | None = None,
+) -> Iterator[ConsoleParts]:
+    """Everything the console works with, following activated policies and the log until the end of the
+    block. ``url`` is where people find it. Raises ``UsageError`` and ``ServiceUnreachableError``."""
+    connection, codec = connection_of(settings), open_codec(settings)
+    queue = open_queue(settings, policy, clock)
+    book = PolicyBook(codec, policy, queue.follow)
+    activated = Broadcast(connection, Topic.POLICY_ACTIVATED, book.hear)
+    ledger = Ledger(connection, codec, clock=clock, terms=policy.terms)
+    publisher = EventPublisher(lambda: open_writer(settings))
+    keys, terms = ConsoleKeys(settings.topic_prefix), terms or ConsoleTerms()
+    try:
+        activated.start()
+        book.require_activated()
+        ledger.start()
+        yield ConsoleParts(
+            settings=settings,
+            policy_in_force=book,
+            place=Place(url),
+            desk=open_desk(settings, book, queue, clock),
+            cases=queue.cases,
+            client=queue.client,
+            queue_keys=queue.keys,
+            keys=keys,
+            terms=terms,
+            accounts=Accounts(settings.accounts_file, clock, secrets.token_bytes),
+            sessions=Sessions(queue.client, keys, terms, clock, secrets.token_bytes),
+            limits=Limits(queue.client, keys, clock),
+            clock=clock,
+            draw=secrets.token_bytes,
+            publisher=publisher,
+            broker_answers=BrokerProbe(connection),
+            ledger=ledger,
+            room=SessionRoom(ledger, publisher.writer, clock=clock, new_id=lambda: str(uuid.uuid4())),
+        )
+    finally:
+        publisher.close()
+        ledger.stop()
+        activated.stop()
+        queue.client.close()
 
 
 def queue_terms(policy: CompiledPolicy) -> QueueTerms:
@@ -324,6 +393,7 @@ class Worker:
                 self._connection,
                 slot=self.settings.worker_slot,
                 clock=self._clock,
+                seal=sealer(self.settings),
             )
         )
         self.app.host(LeaseService(parts.queue, self.policy))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.resources import files
 
 from fastapi import FastAPI
@@ -12,33 +15,47 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from app import __version__
-from app.console import api, pages, probes, sign_in
+from app.console import api, explained, pages, probes, sign_in
+from app.console.feed import Feed, Revision
+from app.console.idempotency import Answers
 from app.console.metrics import ConsoleMetrics
+from app.console.openapi import describe
 from app.console.parts import ConsoleParts
 from app.console.responses import error_response
 from app.console.shield import Shield
 from app.errors import HitlError
 
 DESCRIPTION = """
-Everything that the reviewer console does, for programs. Sign in with a token
-(`hitl token create`, then `Authorization: Bearer ...`) or, from the console's own pages, with the
-session's cookie and its `X-CSRF-Token`. Errors are RFC 9457 problem details. What a caller may do
-follows from the profile of the token's owner in the policy.
+Everything that the reviewer console does, for programs. Send a token (`hitl token create`, then
+`Authorization: Bearer ...`) or, from the console's own pages, the session's cookie and its
+`X-CSRF-Token`. Errors are RFC 9457 problem details. What a caller may do follows from the profile of
+the token's owner in the policy.
 """
 
 
 def create_console(parts: ConsoleParts) -> FastAPI:
     """The console over these parts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await app.state.feed.close()
+        parts.publisher.close()
+
     app = FastAPI(
         title="hitl-stream console",
         version=__version__,
         description=DESCRIPTION,
-        docs_url=None,  # they load scripts from elsewhere
+        docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
         openapi_url="/openapi.json",
+        lifespan=lifespan,
     )
     metrics = ConsoleMetrics()
     app.state.parts, app.state.metrics = parts, metrics
+    app.state.answers = Answers(parts.client, parts.keys, parts.terms)
+    app.state.feed = Feed(Revision(parts.client, parts.queue_keys), parts.terms)
+    app.state.streams = Counter()
     app.add_middleware(Shield, parts=parts, metrics=metrics)
 
     async def refuse(request: Request, error: Exception) -> Response:
@@ -47,8 +64,10 @@ def create_console(parts: ConsoleParts) -> FastAPI:
     for kind in (HitlError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, refuse)
     app.include_router(probes.router)
+    app.include_router(explained.router)
     app.include_router(sign_in.router)
     for router in (*api.routers, *pages.routers):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=str(files("app.console") / "static")), name="static")
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app

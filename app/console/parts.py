@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 import msgspec
 
 from app.console.accounts import Accounts
 from app.console.keys import ConsoleKeys
+from app.console.ledger import Ledger
 from app.console.limits import Limits
+from app.console.publishing import EventPublisher, Writer
+from app.console.session_room import SessionRoom
 from app.console.sessions import Draw, Sessions
 from app.console.terms import ConsoleTerms
-from app.domain.events import Record
+from app.desk.desk import ReviewDesk
 from app.domain.people import Directory
 from app.policy.compiled import CompiledPolicy
+from app.review_queue.cases import CaseFile
+from app.review_queue.keys import Keys
 from app.review_queue.store import Client
 from app.settings import Settings
 
-if TYPE_CHECKING:
-    from app.desk.desk import ReviewDesk
-
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-class Writer(Protocol):
-    """Publishes events; the ``EventWriter`` of the composition root."""
-
-    def write(self, topic: str, key: str, event: Record) -> None:
-        """Send an event, at the latest with ``flush``."""
-
-    def flush(self) -> None:
-        """Wait for the broker's word on everything."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -80,12 +72,13 @@ class ConsoleParts(msgspec.Struct, frozen=True, kw_only=True):
     unpredictable bytes."""
 
     settings: Settings
-    policy: CompiledPolicy
+    policy_in_force: Callable[[], CompiledPolicy]
     place: Place
     desk: ReviewDesk
-    directory: Directory
+    cases: CaseFile
     client: Client
     """The store."""
+    queue_keys: Keys
     keys: ConsoleKeys
     terms: ConsoleTerms
     accounts: Accounts
@@ -93,9 +86,26 @@ class ConsoleParts(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     clock: Callable[[], int]
     draw: Draw
-    open_writer: Callable[[], Any]
-    """``with open_writer() as writer:`` publishes events, stored at the end of the block."""
+    publisher: EventPublisher
+    """Publishes what is submitted; waits for the broker's word."""
     broker_answers: Callable[[], bool]
     """Whether the broker answers, within a second or two."""
-    ledger: Any = None
-    """The read model behind the numbers; ``None`` when there is none."""
+    ledger: Ledger | None = None
+    """The read model behind the numbers; ``None`` where there is no broker (tests of pages)."""
+    room: SessionRoom | None = None
+    """Calibration sessions and onboarding; ``None`` as the ledger."""
+
+    @property
+    def policy(self) -> CompiledPolicy:
+        """The policy in force now."""
+        return self.policy_in_force()
+
+    @property
+    def directory(self) -> Directory:
+        """Everybody, as the policy in force has it."""
+        return self.policy_in_force().directory
+
+    @property
+    def open_writer(self) -> Callable[[], AbstractContextManager[Writer]]:
+        """``with open_writer() as writer`` publishes events, stored at the end of the block."""
+        return self.publisher.writer

@@ -23,6 +23,8 @@ from app.console.errors import (
     WrongHostError,
 )
 from app.console.limits import TooManyError
+from app.desk.errors import IncompleteAnswerError, NotAllowedError, UnknownDecisionError
+from app.domain.quality.sessions import SessionRefusedError
 from app.errors import HitlError, ServiceUnreachableError, UsageError
 from app.review_queue import errors as queue
 
@@ -96,7 +98,10 @@ _OF: Mapping[type[BaseException], Kind] = {
     NotSignedInError: NOT_SIGNED_IN,
     MissingScopeError: NOT_ALLOWED,
     ForgedRequestError: NOT_ALLOWED,
+    NotAllowedError: NOT_ALLOWED,
+    IncompleteAnswerError: INVALID,
     NotFoundError: NOT_FOUND,
+    UnknownDecisionError: NOT_FOUND,
     UnacceptableError: INVALID,
     IdempotencyConflictError: REQUEST_CONFLICT,
     IdempotencyMismatchError: KEY_REUSED,
@@ -105,6 +110,7 @@ _OF: Mapping[type[BaseException], Kind] = {
     WrongHostError: WRONG_HOST,
     AccountsFileError: UNAVAILABLE,
     ServiceUnreachableError: UNAVAILABLE,
+    SessionRefusedError: CONFLICT,
     queue.UnknownReview: UNKNOWN_REVIEW,
     queue.StaleLease: STALE_LEASE,
     queue.AlreadyDecided: ALREADY_DECIDED,
@@ -204,6 +210,11 @@ def _first_answer(error: BaseException) -> dict[str, object] | None:
 
 
 def _errors(error: BaseException) -> list[dict[str, str]]:
+    if isinstance(error, IncompleteAnswerError):
+        return [
+            {"field": field, "code": denial.code, "message": denial.text, "hint": denial.hint}
+            for field, denial in error.fields.items()
+        ]
     if not isinstance(error, RequestValidationError):
         return []
     return [{"field": _path(one["loc"]), "message": str(one["msg"])[:300]} for one in error.errors()[:20]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -37,7 +37,9 @@ class Rejected(msgspec.Struct, frozen=True):
     message: str
 
 
-class _DecisionJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DecisionJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A decision as outsiders write it."""
+
     decision_id: Name
     decision_type: Name
     occurred_at: Time
@@ -54,7 +56,9 @@ class _DecisionJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     truth: msgspec.Raw | None = None  # carried by laboratory files; never part of the event
 
 
-class _ObservationJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ObservationJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An observation as outsiders write it."""
+
     decision_id: Name
     kind: ObservationKind
     correct_action: str | None = None
@@ -64,8 +68,8 @@ class _ObservationJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     note: str = ""
 
 
-_decisions = msgspec.json.Decoder(_DecisionJson)
-_observations = msgspec.json.Decoder(_ObservationJson)
+_decisions = msgspec.json.Decoder(DecisionJson)
+_observations = msgspec.json.Decoder(ObservationJson)
 OBSERVATIONS = uuid.UUID("0a3d4f5e-6f27-5b7e-9a53-1c1c4bb0f0d2")
 
 
@@ -121,6 +125,12 @@ def parse_observation(line: bytes) -> ObservedOutcome | Rejected:
         source=parsed.source,
         note=parsed.note,
     )
+
+
+def json_schemas(reference: str) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+    """JSON Schema of a decision and of an observation, and of what they are made of; ``reference`` is
+    where the latter will stand, such as ``#/$defs/{name}``."""
+    return msgspec.json.schema_components([DecisionJson, ObservationJson], ref_template=reference)
 
 
 def _parse(line: bytes, decoder: msgspec.json.Decoder[T]) -> T | Rejected:

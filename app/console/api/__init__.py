@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from app.console.api import decisions, events, people, queues, reviews
 
-routers: list[APIRouter] = []
+routers = [queues.router, reviews.router, decisions.router, people.router, events.router]

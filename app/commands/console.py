@@ -1,0 +1,74 @@
+"""``hitl console``: the reviewer console and the JSON API, one process."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.commands.output import errors
+from app.console.parts import Place
+from app.errors import UsageError
+from app.main import load_compiled_policy, open_console
+from app.policy.compiled import CompiledPolicy
+from app.settings import Settings, load_settings
+from app.telemetry.logs import configure_logs
+
+
+def console(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)] = 8080,
+    open_house: Annotated[
+        bool,
+        typer.Option("--open-house", help="The policy names nobody: let every account decide everything."),
+    ] = False,
+) -> None:
+    """Run the reviewer console and the JSON API until it is stopped. SIGTERM finishes requests in hand.
+
+    People sign in with `hitl people add NAME`; programs use `hitl token create`. Set HITL_CONSOLE_URL to
+    the address that browsers use, https unless it is this machine only.
+
+    Example: `hitl console --port 8080`
+    """
+    configure_logs()
+    settings = load_settings()
+    policy = load_compiled_policy(settings)
+    url = settings.console_url or address(host, port)
+    check(settings, policy, url, open_house=open_house)
+    from app.console.server import ConsoleServer  # noqa: PLC0415 - half a second that no other verb needs
+
+    with open_console(settings, policy, url) as parts:
+        server = ConsoleServer(parts, host, port)
+        errors.print(f"console: {url} (stop with ctrl-c)", highlight=False, markup=False)
+        server.run()
+
+
+def address(host: str, port: int) -> str:
+    """Where the console is found when nobody says so.
+
+    >>> address("127.0.0.1", 8080), address("::1", 80)
+    ('http://127.0.0.1:8080', 'http://[::1]:80')
+    """
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def check(settings: Settings, policy: CompiledPolicy, url: str, *, open_house: bool) -> None:
+    """Refuse to start where it would not be safe. Raises ``UsageError``."""
+    place = Place(url)
+    if not place.secure and not place.loopback:
+        raise UsageError(
+            f"{url}: sign-in needs https anywhere but on this machine",
+            hint="set HITL_CONSOLE_URL to the https address that your proxy serves",
+        )
+    if policy.directory.open_house and not open_house:
+        raise UsageError(
+            f"{settings.policy_path} names nobody: every account could decide everything",
+            hint="add `people:` to the policy (docs/policy.md), or say --open-house",
+        )
+    if settings.secret_is_default:
+        if place.secure:
+            raise UsageError(
+                "HITL_SECRET_FILE is not set: anybody could forge the sign-in form",
+                hint="openssl rand -hex 32 > secret; set HITL_SECRET_FILE",
+            )
+        errors.print("HITL_SECRET_FILE is not set: a development key is used", style="yellow")

@@ -1,0 +1,129 @@
+"""From what the desk knows to what the API says."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from app.console.api.models import AnswerOut, DecidedOut, DenialOut, LeaseOut, LookOut, PersonOut, ReviewOut
+from app.desk.desk import Look
+from app.domain.events import Answer
+from app.domain.gold import masked
+from app.domain.people import Profile
+from app.domain.review import Review, ReviewState
+from app.domain.words import moment
+from app.review_queue.values import Decided, Lease
+
+
+def review_out(review: Review, who: str) -> ReviewOut:
+    """A review as ``who`` may see it.
+
+    Before the answer, kind and class of a blind review stay in confidence: the kind tells how sure the
+    AI is, and under some policies the class tells what it recommends."""
+    review = masked(review)
+    told = not review.blind or review.state is ReviewState.DECIDED or who in review.first_answers
+    return ReviewOut(
+        review_id=review.review_id,
+        decision_id=review.decision_id,
+        pool=review.pool,
+        state=review.state,
+        kind=review.kind if told else None,
+        consequence_class=review.consequence_class if told else None,
+        sla_class=review.sla_class,
+        requested_at=moment(review.requested_at),
+        deadline=_at(review.deadline),
+        blind=review.blind,
+        approvals=review.approvals,
+        answers=len(review.votes),
+        epoch=review.epoch,
+        digest=review.digest,
+        holder=review.holder or None,
+        lease_until=_at(review.lease_until),
+        offered_to=review.offered_to or None,
+        tier=review.tier,
+        delegations=review.delegations,
+        question=review.question or None,
+        decided_at=_at(review.decided_at),
+    )
+
+
+def lease_out(lease: Lease, who: str) -> LeaseOut:
+    """A claimed review."""
+    return LeaseOut(review=review_out(lease.review, who))
+
+
+def look_out(look: Look, who: str) -> LookOut:
+    """A review with its package."""
+    denial = look.denial
+    return LookOut(
+        review=review_out(look.review, who),
+        package=finite(look.package),
+        withheld=None if look.withheld is None else finite(look.withheld),
+        actions=list(look.actions),
+        denial=None if denial is None else DenialOut(code=denial.code, text=denial.text, hint=denial.hint),
+        answer=answer_out(look.answer),
+    )
+
+
+def answer_out(answer: Answer | None) -> AnswerOut | None:
+    """An answer that somebody gave."""
+    if answer is None:
+        return None
+    return AnswerOut(
+        review_id=answer.review_id,
+        reviewer=answer.reviewer,
+        action=answer.action,
+        changes=None if answer.changes is None else msgspec.json.decode(answer.changes),
+        reasoning=answer.reasoning,
+        reason_code=answer.reason_code,
+        category=answer.category,
+        note=answer.note,
+        tags=answer.tags,
+        first_action=answer.first_action,
+        decided_at=moment(answer.decided_at),
+    )
+
+
+def decided_out(decided: Decided, who: str) -> DecidedOut:
+    """What became of an answer."""
+    return DecidedOut(
+        review=review_out(decided.review, who),
+        final=decided.answer is not None,
+        answer=answer_out(decided.answer),
+        durable=decided.durable,
+    )
+
+
+def person_out(profile: Profile, now: int) -> PersonOut:
+    """A profile, without the conflicts and identities that are a person's own business."""
+    return PersonOut(
+        name=profile.name,
+        title=profile.title,
+        pools=sorted(profile.pools),
+        supervises=sorted(profile.supervises),
+        roles=sorted(profile.roles),
+        decision_types=None if profile.decision_types is None else sorted(profile.decision_types),
+        max_class=profile.max_class,
+        max_amount=profile.max_amount,
+        actions=None if profile.actions is None else sorted(profile.actions),
+        languages=list(profile.languages),
+        away=profile.absent(now) is not None,
+        daily_limit=profile.daily_limit,
+    )
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can be
+    """The same with ``null`` for what is no number in JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return value
+
+
+def _at(at: int | None) -> str | None:
+    return moment(at) if at else None

@@ -1,0 +1,110 @@
+"""Changes of the queues, for pages and programs that watch them.
+
+The outbox of a pool is a stream to which every step of every review is added; its last id is the pool's
+revision. One look a second at the revisions, in one round trip whatever happened, tells all listeners of
+this process which pools changed - not what: whoever hears it asks, and then gets what they may see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from app.console.lua import ConsoleScript
+from app.console.terms import ConsoleTerms
+from app.errors import HitlError
+from app.review_queue import keys as names
+from app.review_queue.keys import Keys
+from app.review_queue.store import Client, reachable, run_all
+
+log = logging.getLogger("hitl.console")
+Revisions = Mapping[str, str]
+
+
+class Revision:
+    """Reads the revision of pools."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._script = ConsoleScript("revision")
+
+    def of(self, pools: tuple[str, ...]) -> dict[str, str]:
+        """The revision of each pool: grows with each step of each of its reviews."""
+        calls: list[tuple[str, list[Any]]] = [(self._keys.pool(pool, names.OUTBOX), []) for pool in pools]
+        with reachable:
+            found = run_all(self._client, self._script, calls)
+        return {pool: revision.decode() for pool, revision in zip(pools, found, strict=True)}
+
+
+class Feed:
+    """Looks at the revisions while anybody listens."""
+
+    def __init__(self, revision: Revision, terms: ConsoleTerms) -> None:
+        self._revision = revision
+        self._terms = terms
+        self._pools: tuple[str, ...] = ()
+        self._known: dict[str, str] = {}
+        self._changed = asyncio.Condition()
+        self._listeners = 0
+        self._task: asyncio.Task[None] | None = None
+        self.closing = asyncio.Event()
+
+    async def changes(self, pools: tuple[str, ...], tick: float) -> AsyncIterator[Revisions]:
+        """The revisions of these pools, then those that changed, or nothing after ``tick`` seconds
+        without a change. Ends when the process does."""
+        self._listeners += 1
+        told: dict[str, str] = {}
+        try:
+            self._begin(pools)
+            while not self.closing.is_set():
+                new = {pool: at for pool, at in self._known.items() if pool in pools and told.get(pool) != at}
+                told |= new
+                yield new
+                await self._wait(pools, told, tick)
+        finally:
+            self._listeners -= 1
+
+    async def close(self) -> None:
+        """Let every listener go."""
+        self.closing.set()
+        async with self._changed:
+            self._changed.notify_all()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _wait(self, pools: tuple[str, ...], told: Revisions, tick: float) -> None:
+        def news() -> bool:
+            return self.closing.is_set() or any(
+                at != told.get(pool) for pool, at in self._known.items() if pool in pools
+            )
+
+        async with self._changed:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait_for(news), tick)
+
+    def _begin(self, pools: tuple[str, ...]) -> None:
+        self._pools = tuple(dict.fromkeys((*self._pools, *pools)))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._listeners and not self.closing.is_set():
+            try:
+                found = await run_in_threadpool(self._revision.of, self._pools)
+            except HitlError as error:  # an outage: listeners wait, as everybody does
+                log.warning("the queues can not be watched: %s", error)
+            else:
+                if found != self._known:
+                    self._known = found
+                    async with self._changed:
+                        self._changed.notify_all()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.closing.wait(), self._terms.look / 1000)

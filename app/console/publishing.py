@@ -1,0 +1,62 @@
+"""Events that the console itself publishes: what was submitted through the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from threading import Lock
+from typing import Protocol
+
+from app.domain.events import Record
+from app.errors import HitlError
+
+
+class Writer(Protocol):
+    """The ``EventWriter`` of the composition root."""
+
+    def write(self, topic: str, key: str, event: Record) -> None:
+        """Send an event, at the latest with ``flush``."""
+
+    def flush(self) -> None:
+        """Wait for the broker's word on everything."""
+
+
+class EventPublisher:
+    """One connection for every thread of the process, made when it is first needed, and again after
+    an outage."""
+
+    def __init__(self, connect: Callable[[], AbstractContextManager[Writer]]) -> None:
+        self._connect = connect
+        self._lock = Lock()
+        self._stack = ExitStack()
+        self._open: Writer | None = None
+
+    @contextmanager
+    def writer(self) -> Iterator[Writer]:
+        """``with publisher.writer() as writer``: what was written is stored at the end of the block.
+        Raises ``BrokerUnreachableError``: then it may be stored, or not."""
+        with self._lock:
+            try:
+                if self._open is None:
+                    self._open = self._stack.enter_context(self._connect())
+                yield self._open
+                self._open.flush()
+            except BaseException:
+                self._drop()
+                raise
+
+    def publish(self, topic: str, key: str, event: Record) -> None:
+        """Return when the broker has stored the event."""
+        with self.writer() as writer:
+            writer.write(topic, key, event)
+
+    def close(self) -> None:
+        """End the connection."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._open = None
+        stack, self._stack = self._stack, ExitStack()
+        with suppress(HitlError):  # an outage was reported already
+            stack.close()

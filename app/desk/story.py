@@ -1,0 +1,80 @@
+"""One decision as far as one person may see it: what is remembered of it, and its reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from app.desk.desk import Look, ReviewDesk
+from app.desk.errors import NotAllowedError, UnknownDecisionError
+from app.domain.authority import Denial
+from app.domain.events import ReviewKind
+from app.domain.people import Profile, Role
+from app.domain.review import ReviewState, review_id_of
+from app.policy.compiled import CompiledPolicy
+from app.review_queue.cases import Case, CaseFile
+from app.review_queue.errors import UnknownReview
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """``open_book``: nothing has to be kept from this person. Closed while a review that they may
+    answer is asked blind: then what the AI recommends, what became of the decision and what colleagues
+    answered are not to be told."""
+
+    decision_id: str
+    decision_type: str
+    subject: str
+    received_at: int
+    case: Case | None
+    """``None`` when it is not remembered (any more)."""
+    reviews: tuple[Look, ...]
+    open_book: bool
+
+
+def tell(desk: ReviewDesk, cases: CaseFile, policy: CompiledPolicy, who: Profile, decision_id: str) -> Story:
+    """The story. Raises ``UnknownDecisionError``, or ``NotAllowedError`` for a decision of other pools."""
+    case = cases.cases([decision_id])[0]
+    looks = tuple(_looks(desk, who, decision_id))
+    if looks:
+        routed = looks[0].event.routed.scored
+        kind, subject = routed.decision.decision_type, routed.decision.subject
+        received_at = routed.assessment.received_at
+    elif case is not None:
+        kind, subject, received_at = case.brief.decision_type, case.brief.subject, case.brief.received_at
+        _allow_without_review(desk, policy, who, kind)
+    else:
+        raise UnknownDecisionError(decision_id)
+    open_book = Role.AUDITOR in who.roles or not any(_asked_blind(look, who) for look in looks)
+    return Story(
+        decision_id=decision_id,
+        decision_type=kind,
+        subject=subject,
+        received_at=received_at,
+        case=case,
+        reviews=looks if open_book else tuple(msgspec.structs.replace(look, answer=None) for look in looks),
+        open_book=open_book,
+    )
+
+
+def _looks(desk: ReviewDesk, who: Profile, decision_id: str) -> Iterator[Look]:
+    """Every review of the decision that this person may look at."""
+    for pool in desk.pools_of(who):
+        for kind in ReviewKind:
+            try:
+                yield desk.look(who, review_id_of(pool, decision_id, kind))
+            except (UnknownReview, NotAllowedError):
+                continue
+
+
+def _allow_without_review(desk: ReviewDesk, policy: CompiledPolicy, who: Profile, decision_type: str) -> None:
+    """What nobody was asked about is open to those who would be asked."""
+    terms = policy.terms.get(decision_type)
+    if Role.AUDITOR in who.roles or (terms is not None and terms.pool in desk.pools_of(who)):
+        return
+    raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not see decisions of this type"))
+
+
+def _asked_blind(look: Look, who: Profile) -> bool:
+    review = look.review
+    return review.blind and review.state is not ReviewState.DECIDED and who.name not in review.first_answers

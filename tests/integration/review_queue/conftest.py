@@ -25,6 +25,7 @@ from app.domain.events import (
     Signals,
 )
 from app.domain.review import QueueTerms, Reviewer, review_id_of
+from app.domain.working_time import Calendar
 from app.review_queue.keys import Keys
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.store import open_client
@@ -33,6 +34,9 @@ from app.stream.codec import Codec
 from app.stream.schemas import Schemas
 
 _numbers = itertools.count()
+
+OFFICE = Calendar(zone="Europe/Berlin", week=5 * (((9 * 60, 17 * 60),),) + 2 * ((),))
+"""What the SLA class "office" counts as time."""
 
 
 def routed(decision="d1", *, at=1_764_000_000_000, subject="emp-17", level=4, action=None):
@@ -122,6 +126,7 @@ class Desk:
     cat = Reviewer(name="cat", pools=frozenset({"expenses"}))
     sue = Reviewer(name="sue", pools=frozenset({"expenses", "claims"}), supervisor=True)
     sam = Reviewer(name="sam", pools=frozenset({"expenses", "claims"}), supervisor=True)
+    kim = Reviewer(name="kim", pools=frozenset({"helpers"}))
     pool = "expenses"
 
     def __init__(self, client, url):
@@ -130,7 +135,9 @@ class Desk:
         self.prefix = f"t{os.getpid()}x{next(_numbers)}."
         self.keys = Keys(self.prefix)
         self.clock = Clock()
-        self.terms = QueueTerms(lease=60_000)
+        self.terms = QueueTerms(
+            lease=60_000, calendars={"office": OFFICE}, backups={"expenses": frozenset({"helpers"})}
+        )
         self.queue = self.queue_on(client)
 
     def queue_on(self, client, **options):
@@ -142,7 +149,7 @@ class Desk:
             review_id=review_id_of(pool, decision, kind),
             kind=kind,
             pool=pool,
-            sla_class="standard",
+            sla_class=changes.pop("sla_class", "standard"),
             consequence_class=changes.pop("consequence_class", ConsequenceClass.LOW),
             requested_at=changes.pop("requested_at", self.clock()),
             deadline=changes.pop("deadline", self.clock() + 3_600_000),
@@ -150,6 +157,9 @@ class Desk:
             blind=changes.pop("blind", False),
             package="{}",
             package_digest="a" * 64,
+            ladder=changes.pop("ladder", []),
+            on_deadline=changes.pop("on_deadline", OnDeadline.HOLD),
+            safe_default=changes.pop("safe_default", None),
         )
         assert not changes
         return NewReview(decision, request, record or f"record of {decision}".encode())

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from app.domain.events import OnDeadline
+
 UNBOUNDED = {
     b"KEYS",
     b"SCAN",
@@ -39,6 +41,17 @@ def commands(desk, client):
     return run
 
 
+def timed(desk, n):
+    """Ten reviews climb the whole ladder within the day, all others much later."""
+    begin = desk.clock() + (3_000_000 if n < 10 else 30 * 24 * 3_600_000)
+    return {
+        "deadline": begin + 400_000,
+        "ladder": [begin, begin + 100_000, begin + 200_000, begin + 300_000],
+        "on_deadline": OnDeadline.SAFE_DEFAULT,
+        "safe_default": "reject",
+    }
+
+
 def a_day(desk):
     """Every verb once or more."""
     q = desk.queue
@@ -52,6 +65,10 @@ def a_day(desk):
     q.delegate(handed.review_id, desk.ann, desk.bob, handed.epoch)
     raised = desk.take(desk.bob, handed.review_id)
     q.escalate(raised.review_id, desk.bob, raised.epoch)
+    passed = desk.take(desk.ann)
+    q.reassign(passed.review_id, desk.sue, desk.bob)
+    q.cancel(passed.review_id, desk.sue)
+    q.withdraw([passed.review_id], "svc", "again")
     last = desk.take(desk.sue)
     q.reveal(last.review_id, desk.sue, last.epoch, "approve")
     desk.decide(last, desk.sue)
@@ -59,12 +76,20 @@ def a_day(desk):
     desk.clock.advance(desk.terms.lease + 1)
     q.expire("expenses")
     q.stats()
+    desk.clock.advance(3_600_000)
+    for _ in range(6):  # eight are left: at risk, raised, offered to backups
+        assert len(q.sla("expenses", at_most=4)) == 4
+    q.by_deadline("expenses", limit=5)
+    q.offered_to_backups("expenses", limit=5)
+    assert q.claim_next("expenses", desk.kim)
+    while q.sla("expenses", at_most=4):
+        pass
 
 
 def test_the_same_commands_run_whether_ten_or_a_thousand_reviews_are_open(make_desk, commands):
     warm, few, many = make_desk(), make_desk(), make_desk()
     for desk, reviews in ((warm, 10), (few, 10), (many, 1_000)):
-        desk.queue.enqueue_many([desk.new(f"d{n}", blind=True) for n in range(reviews)])
+        desk.queue.enqueue_many([desk.new(f"d{n}", blind=True, **timed(desk, n)) for n in range(reviews)])
     a_day(warm)  # so that the store has every script
     ran = commands(lambda: a_day(few))
     assert commands(lambda: a_day(many)) == ran

@@ -1,6 +1,7 @@
 """The Lua scripts and the pure state machine, driven side by side: whatever people do, both agree."""
 
 import itertools
+import json
 
 import hypothesis.strategies as st
 import msgspec
@@ -16,15 +17,19 @@ from hypothesis.stateful import (
 )
 
 from app.domain import review as rules
+from app.domain import working_time
 from app.domain.answers import Verdict
-from app.domain.events import Answer, ConsequenceClass, ReviewKind
+from app.domain.events import Answer, ConsequenceClass, OnDeadline, ReviewKind
 from app.domain.review import Refusal, ReviewState
+from app.domain.sla import EVENTS, Ladder, climb, next_step, take_step
 from app.review_queue.errors import QueueError
 
 PEOPLE = ("ann", "bob", "cat", "sue", "sam")
 ACTIONS = ("approve", "reject")
+LADDER = Ladder(0.5, 0.6, 0.7, 0.8)
 
 people = st.sampled_from(PEOPLE)
+everybody = st.sampled_from((*PEOPLE, "kim"))  # kim works in a backup pool of this one
 epochs = st.integers(-1, 0)  # how far behind the present epoch
 
 
@@ -46,13 +51,19 @@ class SideBySide(RuleBasedStateMachine):
         cls=st.sampled_from(list(ConsequenceClass)),
         approvals=st.integers(1, 3),
         blind=st.booleans(),
-        due=st.sampled_from([None, 60_000, 3_600_000]),
+        due=st.sampled_from([None, 60_000, 3_600_000, 40 * 3_600_000]),
+        sla_class=st.sampled_from(["standard", "office"]),
+        rule=st.sampled_from(list(OnDeadline)),
+        backups=st.booleans(),
     )
-    def enqueue(self, decision, kind, cls, approvals, blind, due):
-        deadline = None if due is None else self.desk.clock() + due
+    def enqueue(self, decision, kind, cls, approvals, blind, due, sla_class, rule, backups):
+        now, calendar = self.desk.clock(), self.desk.terms.calendars.get(sla_class)
+        deadline = None if due is None else working_time.due(calendar, now, due)
         new = self.desk.new(
-            decision, kind=kind, consequence_class=cls, approvals=approvals, blind=blind, deadline=deadline
-        )
+            decision, kind=kind, consequence_class=cls, approvals=approvals, blind=blind, deadline=deadline,
+            sla_class=sla_class, on_deadline=rule, safe_default="reject",
+            ladder=list(climb(now, deadline, LADDER, calendar, backups=backups)),
+        )  # fmt: skip
         identifier = new.request.review_id
         done = self.desk.queue.enqueue(new)
         assert done.repeated == (identifier in self.reviews)
@@ -60,11 +71,25 @@ class SideBySide(RuleBasedStateMachine):
             arrival = next(self.arrivals)
             self.reviews[identifier] = rules.requested(new.request, decision, arrival, self.desk.terms)
 
-    @rule(ms=st.sampled_from([1, 1_000, 30_000, 60_001]))
+    @rule(ms=st.sampled_from([1, 1_000, 30_000, 60_001, 3_600_000, 30 * 3_600_000]))
     def time_passes(self, ms):
         self.desk.clock.advance(ms)
 
-    @rule(who=people)
+    @rule(most=st.integers(1, 4))
+    def sla_clock(self, most):
+        due = sorted(
+            (step[1], name, step[0])
+            for name, review in self.reviews.items()
+            if (step := next_step(review)) and step[1] <= self.desk.clock()
+        )[:most]
+        assert self.desk.queue.sla("expenses", at_most=most) == [
+            (name, EVENTS[step]) for _, name, step in due
+        ]
+        for _, name, _ in due:
+            self.reviews[name] = take_step(self.reviews[name], self.desk.clock(), self.desk.terms)
+            assert self.desk.queue.get(name).review == self.reviews[name]
+
+    @rule(who=everybody)
     def claim_next(self, who):
         reviewer = self.person(who)
         self.lapsed(2)
@@ -72,7 +97,7 @@ class SideBySide(RuleBasedStateMachine):
             (
                 after
                 for review in sorted(self.in_state(ReviewState.OPEN), key=lambda r: r.order)
-                if not (review.offered_to and review.offered_to != who)
+                if (who == "kim" or not review.offered_to or review.offered_to == who)
                 and isinstance(after := self.claimed(review, reviewer), rules.Review)
             ),
             None,
@@ -82,7 +107,7 @@ class SideBySide(RuleBasedStateMachine):
         if expected:
             self.reviews[expected.review_id] = expected
 
-    @rule(data=st.data(), who=people)
+    @rule(data=st.data(), who=everybody)
     @precondition(lambda self: self.reviews)
     def claim_one(self, data, who):
         review = self.pick(data)
@@ -99,7 +124,7 @@ class SideBySide(RuleBasedStateMachine):
     def expire(self, most):
         assert self.desk.queue.expire("expenses", at_most=most) == self.lapsed(most)
 
-    @rule(data=st.data(), who=people, behind=epochs)
+    @rule(data=st.data(), who=everybody, behind=epochs)
     @precondition(lambda self: self.reviews)
     def extend(self, data, who, behind):
         review, epoch = self.lease(data, behind)
@@ -109,7 +134,7 @@ class SideBySide(RuleBasedStateMachine):
             lambda: self.desk.queue.extend(review.review_id, self.person(who), epoch),
         )
 
-    @rule(data=st.data(), who=people, behind=epochs)
+    @rule(data=st.data(), who=everybody, behind=epochs)
     @precondition(lambda self: self.reviews)
     def release(self, data, who, behind):
         review, epoch = self.lease(data, behind)
@@ -179,7 +204,7 @@ class SideBySide(RuleBasedStateMachine):
         review = waiting[0] if waiting and data.draw(st.booleans()) else self.pick(data)
         self.both(
             review,
-            lambda: rules.resume(review, self.desk.clock()),
+            lambda: rules.resume(review, self.desk.clock(), self.desk.terms.calendars.get(review.sla_class)),
             lambda: self.desk.queue.answer_info(review.review_id, self.person(who), "That."),
             recorded=False,
         )
@@ -188,7 +213,7 @@ class SideBySide(RuleBasedStateMachine):
     @precondition(lambda self: self.reviews)
     def escalate(self, data, behind):
         review, epoch = self.lease(data, behind)
-        who = review.holder or "ann"
+        who = (epoch is not None and review.holder) or "ann"
         self.both(
             review,
             lambda: rules.escalate(review, who, epoch, self.desk.terms),
@@ -199,7 +224,7 @@ class SideBySide(RuleBasedStateMachine):
     @precondition(lambda self: self.reviews)
     def delegate(self, data, behind, to):
         review, epoch = self.lease(data, behind)
-        who, receiver = review.holder or "ann", self.person(to)
+        who, receiver = (epoch is not None and review.holder) or "ann", self.person(to)
         self.both(
             review,
             lambda: rules.delegate(
@@ -207,6 +232,29 @@ class SideBySide(RuleBasedStateMachine):
             ),
             lambda: self.desk.queue.delegate(review.review_id, self.person(who), receiver, epoch),
         )
+
+    @rule(data=st.data(), who=people, to=people)
+    @precondition(lambda self: self.reviews)
+    def reassign(self, data, who, to):
+        review = self.pick(data)
+        actor, receiver = self.person(who), self.person(to)
+        self.both(
+            review,
+            lambda: rules.reassign(review, actor, receiver, self.siblings(review)),
+            lambda: self.desk.queue.reassign(review.review_id, actor, receiver),
+        )
+
+    @rule(data=st.data(), rarely=st.sampled_from([False, False, True]))
+    @precondition(lambda self: self.reviews)
+    def cancel(self, data, rarely):
+        review = self.pick(data)
+        if rarely or review.state in rules.OVER:
+            self.both(
+                review,
+                lambda: rules.cancel(review, self.desk.clock()),
+                lambda: self.desk.queue.cancel(review.review_id, self.desk.ann),
+                recorded=False,
+            )
 
     # --- what must always hold ---
 
@@ -226,14 +274,40 @@ class SideBySide(RuleBasedStateMachine):
         for who, offers in shelves.items():
             assert queue.list("expenses", offered_to=who) == offers
         for state in (ReviewState.CLAIMED, ReviewState.WAITING, ReviewState.DECIDED):
+            there = rules.OVER if state is ReviewState.DECIDED else {state}
             assert {r.review_id: r for r in queue.list("expenses", state)} == {
-                r.review_id: r for r in self.in_state(state)
+                r.review_id: r for r in self.reviews.values() if r.state in there
             }
+        assert queue.offered_to_backups("expenses") == [r for r in open_ if r.backups and not r.tier]
         stats = queue.stats()[0]
         clocks = [r for r in self.reviews.values() if r.state in (ReviewState.OPEN, ReviewState.CLAIMED)]
+        timed = sorted((r.deadline, r.review_id) for r in clocks if r.deadline is not None)
+        assert [(r.deadline, r.review_id) for r in queue.by_deadline("expenses")] == timed
+        assert self.clock_of_the_store() == {
+            r.review_id: step[1] for r in clocks if (step := next_step(r)) is not None
+        }
         assert stats.overdue == sum(r.deadline is not None and r.deadline < self.desk.clock() for r in clocks)
 
+    def teardown(self):
+        """The outbox tells of each step of the ladder once, in order, and never before it was due."""
+        if not getattr(self, "reviews", None):
+            return
+        order, seen = list(EVENTS.values()), {}
+        for _, entry in self.desk.client.execute_command(
+            "XRANGE", self.desk.keys.pool("expenses", "outbox"), "-", "+"
+        ):
+            event = entry[b"@event"].decode()
+            if event in order:
+                seen.setdefault(entry[b"@id"], []).append(order.index(event))
+                assert json.loads(entry[b"@detail"])["due"] <= int(entry[b"@at"])
+        assert all(steps == sorted(set(steps)) for steps in seen.values())
+
     # --- helpers ---
+
+    def clock_of_the_store(self):
+        key = self.desk.keys.pool("expenses", "clock")
+        flat = self.desk.client.execute_command("ZRANGE", key, 0, -1, "WITHSCORES")
+        return {f"expenses.{name.decode()}": int(at) for name, at in zip(flat[::2], flat[1::2], strict=True)}
 
     def person(self, name):
         return getattr(self.desk, name)
@@ -252,6 +326,8 @@ class SideBySide(RuleBasedStateMachine):
         return [other for other in self.reviews.values() if other.decision_id == review.decision_id]
 
     def claimed(self, review, reviewer):
+        if reviewer.name == "kim":
+            reviewer = msgspec.structs.replace(reviewer, backup=True)
         return rules.claim(review, reviewer, self.desk.clock(), self.desk.terms, self.siblings(review))
 
     def lapsed(self, most):

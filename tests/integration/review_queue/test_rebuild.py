@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from app.domain.events import ReviewKind, ReviewRequested
+from app.domain.events import DecisionWithdrawn, OnDeadline, ReviewKind, ReviewRequested
 from app.domain.review import ReviewState
 from app.review_queue.cases import CaseFile
 from app.review_queue.outbox import OutboxRelay
@@ -86,6 +86,9 @@ def busy_day(desk, log):
             blind=n % 5 == 0,
             approvals=2 if n % 4 == 1 else 1,
             deadline=None if n == 15 else desk.clock() + 3_600_000,
+            on_deadline=OnDeadline.SAFE_DEFAULT if n == 14 else OnDeadline.ESCALATE,
+            safe_default="reject" if n == 14 else None,
+            ladder=[] if n == 15 else [desk.clock() + step for step in (50_000, 60_000, 60_000, 3_000_000)],
         )
     log.request("d1", kind=ReviewKind.SECOND_LOOK)
     held = [desk.take(desk.ann) for _ in range(6)]
@@ -102,8 +105,21 @@ def busy_day(desk, log):
     desk.clock.advance(30_000)
     q.answer_info(waiting.review_id, desk.cat, "!")
     q.delegate(desk.enter_known(log), desk.sue, desk.bob)
+    for decision in ("defaulted", "withdrawn", "withdrawn in hand", "reassigned", "kept from its default"):
+        log.request(
+            decision, deadline=desk.clock() + 1, on_deadline=OnDeadline.SAFE_DEFAULT, safe_default="reject"
+        )
+    q.cancel(desk.new("withdrawn").request.review_id, desk.ann)
+    taken = desk.take(desk.cat, desk.new("withdrawn in hand").request.review_id)
+    q.cancel(taken.review_id, desk.ann)
+    desk.take(desk.cat, desk.new("reassigned").request.review_id)
+    q.reassign(desk.new("reassigned").request.review_id, desk.sue, desk.bob)
     desk.clock.advance(40_000)
     q.expire("expenses")
+    desk.take(desk.cat, desk.new("kept from its default").request.review_id)
+    while q.sla("expenses"):
+        pass
+    desk.take(desk.kim)
     desk.take(desk.sue)
     with pytest.raises(Exception, match="no longer yours"):
         desk.decide(held[2], desk.ann)
@@ -125,6 +141,9 @@ def test_the_same_state_comes_back_in_whatever_order_the_log_is_read(desk, log, 
     cases.remember(events)
     seen.claim([f"d{n}" for n in range(16)], [f"decisions.submitted[0]@{n}" for n in range(16)])
     busy_day(desk, log)
+    gone = DecisionWithdrawn(decision_id="later", reason="r", withdrawn_by="svc", at=desk.clock())
+    cases.withdrawn([gone])
+    log.write("decisions.withdrawn", codec.encode(gone))
     outcome = resolution(events[0])
     cases.resolved([outcome])
     log.write("decisions.resolved", codec.encode(outcome))
@@ -138,7 +157,7 @@ def test_the_same_state_comes_back_in_whatever_order_the_log_is_read(desk, log, 
     random.Random(seed).shuffle(records)
     image = fold(records, desk.terms)
     restored = restorer.apply(image)
-    assert (restored.reviews, restored.briefs, restored.seen, restored.unclear) == (18, 16, 16, [])
+    assert (restored.reviews, restored.briefs, restored.seen, restored.unclear) == (23, 16, 16, [])
     assert contents(desk) == before
     assert list(restorer.verify(image, ["expenses", "claims"])) == []
 
@@ -153,7 +172,7 @@ def test_work_goes_on_after_a_rebuild(desk, log, restorer):
     assert desk.decide(held, desk.sue).answer.reviewer == "sue"
     assert desk.queue.enqueue(desk.new("d0")).repeated
     fresh = desk.queue.enqueue(desk.new("fresh"))
-    assert fresh.arrival == 19
+    assert fresh.arrival == 24
 
 
 def test_a_filled_store_is_not_rebuilt(desk, log, restorer):

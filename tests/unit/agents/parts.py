@@ -15,12 +15,13 @@ from app.domain.events import (
     DecisionResolved,
     DecisionRouted,
     DecisionSubmitted,
+    DecisionWithdrawn,
     ObservedOutcome,
     Record,
 )
 from app.policy.compiled import compile_policy
 from app.policy.load import policy_from_text
-from app.review_queue.cases import Case, Observed, Resolved, brief
+from app.review_queue.cases import Brief, Case, Observed, Resolved, Withdrawal, brief
 from app.review_queue.errors import StoreUnavailableError
 from app.review_queue.values import Enqueued, NewReview
 from app.stream.codec import Codec
@@ -121,6 +122,8 @@ class Store:
         self.fates: dict[str, Resolved] = {}
         self.truths: dict[str, Observed] = {}
         self.reviews: dict[str, Enqueued] = {}
+        self.gone: dict[str, Withdrawal] = {}
+        self.ended: list[str] = []
 
     def _reach(self) -> None:
         if self.away:
@@ -147,6 +150,25 @@ class Store:
         self._reach()
         for event in events:
             self.truths[event.decision_id] = Observed(event.kind, event.correct_action, event.observed_at)
+
+    def withdrawn(self, events: Sequence[DecisionWithdrawn]) -> None:
+        self._reach()
+        for event in events:
+            self.gone[event.decision_id] = Withdrawal(event.withdrawn_by, event.reason)
+
+    def withdrawals(self, ids: Sequence[str]) -> list[Withdrawal | None]:
+        self._reach()
+        return [self.gone.get(name) for name in ids]
+
+    def withdraw(self, review_ids: Sequence[str], by: str, reason: str) -> list[bool]:
+        self._reach()
+        known = [name in self.reviews for name in review_ids]
+        self.ended += [name for name, there in zip(review_ids, known, strict=True) if there]
+        return known
+
+    def briefs(self, ids: Sequence[str]) -> list[Brief | None]:
+        self._reach()
+        return [brief(self.known[name]) if name in self.known else None for name in ids]
 
     def cases(self, ids: Sequence[str]) -> list[Case | None]:
         self._reach()

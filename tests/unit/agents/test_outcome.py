@@ -13,7 +13,9 @@ from app.domain.events import (
     ObservedOutcome,
     OverrideCategory,
     ReviewDecided,
+    ReviewDefaulted,
     ReviewKind,
+    SafeDefault,
 )
 from app.stream.errors import TransientError
 from app.stream.topics import Topic
@@ -245,3 +247,48 @@ async def test_an_answer_read_again_gives_the_same_bytes():
     record = await told(action="reject")
     assert isinstance(CODEC.decode(record.value), ReviewDecided)
     assert await outcomes(store)([record]) == await outcomes(store)([record])
+
+
+# --- the deadline rule ------------------------------------------------------------------------------
+
+
+async def defaulted(action="reject", offset=0, kind=ReviewKind.REVIEW, **fields):
+    event = answered(await story(**fields), kind=kind)
+    default = SafeDefault(
+        default_id="x-1", review_id="expenses.1", action=action, deadline=NOW, taken_at=NOW + 5
+    )
+    return incoming(
+        ReviewDefaulted(requested=event.requested, default=default), offset, topic=Topic.REVIEWS_OUTCOMES
+    )
+
+
+async def test_a_safe_default_resolves_and_is_nobodys_answer():
+    store = Store()
+    output = await outcomes(store)([await defaulted()])
+    assert topics(output) == ["decisions.resolved"]  # no label, no feedback: nobody said no
+    resolution = read(output.outgoing[0]).resolution
+    assert (resolution.action, resolution.decided_by) == ("reject", DecidedBy.DEADLINE_RULE)
+    assert (resolution.reviewer, resolution.agreed, resolution.category) == (None, None, None)
+    assert resolution.resolved_at == NOW + 5
+    assert store.fates["exp-1"].agreed is None
+    assert headers(output.outgoing[0])["ce_id"] == b"DecisionResolved/exp-1"
+
+
+async def test_a_second_delivery_of_a_default_is_dropped():
+    store = Store()
+    await outcomes(store)([await defaulted()])
+    assert not (await outcomes(store)([await defaulted(offset=1)])).outgoing
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"action": "approve"},
+        {"facts": '{"amount": 9000}'},  # high consequence
+        {"kind": ReviewKind.AUDIT},
+    ],
+)
+async def test_silence_that_may_not_decide_is_a_dead_letter(changes):
+    output = await outcomes(Store())([await defaulted(**changes)])
+    assert not output.outgoing
+    assert reasons(output) == [(0, "outcome", "unsafe_default")]

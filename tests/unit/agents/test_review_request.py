@@ -6,12 +6,14 @@ import json
 
 import pytest
 
-from app.domain.events import ReviewRequested
+from app.domain.events import DecisionWithdrawn, OnDeadline, ReviewKind, ReviewRequested
 from app.domain.review import review_id_of
+from app.domain.working_time import due
 from app.stream.errors import TransientError
 from app.stream.topics import Topic, pool_topic
 from tests.unit.agents.parts import (
     CODEC,
+    NOW,
     OTHER_TYPE,
     POLICY,
     POLICY_TEXT,
@@ -105,3 +107,78 @@ async def test_an_outage_of_the_store_is_transient():
     store.away = True
     with pytest.raises(TransientError):
         await review_requests(store)(await routes(decision("exp-1", 0.8)))
+
+
+# --- withdrawals ----------------------------------------------------------------------------------
+
+
+def withdrawal(decision_id: str = "exp-1", offset: int = 9):
+    event = DecisionWithdrawn(decision_id=decision_id, reason="cancelled", withdrawn_by="svc", at=NOW)
+    return incoming(event, offset, topic=Topic.DECISIONS_WITHDRAWN)
+
+
+async def test_a_withdrawal_ends_the_reviews_of_its_decision():
+    store = Store()
+    records = await routes(decision("exp-1", 0.8), decision("exp-2", 0.8))
+    await review_requests(store)(records)
+    output = await review_requests(store)([withdrawal()])
+    assert not output.outgoing
+    assert not output.dead
+    assert store.ended == [
+        name for name in store.reviews if name == review_id_of("expenses", "exp-1", ReviewKind.REVIEW)
+    ]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_withdrawal_that_is_read_before_its_decision_ends_the_review_when_it_comes(together):
+    store = Store()
+    [record] = await routes(decision("exp-1", 0.8))
+    for batch in [[withdrawal(), record]] if together else [[withdrawal()], [record]]:
+        output = await review_requests(store)(batch)
+    assert [written.topic for written in output.outgoing] == [pool_topic("expenses")]
+    assert store.ended == list(store.reviews)
+
+
+async def test_a_decision_that_is_not_remembered_any_more_is_looked_for_in_every_pool():
+    store = Store()
+    await review_requests(store)(await routes(decision("exp-1", 0.4)))  # went to the experts
+    store.known.clear()
+    await review_requests(store)([withdrawal()])
+    assert store.ended == list(store.reviews)
+
+
+async def test_another_event_on_its_topics_is_a_dead_letter():
+    [record] = await routes(decision("exp-1", 0.8))
+    other = incoming(CODEC.decode(record.value).scored, 3, topic=Topic.DECISIONS_ROUTED)
+    assert reasons(await review_requests(Store())([other])) == [(3, "review_request", "wrong_type")]
+
+
+# --- what the queue is told about time ------------------------------------------------------------
+
+OFFICE = """\
+calendars:
+  office: {zone: Europe/Berlin, hours: {monday: "09:00-17:00", tuesday: "09:00-17:00"}}
+sla_classes:
+  standard: {duration: 8h, calendar: office, at_risk: 0.5}
+"""
+
+
+async def test_deadline_and_steps_are_in_working_time():
+    text = POLICY_TEXT.replace("{title: Expenses}", "{title: Expenses, backup_pools: [experts]}") + OFFICE
+    policy = policy_of(text)
+    store = Store()
+    [record] = await routes(decision("exp-1", 0.8), policy=policy)
+    output = await review_requests(store, policy)([record])
+    request = read(output.outgoing[0]).request
+    calendar = policy.calendars["standard"]
+    assert request.deadline == due(calendar, request.requested_at, 8 * 3_600_000)
+    shares = (0.5, 0.625, 0.75, 0.875)
+    assert request.ladder == [due(calendar, request.requested_at, round(s * 8 * 3_600_000)) for s in shares]
+    assert (request.on_deadline, request.safe_default) == (OnDeadline.ESCALATE, None)
+
+
+async def test_a_pool_without_backups_offers_nothing_to_them():
+    [record] = await routes(decision("exp-1", 0.8))
+    request = read((await review_requests(Store())([record])).outgoing[0]).request
+    assert request.ladder[2] == 0
+    assert all(request.ladder[i] for i in (0, 1, 3))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.events import ConsequenceClass, ReviewKind
+from app.domain.events import ConsequenceClass, OnDeadline, ReviewKind
 from app.domain.review import Refusal, Review, ReviewState, Vote, review_id_of
 from app.review_queue import keys
 from app.review_queue.errors import REFUSALS, AlreadyDecided, QueueError
@@ -65,6 +65,7 @@ def test_every_field_of_a_review_has_a_place():
         urgency=4, arrival=5, state=ReviewState.WAITING, step=6, epoch=7, tier=8, holder="h", claimed_at=9,
         lease_until=10, offered_to="o", delegations=11, lapses=12, paused_at=13, paused=14, question="q",
         votes=(Vote("a", "b", "c"),), tie_break=True, first_answers={"a": "b"}, answer_id="i", decided_at=15,
+        ladder=(16, 0, 17, 18), rung=3, backups=True, on_deadline=OnDeadline.SAFE_DEFAULT, safe_default="x",
     )  # fmt: skip
     defaults = [field for field in msgspec.structs.fields(Review) if field.default is not msgspec.NODEFAULT]
     assert all(getattr(everything, field.name) != field.default for field in defaults)
@@ -77,7 +78,8 @@ def test_a_fresh_reviews_values_stay_within_a_listpack():
         review_id=review_id_of("p", "d", ReviewKind.REVIEW), decision_id="d" * 40,
         kind=ReviewKind.SECOND_LOOK, sla_class="policy_exception",
         consequence_class=ConsequenceClass.CRITICAL, requested_at=2**41,
-        deadline=2**41, digest="f" * 64, urgency=2**41, arrival=10**9,
+        deadline=2**41, digest="f" * 64, urgency=2**41, arrival=10**9, ladder=4 * (2**41,),
+        on_deadline=OnDeadline.SAFE_DEFAULT, safe_default="x" * 64,
     )  # fmt: skip
     assert max(len(value) for value in to_fields(fresh).values()) <= 64
 
@@ -100,7 +102,9 @@ def test_every_refusal_has_its_error_and_every_error_its_words():
     assert AlreadyDecided("p.x").exit_code == 1
 
 
-@pytest.mark.parametrize("verb", ["enqueue", "claim", "decide", "expire", "seen", "remember"])
+@pytest.mark.parametrize(
+    "verb", ["enqueue", "claim", "decide", "expire", "seen", "remember", "sla", "cancel", "reassign"]
+)
 def test_a_script_begins_with_the_names_of_the_keys(verb):
     script = Script(verb)
     assert script.text.startswith("local REVIEW = 'review:'")

@@ -30,12 +30,12 @@ def render(
     **context: object,
 ) -> HTMLResponse:
     """A page (or a part of one). Every template has ``visitor`` (``None`` before the sign-in),
-    ``csrf``, ``nonce``, ``path`` and what ``context`` brings."""
+    ``csrf_token``, ``nonce``, ``path`` and what ``context`` brings."""
     visitor = getattr(request.state, "visitor", None)
     page = TEMPLATES.get_template(template).render(
         {
             "visitor": visitor,
-            "csrf": visitor.csrf if visitor else "",
+            "csrf_token": visitor.csrf if visitor else "",
             "nonce": getattr(request.state, "nonce", ""),
             "path": request.url.path,
             **{name: value for shared in SHARED for name, value in shared(request).items()},

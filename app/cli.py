@@ -16,6 +16,8 @@ from app.commands import (
     demo,
     dlq,
     doctor,
+    evidence,
+    gold,
     people,
     policy,
     queue,
@@ -45,6 +47,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(review.app, name="review")
 app.add_typer(queue.app, name="queue")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(gold.app, name="gold")
 app.add_typer(people.app, name="people")
 app.add_typer(token.app, name="token")
 app.command("demo")(demo.demo)
@@ -55,6 +58,7 @@ app.command("submit")(submit.submit)
 app.command("observe")(submit.observe)
 app.command("withdraw")(withdraw.withdraw)
 app.command("status")(status.status)
+app.command("evidence")(evidence.evidence)
 app.command("doctor")(doctor.doctor)
 
 

@@ -66,7 +66,7 @@ class LogReader:
         for topic in topics:
             of_topic = self._partitions(topic)
             partitions.append(of_topic[partition_of(key, len(of_topic))])
-        start = self._starts(partitions, since) if since else {p: OFFSET_BEGINNING for p in partitions}
+        start = self._starts(partitions, since) if since else dict.fromkeys(partitions, OFFSET_BEGINNING)
         for record in self._read([p for p in partitions if p in start], start):
             if record.key == key:
                 yield record

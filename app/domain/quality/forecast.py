@@ -53,7 +53,7 @@ def forecast(
 
 def _same_hours(counts: Mapping[int, int], at: int, now: int, known_from: int) -> list[int]:
     """What the same hour of the week had, newest first; all known hours where a whole week is not known."""
-    same = []
+    same: list[int] = []
     step = WEEK_HOURS * HOUR
     back = at - math.ceil((at - now + 1) / step) * step if at >= now else at
     while len(same) < WEEKS and back >= known_from:

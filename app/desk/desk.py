@@ -173,12 +173,16 @@ class ReviewDesk:
 
     def look(self, who: Profile, review_id: str) -> Look:
         """What this person may see of a review. That it was shown goes on the record."""
+        look = self.glance(who, review_id)
+        self._queue.seen(review_id, who.name, look.review.digest)
+        return look
+
+    def glance(self, who: Profile, review_id: str) -> Look:
+        """As ``look``, for a line of a list: nobody has read the case by it, so nothing is recorded."""
         entry = self._queue.get(review_id)
         self._allow(who, Deed.LOOK, entry)
         event = self._read(entry.record)
-        self._queue.seen(review_id, who.name, event.request.package_digest)
         package = msgspec.json.decode(event.request.package, type=dict[str, object])
-        self._queue.seen(review_id, who.name, entry.review.digest)
         capacities = self._capacities(who)
         actions = tuple(a for a in actions_of(package) if action_refused(capacities, a) is None)
         revealed = who.name in entry.review.first_answers

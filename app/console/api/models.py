@@ -299,9 +299,7 @@ class PersonOut(Part):
     max_amount: float | None
     """`null`: no limit."""
     actions: list[str] | None
-    languages: list[str]
     away: bool
-    daily_limit: int | None
 
 
 class PeopleOut(Part):

@@ -108,9 +108,7 @@ def person_out(profile: Profile, now: int) -> PersonOut:
         max_class=profile.max_class,
         max_amount=profile.max_amount,
         actions=None if profile.actions is None else sorted(profile.actions),
-        languages=list(profile.languages),
         away=profile.absent(now) is not None,
-        daily_limit=profile.daily_limit,
     )
 
 

@@ -58,3 +58,8 @@ class ConsoleKeys:
     def pending(self, state: str) -> str:
         """A sign-in under way."""
         return f"{self._root}{{sign-in}}:{PENDING}{hashed(state)}"
+
+    def presence(self, review_id: str) -> str:
+        """Who has a case open, sorted set by when they were last seen. TTL: under a minute."""
+        digest = hashed(review_id)
+        return f"{self._root}{{{digest[:16]}}}:open:{digest}"

@@ -1,7 +1,33 @@
-"""The pages: one router for each part of the console, in the order in which they are mounted."""
+"""The pages of the console: what people see. Programs use ``app.console.api``.
+
+Every page works without scripts; scripts add what is live. Nothing a page shows is trusted: templates
+escape all of it.
+"""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-routers: list[APIRouter] = []
+from app.console.pages import (
+    answer,
+    capacity,
+    case,
+    decision,
+    hand_on,
+    lead,
+    me,
+    sessions,
+    work,
+)
+
+routers: list[APIRouter] = [
+    work.router,
+    case.router,
+    answer.router,
+    hand_on.router,
+    lead.router,
+    sessions.router,
+    capacity.router,
+    decision.router,
+    me.router,
+]

@@ -1,0 +1,123 @@
+"""One decision's whole story: a timeline, what the person concerned is told, and the evidence."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.console.identity import parts_of
+from app.console.pages.frame import Who
+from app.console.pages.reading import action_label
+from app.console.rendering import render
+from app.desk.desk import Look
+from app.desk.story import Story, tell
+from app.domain import words
+from app.domain.events import DecidedBy
+from app.domain.terms import Terms
+
+router = APIRouter(include_in_schema=False)
+
+_BY = {
+    DecidedBy.AI: "The AI decided",
+    DecidedBy.HUMAN: "A person decided",
+    DecidedBy.DEADLINE_RULE: "Nobody answered in time; the safe default was taken",
+}
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One line of the timeline."""
+
+    at: int
+    heading: str
+    text: str = ""
+    link: str = ""
+
+    @property
+    def when(self) -> str:
+        """As an ISO time; empty when it is not known."""
+        return words.moment(self.at) if self.at else ""
+
+
+@router.get("/decisions/{decision_id}")
+def decision_page(request: Request, visitor: Who, decision_id: str) -> Response:
+    """The story, as far as this person may see it."""
+    parts = parts_of(request)
+    story = tell(parts.desk, parts.cases, parts.policy, visitor.profile, decision_id)
+    terms = parts.policy.terms.get(story.decision_type)
+    titles = {pool.name: pool.title or pool.name for pool in parts.policy.pools}
+    return render(
+        request,
+        "decision.html",
+        story=story,
+        question=terms.question if terms else story.decision_type,
+        timeline=sorted(_timeline(story, titles), key=lambda moment: moment.at or 1 << 62),
+        disclosure=_disclosure(story, terms),
+        evidence=f"/v1/decisions/{quote(story.decision_id, safe='')}",
+    )
+
+
+def _disclosure(story: Story, terms: Terms | None) -> str:
+    if terms is None or not story.open_book or story.case is None:
+        return ""
+    resolved = story.case.resolved
+    automated = story.case.brief.automated if resolved is None else resolved.decided_by is DecidedBy.AI
+    return terms.disclosure_automated if automated else terms.disclosure
+
+
+def _timeline(story: Story, titles: dict[str, str]) -> list[Moment]:
+    moments = [Moment(story.received_at, "Received", f"Type {story.decision_type}, about {story.subject}.")]
+    case = story.case if story.open_book else None
+    if case is not None:
+        brief = case.brief
+        moments.append(
+            Moment(
+                brief.received_at,
+                f"Routed: level {brief.level}, {words.LEVELS[brief.level]}",
+                f"The AI recommended “{action_label(brief.recommendation)}” with a confidence of "
+                f"{words.number(brief.probability)}; {brief.consequence_class.value} consequence. "
+                f"{words.LEVEL_MEANINGS[brief.level].capitalize()}.",
+            )
+        )
+        if case.resolved is not None:
+            agreed = case.resolved.agreed
+            told = " As the AI recommended." if agreed else " Not what the AI recommended."
+            moments.append(
+                Moment(
+                    case.resolved.resolved_at,
+                    f"Decided: {action_label(case.resolved.action)}",
+                    f"{_BY[case.resolved.decided_by]}.{told if agreed is not None else ''}",
+                )
+            )
+        if case.observed is not None:
+            correct = case.observed.correct_action
+            moments.append(
+                Moment(
+                    case.observed.observed_at,
+                    f"Turned out later: {case.observed.kind.value.replace('_', ' ')}",
+                    f"Right would have been “{action_label(correct)}”." if correct else "",
+                )
+            )
+    for look in story.reviews:
+        moments += _review(look, titles)
+    return moments
+
+
+def _review(look: Look, titles: dict[str, str]) -> list[Moment]:
+    review, link = look.review, f"/reviews/{look.review.review_id}"
+    pool = titles.get(review.pool, review.pool)
+    told = [Moment(review.requested_at, f"A person was asked: {pool}", "", link)]
+    if review.state.value == "claimed":
+        told.append(Moment(review.claimed_at, f"{review.holder} took it", "", link))
+    if look.answer is not None:
+        told.append(
+            Moment(
+                look.answer.decided_at,
+                f"{look.answer.reviewer} answered: {action_label(look.answer.action)}",
+                look.answer.reasoning,
+                link,
+            )
+        )
+    return told

@@ -1,0 +1,75 @@
+"""What stands around every page: the main menu, and the words that templates use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from fastapi import Depends, Request
+from starlette.datastructures import FormData
+
+from app.console.identity import Visitor, signed_in
+from app.console.pages.reading import action_label, label
+from app.console.pages.standing import spoken
+from app.console.rendering import TEMPLATES
+from app.domain import words
+from app.domain.people import Profile, Role
+
+Who = Annotated[Visitor, Depends(signed_in)]
+EVENTS = "/v1/events"
+"""Where changes of the queues are told as they happen (server-sent events)."""
+
+
+class MenuItem(msgspec.Struct, frozen=True):
+    """An entry of the main menu."""
+
+    href: str
+    text: str
+
+
+def leads(profile: Profile) -> bool:
+    """Whether this person sees how others do: leads of a pool, and auditors."""
+    return bool(profile.supervises) or Role.AUDITOR in profile.roles
+
+
+def places_of(visitor: Visitor) -> Sequence[MenuItem]:
+    """The main menu, as far as this person has something to do there."""
+    lead = leads(visitor.profile)
+    return (
+        MenuItem("/", "My work"),
+        *((MenuItem("/lead", "Lead"),) if lead else ()),
+        MenuItem("/sessions", "Sessions"),
+        *((MenuItem("/capacity", "Capacity"),) if lead else ()),
+        MenuItem("/me", "My numbers"),
+    )
+
+
+async def posted(request: Request) -> FormData:
+    """The form that was sent."""
+    return await request.form()
+
+
+Form = Annotated[FormData, Depends(posted)]
+
+
+def text_of(form: FormData, name: str) -> str:
+    """A field of the form as text; a file, or nothing, is empty."""
+    value = form.get(name)
+    return value.replace("\r\n", "\n").strip() if isinstance(value, str) else ""
+
+
+def epoch_of(form: FormData) -> int:
+    """The lease that a form was filled in under; 0, which no lease has, when it does not say."""
+    text = text_of(form, "epoch")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+TEMPLATES.globals.update(
+    places_of=places_of,
+    action_label=action_label,
+    label=label,
+    spoken=spoken,
+    moment=words.moment,
+    events_url=EVENTS,
+)

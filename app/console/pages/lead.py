@@ -1,0 +1,220 @@
+"""For leads: what is late or at risk, who has how much in hand, and how well people decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from app.console.identity import Visitor, parts_of
+from app.console.pages.frame import Form, Who, leads, text_of
+from app.console.pages.notices import notice_of
+from app.console.pages.numbers import led_pools, snapshot_of
+from app.console.pages.plots import FunnelPlot, funnel_plot
+from app.console.pages.refusals import Refused, refused_words
+from app.console.pages.shelves import title_of
+from app.console.pages.standing import Standing, standing
+from app.console.parts import ConsoleParts
+from app.console.rendering import render
+from app.desk.errors import NotAllowedError
+from app.domain import words
+from app.domain.authority import Denial
+from app.domain.people import Profile
+from app.domain.quality.figures import PoolFigures, ReviewerFigures, Snapshot
+from app.domain.review import Review, ReviewState
+from app.review_queue.errors import QueueError
+from app.review_queue.values import PoolStats
+
+router = APIRouter(include_in_schema=False)
+
+_LOOKED_AT = 50
+"""Heads of a queue that are looked through for late ones. Order is by urgency, so late ones come first;
+how many are late in all is counted by the queue itself."""
+_HELD = 200
+"""Leases of a pool that are counted by person."""
+_SHOWN = 40
+
+
+class Late(msgspec.Struct, frozen=True):
+    """A case that is late or at risk."""
+
+    review: Review
+    title: str
+    pool: str
+    standing: Standing
+    receivers: Sequence[Profile]
+    """To whom it can be given."""
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What one person has to do and does."""
+
+    name: str
+    title: str
+    pools: str
+    in_hand: int
+    away: bool
+    figures: ReviewerFigures
+
+
+class PoolPanel(msgspec.Struct, frozen=True):
+    """One pool: its queue at this moment, its people's numbers, and the funnel plot."""
+
+    title: str
+    stats: PoolStats | None
+    figures: PoolFigures
+    plot: FunnelPlot | None
+
+
+@router.get("/lead")
+def lead_page(request: Request, visitor: Who, notice: str = "") -> Response:
+    """The page of a lead."""
+    return _page(request, visitor, notice=notice)
+
+
+@router.post("/lead/reassign")
+def reassign(request: Request, visitor: Who, form: Form) -> Response:
+    """Give a case to somebody else."""
+    review_id, to, reason = text_of(form, "review_id"), text_of(form, "to"), text_of(form, "reason")
+    if not to:
+        refused = Refused("Nothing was reassigned", "Choose to whom the case should go.")
+        return _page(request, visitor, refused=refused, status_code=422)
+    try:
+        parts_of(request).desk.reassign(visitor.profile, review_id, to, reason or "reassigned by a lead")
+    except QueueError as error:
+        return _page(request, visitor, refused=refused_words(error, visitor.name), status_code=409)
+    except NotAllowedError as error:
+        refused = Refused("This was not done", f"{error}. {error.hint}".strip())
+        return _page(request, visitor, refused=refused, status_code=403)
+    return RedirectResponse("/lead?notice=reassigned", 303)
+
+
+def _page(
+    request: Request,
+    visitor: Visitor,
+    *,
+    notice: str = "",
+    refused: Refused | None = None,
+    status_code: int = 200,
+) -> Response:
+    if not leads(visitor.profile):
+        raise NotAllowedError(
+            Denial("not_lead", "this page is for leads of a pool", "your own numbers are under My numbers")
+        )
+    parts = parts_of(request)
+    return render(
+        request,
+        "lead.html",
+        status_code=status_code,
+        notice=notice_of(notice),
+        refused=refused,
+        **_lead(parts, visitor.profile),
+    )
+
+
+def _lead(parts: ConsoleParts, who: Profile) -> dict[str, Any]:
+    snapshot, pools = snapshot_of(parts), led_pools(parts, who)
+    titles = {pool.name: pool.title or pool.name for pool in parts.policy.pools}
+    stats = {pool.pool: pool for pool in parts.desk.stats(who)}
+    claimed = [
+        review for pool in pools for review in parts.desk.list(who, pool, ReviewState.CLAIMED, limit=_HELD)
+    ]
+    late = sorted(_late(parts, who, pools, claimed, titles), key=lambda case: case.standing.until or 0)
+    people = _people(parts, pools, snapshot)
+    return {
+        "late": late[:_SHOWN],
+        "overdue": sum(stats[pool].overdue for pool in pools if pool in stats),
+        "loads": _loads(parts, people, claimed, snapshot, titles),
+        "pools": [
+            PoolPanel(
+                titles.get(pool, pool),
+                stats.get(pool),
+                figures := snapshot.pools.get(pool, PoolFigures(pool=pool)),
+                funnel_plot(figures.funnel),
+            )
+            for pool in pools
+        ],
+        "patterns": snapshot.patterns[:10],
+        "snapshot": snapshot,
+        "since": words.moment(snapshot.since) if snapshot.since else "",
+        "may_reassign": bool(who.supervises),
+    }
+
+
+def _late(
+    parts: ConsoleParts, who: Profile, pools: Sequence[str], claimed: Sequence[Review], titles: dict[str, str]
+) -> list[Late]:
+    now = parts.clock()
+    heads = [
+        review
+        for pool in pools
+        for escalated in (False, True)
+        for review in parts.desk.list(who, pool, limit=_LOOKED_AT, escalated=escalated)
+    ]
+    found: list[Late] = []
+    for review in (*heads, *claimed):
+        where = standing(review, now, parts.policy.sla_classes)
+        if where.urgent and len(found) < _SHOWN:
+            found.append(
+                Late(
+                    review,
+                    _title(parts, who, review),
+                    titles.get(review.pool, review.pool),
+                    where,
+                    _receivers(parts, review),
+                )
+            )
+    return found
+
+
+def _title(parts: ConsoleParts, who: Profile, review: Review) -> str:
+    try:
+        return title_of(parts.desk.glance(who, review.review_id), parts.policy)
+    except (NotAllowedError, QueueError):
+        return review.decision_id
+
+
+def _receivers(parts: ConsoleParts, review: Review) -> list[Profile]:
+    people = parts.directory.people.values()
+    wanted = [p for p in people if review.pool in p.all_pools and p.name != review.holder]
+    return sorted(
+        (p for p in wanted if not review.tier or review.pool in p.supervises),
+        key=lambda profile: profile.title or profile.name,
+    )
+
+
+def _people(parts: ConsoleParts, pools: Sequence[str], snapshot: Snapshot) -> list[str]:
+    """Everybody of these pools; in an open house, whoever has answered in them."""
+    named = {p.name for p in parts.directory.people.values() if p.all_pools & set(pools)}
+    seen = {name for pool in pools if pool in snapshot.pools for name in snapshot.pools[pool].reviewers}
+    return sorted(named | seen)
+
+
+def _loads(
+    parts: ConsoleParts,
+    people: Iterable[str],
+    claimed: Sequence[Review],
+    snapshot: Snapshot,
+    titles: dict[str, str],
+) -> list[Load]:
+    in_hand, now = Counter(review.holder for review in claimed), parts.clock()
+    loads = []
+    for name in people:
+        profile = parts.directory.find(name)
+        figures = snapshot.reviewers.get(name, ReviewerFigures(name=name))
+        pools = sorted(profile.all_pools) if profile and not parts.directory.open_house else figures.pools
+        loads.append(
+            Load(
+                name,
+                (profile and profile.title) or name,
+                ", ".join(titles.get(pool, pool) for pool in pools),
+                in_hand[name],
+                bool(profile and profile.absent(now)),
+                figures,
+            )
+        )
+    return sorted(loads, key=lambda load: (-load.in_hand, load.title))

@@ -1,0 +1,192 @@
+"""A context package as a page shows it. Pure: the package's JSON becomes named parts, nothing is markup.
+
+Everything in a package came from outside: names, values and texts are passed on as plain strings, and
+the templates escape them. Only addresses are judged here (:func:`safe_links`), because escaping does
+not make them harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+Package = Mapping[str, Any]
+
+HANDED_ON = frozenset({"request_info", "escalate", "delegate", "release"})
+"""Actions that hand the case on; they have their own forms and are no answers."""
+
+_ALONE = "This decision is taken by people alone."
+
+ACTIONS: Mapping[str, str] = {
+    "approve": "Approve",
+    "reject": "Reject",
+    "modify": "Approve with changes",
+    "request_info": "Ask for information",
+}
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One key fact: its name as the producer wrote it, in words, and its value."""
+
+    name: str
+    label: str
+    value: str
+    raw: bool | int | float | str | None
+
+    @classmethod
+    def missing(cls, name: str) -> Fact:
+        """A fact that the policy knows and the case does not say."""
+        return cls(name, label(name), in_words(None), None)
+
+
+class CasePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a reviewer reads, in the order of reading. ``None`` and empty parts are not shown."""
+
+    question: str
+    decision_id: str
+    decision_type: str
+    subject: str
+    submitted_by: str
+    occurred_at: str
+    consequence: str
+    consequence_meaning: str
+    factors: Sequence[tuple[str, str]]
+    task: str
+    withheld: str
+    people_alone: bool
+    recommendation: Mapping[str, Any] | None
+    confidence: Mapping[str, Any] | None
+    signals: Sequence[tuple[str, str]]
+    alternatives: Sequence[Mapping[str, Any]]
+    involvement: Mapping[str, Any] | None
+    facts: Sequence[Fact]
+    flags: Sequence[str]
+    history: Sequence[Mapping[str, Any]]
+    precedents: Sequence[Mapping[str, Any]]
+    related: Sequence[Mapping[str, Any]]
+    section: str
+    policy_text: str
+    actions: Sequence[str]
+    otherwise: str
+    links: Sequence[str]
+
+
+def read(package: Package, revealed: Package | None = None) -> CasePage:
+    """The parts of a package, with what was withheld where that has been revealed."""
+    whole = {**package, **(revealed or {})}
+    required = _mapping(whole.get("decision_required"))
+    past = _mapping(whole.get("historical_context"))
+    policy = _mapping(whole.get("policy_reference"))
+    confidence = _mapping(whole.get("confidence")) or None
+    withheld = "" if revealed else _text(whole.get("withheld"))
+    return CasePage(
+        question=_text(required.get("question")) or "A decision is needed",
+        decision_id=_text(required.get("decision_id")),
+        decision_type=_text(required.get("decision_type")),
+        subject=_text(required.get("subject")),
+        submitted_by=_text(required.get("submitted_by")),
+        occurred_at=_text(required.get("occurred_at")),
+        consequence=_text(required.get("consequence")),
+        consequence_meaning=_text(required.get("consequence_meaning")),
+        factors=_factors(_mapping(required.get("factors"))),
+        task=_text(whole.get("task")),
+        withheld=withheld,
+        people_alone=withheld == _ALONE,
+        recommendation=_mapping(whole.get("ai_recommendation")) or None,
+        confidence=confidence,
+        signals=[
+            (name, in_words(value)) for name, value in _mapping((confidence or {}).get("signals")).items()
+        ],
+        alternatives=_mappings(whole.get("alternatives")),
+        involvement=_mapping(whole.get("involvement")) or None,
+        facts=[_fact(name, value) for name, value in _mapping(whole.get("key_facts")).items()],
+        flags=[_text(flag.get("text")) for flag in _mappings(whole.get("flags_and_concerns"))],
+        history=_mappings(past.get("subject")),
+        precedents=_mappings(past.get("precedents")),
+        related=_mappings(whole.get("related_decisions")),
+        section=_text(policy.get("section")),
+        policy_text=_text(policy.get("text")),
+        actions=[_text(action) for action in whole.get("available_actions") or ()],
+        otherwise=_text(_mapping(whole.get("deadline")).get("otherwise")),
+        links=safe_links(whole.get("links")),
+    )
+
+
+def safe_links(links: object) -> list[str]:
+    """Only absolute http and https addresses, without a user name that hides the host.
+
+    >>> safe_links(["https://example.org/a", "javascript:alert(1)", "//evil", "http://bank@evil.example"])
+    ['https://example.org/a']
+    """
+    kept = []
+    for link in links if isinstance(links, list) else ():
+        try:
+            parts = urlsplit(str(link))
+        except ValueError:
+            continue
+        if parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc:
+            kept.append(str(link))
+    return kept
+
+
+def label(name: str) -> str:
+    """A name of the machine as people read it.
+
+    >>> label("tenure_days"), label("")
+    ('Tenure days', '(no name)')
+    """
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:] if words else "(no name)"
+
+
+def action_label(action: str) -> str:
+    """An action as a button says it.
+
+    >>> action_label("modify"), action_label("second_tier")
+    ('Approve with changes', 'Second tier')
+    """
+    return ACTIONS.get(action) or label(action)
+
+
+def in_words(value: object) -> str:
+    """A value as the producer wrote it; what is not there is said.
+
+    >>> in_words(17), in_words(0.83), in_words(True), in_words(None), in_words("")
+    ('17', '0.83', 'yes', 'not given', '(empty)')
+    """
+    if value is None:
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    if isinstance(value, (dict, list)):
+        return msgspec.json.encode(value).decode()
+    return str(value) or "(empty)"
+
+
+def _fact(name: str, value: object) -> Fact:
+    raw = value if isinstance(value, bool | int | float | str) else None
+    return Fact(name, label(name), in_words(value), raw)
+
+
+def _factors(factors: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The factors of the consequence, highest first: (name, score)."""
+    scored = [(name, _mapping(factor).get("score")) for name, factor in factors.items()]
+    known = [(name, float(score)) for name, score in scored if isinstance(score, int | float)]
+    return [(label(name), f"{score:.2f}") for name, score in sorted(known, key=lambda pair: -pair[1])]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    return [inner for inner in value if isinstance(inner, Mapping)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -15,7 +15,7 @@ from app.review_queue.errors import AlreadyClaimed, AlreadyDecided, NotDistinct
 from app.review_queue.values import NewReview
 from app.settings import load_settings
 from tests.integration.review_queue.conftest import Desk as Store
-from tests.integration.review_queue.conftest import client, routed  # noqa: F401 - a fixture
+from tests.integration.review_queue.conftest import client, codec, routed  # noqa: F401 - fixtures
 
 POOLS = frozenset({"finance", "finance-senior", "support", "people", "managers"})
 FINANCE = frozenset({"finance"})
@@ -94,7 +94,7 @@ class Office:
 
 
 @pytest.fixture
-def office(client, store_url, codec):  # noqa: F811
+def office(client, store_url, codec):  # noqa: F811 - fixtures
     return Office(Store(client, store_url), codec)
 
 

@@ -1,4 +1,4 @@
-"""What surrounds every answer: headers, host names, sizes, errors in one form, and nothing open by accident."""
+"""What surrounds every answer: headers, host names, sizes, errors in one form, nothing open by accident."""
 
 import logging
 
@@ -47,7 +47,7 @@ def test_every_route_of_the_api_refuses_strangers(house):
             assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-# --- headers ---------------------------------------------------------------------------------------------
+# --- headers -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_https_stays_https(make_house):
     assert "max-age" in house.browser().get("/sign-in").headers["strict-transport-security"]
 
 
-# --- host names ----------------------------------------------------------------------------------------------
+# --- host names ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_console_elsewhere_does_not_answer_to_loopback_names(make_house):
     assert house.browser().get("/healthz", headers={"Host": "10.0.0.7"}).status_code == 200
 
 
-# --- errors ---------------------------------------------------------------------------------------------------
+# --- errors --------------------------------------------------------------------------------------------
 
 
 def test_a_problem_says_what_where_and_what_to_do(house):
@@ -153,7 +153,7 @@ def test_an_outage_of_the_store_is_a_problem_that_says_when_to_come_back(house, 
     assert "10.0.0.9" not in answer.text
 
 
-# --- sizes -----------------------------------------------------------------------------------------------------
+# --- sizes ---------------------------------------------------------------------------------------------
 
 
 def test_a_body_that_is_too_large_is_refused_announced_or_not(make_house):
@@ -164,7 +164,7 @@ def test_a_body_that_is_too_large_is_refused_announced_or_not(make_house):
     assert caller.post("/v1/decisions", content=b"x" * 1000).status_code == 422
 
 
-# --- probes ------------------------------------------------------------------------------------------------------
+# --- probes --------------------------------------------------------------------------------------------
 
 
 def test_readiness_follows_the_services(house, monkeypatch):
@@ -186,7 +186,7 @@ def test_metrics_count_by_route_and_never_by_id(house):
     assert review not in page and "secret-thing" not in page
 
 
-# --- changes by cookie -----------------------------------------------------------------------------------------------
+# --- changes by cookie ---------------------------------------------------------------------------------
 
 
 def change(house, browser, **headers):

@@ -116,7 +116,7 @@ def test_a_new_password_a_lost_account_and_a_lost_place_in_the_policy_end_sessio
     assert me(cleo) == 401
 
 
-# --- guessing ------------------------------------------------------------------------------------
+# --- guessing ------------------------------------------------------------------------------------------
 
 
 def test_guesses_against_one_account_are_slowed_down(make_house):
@@ -139,7 +139,7 @@ def test_guesses_from_one_address_are_slowed_down_over_all_accounts(make_house):
     assert sign_in(house.browser(), "ann").status_code == 429
 
 
-# --- forms of other sites ---------------------------------------------------------------------------
+# --- forms of other sites ------------------------------------------------------------------------------
 
 
 def test_the_sign_in_form_works_only_in_the_browser_that_loaded_it(house):
@@ -160,7 +160,7 @@ def test_a_browser_that_says_that_another_site_asked_is_believed(house):
     assert sign_in(house.browser(), **{"Sec-Fetch-Site": "cross-site"}).status_code == 403
 
 
-# --- where it leads -----------------------------------------------------------------------------------
+# --- where it leads ------------------------------------------------------------------------------------
 
 ELSEWHERE = [
     "https://evil.example/", "//evil.example", "/\\evil.example", "\\\\evil.example", "javascript:alert(1)",

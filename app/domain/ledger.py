@@ -94,8 +94,7 @@ class LedgerFold:
         self._pools: dict[str, _Pool] = defaultdict(_Pool)
         self._bands: dict[tuple[str, int], Expectation] = {}
         self._types: dict[str, Expectation] = {}
-        self._held: dict[str, str] = {}
-        self._steps: dict[str, int] = {}
+        self._held: dict[str, tuple[str, int]] = {}
         self._waiting: dict[str, tuple[str, str]] = {}
         self._volumes = Volumes()
         self._patterns: dict[str, PatternFigures] = {}
@@ -260,15 +259,12 @@ class LedgerFold:
 
     def _hold(self, review_id: str, review: Review) -> None:
         """Who has what in hand: the latest step of each review that is held says it."""
-        if review.step < self._steps.get(review_id, 0):
+        if review.step < self._held.get(review_id, ("", 0))[1]:
             return
+        self._held.pop(review_id, None)
         if review.state is ReviewState.CLAIMED:
             _bounded(self._held, MOST_SEEN)
-            self._held[review_id] = review.holder
-            self._steps[review_id] = review.step
-        else:
-            self._held.pop(review_id, None)
-            self._steps.pop(review_id, None)
+            self._held[review_id] = review.holder, review.step
 
     def _tally(self, tally: ScoreTally) -> None:
         self._now(tally.routed_at)
@@ -312,7 +308,7 @@ class LedgerFold:
         """Everything as it is now; what is returned never changes."""
         plot = funnel({name: person.shown for name, person in self._people.items() if person.shown.count})
         dots = {dot.reviewer: dot for dot in plot.points}
-        in_hand = Counter(self._held.values())
+        in_hand = Counter(holder for holder, _ in self._held.values())
         reviewers = {
             name: person.figures(dots.get(name), in_hand[name], self._at, BURST)
             for name, person in sorted(self._people.items())

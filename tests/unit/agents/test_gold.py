@@ -1,0 +1,113 @@
+"""Gold in the agents: an item comes beside a decision where one is due; its answer goes nowhere."""
+
+from __future__ import annotations
+
+from app.agents.gold import GoldItems
+from app.agents.outcome import Outcomes
+from app.agents.review_request import ReviewRequests
+from app.domain.events import ReviewKind, ReviewRequested
+from app.domain.gold import GoldItem, item_of, truth_of
+from app.stream.topics import Topic, pool_topic
+from tests.unit.agents.parts import (
+    CODEC,
+    POLICY,
+    POLICY_TEXT,
+    SECRET,
+    Store,
+    again,
+    decision,
+    incoming,
+    of,
+    policy_of,
+    read,
+    replaced,
+    routed,
+)
+from tests.unit.domain.cases import answered
+
+ALWAYS = policy_of(POLICY_TEXT.replace("gold_share: 0", "gold_share: 1"))
+
+
+class Ring:
+    """The store's rings, as lists."""
+
+    def __init__(self, *items: GoldItem) -> None:
+        self.items = list(items)
+
+    def next(self, types):
+        found = []
+        for name in types:
+            item = next((one for one in self.items if one.decision_type == name), None)
+            if item:
+                self.items.remove(item)
+                self.items.append(item)
+            found.append(item)
+        return found
+
+
+async def routes(*decisions, policy=ALWAYS):
+    output = await routed(*[incoming(one, n) for n, one in enumerate(decisions)], policy=policy)
+    return [again(record, n) for n, record in enumerate(of(output, Topic.DECISIONS_ROUTED))]
+
+
+async def item(decision_id="old-311", truth="reject"):
+    [record] = await routes(decision(decision_id, 0.8), policy=POLICY)
+    return item_of(CODEC.decode(record.value), record.value, truth, "ground_truth")
+
+
+def requests(store, ring, policy=ALWAYS):
+    return ReviewRequests(CODEC, lambda: policy, store, store, GoldItems(CODEC, ring, SECRET))
+
+
+async def test_an_item_comes_beside_a_decision_where_one_is_due():
+    store = Store()
+    output = await requests(store, Ring(await item()))(await routes(decision("exp-20417", 0.8)))
+    real, gold = [read(record) for record in of(output, pool_topic("expenses"))]
+    assert (real.request.kind, gold.request.kind) == (ReviewKind.REVIEW, ReviewKind.GOLD)
+    assert isinstance(gold, ReviewRequested)
+    assert truth_of(gold.routed) == "reject"
+    assert gold.request.deadline == real.request.deadline
+    assert gold.request.requested_at == real.request.requested_at
+    assert "old-311" not in gold.request.package
+    assert list(store.known) == ["exp-20417"], "it is no decision: no history, no later truth"
+
+
+async def test_tried_again_it_is_the_same_review_and_record():
+    store, ring = Store(), Ring(await item("old-1"), await item("old-2", "approve"))
+    records = await routes(decision("exp-20417", 0.8))
+    first = await requests(store, ring)(records)
+    second = await requests(store, ring)(records)
+    assert [one.value for one in first.outgoing] == [one.value for one in second.outgoing]
+    assert len(store.reviews) == 2
+
+
+async def test_nothing_comes_where_none_is_due_none_is_there_or_it_no_longer_fits():
+    for ring, policy in (
+        (Ring(await item()), POLICY),
+        (Ring(), ALWAYS),
+        (Ring(await item(truth="no_such_action")), ALWAYS),
+        (Ring(replaced(await item(), record=b"\xc3\x01 not a record")), ALWAYS),
+    ):
+        store = Store()
+        output = await requests(store, ring, policy)(await routes(decision("exp-9", 0.8), policy=policy))
+        assert len(output.outgoing) == len(store.reviews) == 1
+        assert not output.dead
+
+
+async def test_an_automated_decision_has_none_beside_it():
+    store = Store()
+    assert not (await requests(store, Ring(await item()))(await routes(decision("exp-9")))).outgoing
+
+
+async def test_its_answer_is_no_resolution_no_feedback_and_no_label():
+    store = Store()
+    output = await requests(store, Ring(await item()))(await routes(decision("exp-20417", 0.8)))
+    gold = next(one for one in map(read, output.outgoing) if one.request.kind is ReviewKind.GOLD)
+    for action in ("approve", "reject"):
+        decided = answered(gold.routed, action, tags=["train_on_this"], answer_id=f"a-{action}")
+        decided = replaced(decided, requested=gold)
+        agent = Outcomes(CODEC, lambda: ALWAYS, store, store)
+        found = await agent([incoming(decided, topic=Topic.REVIEWS_OUTCOMES)])
+        assert found.outgoing == []
+        assert found.dead == []
+    assert store.fates == {}

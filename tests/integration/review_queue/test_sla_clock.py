@@ -91,6 +91,40 @@ def test_a_pause_costs_its_working_time(desk):
     assert back.paused == at("2026-10-26T10:00") - at("2026-10-23T16:00")
 
 
+def test_a_deadline_that_passes_before_the_clock_comes_is_counted_by_whoever_comes(desk):
+    asked, answered, gone = (enter(desk, f"d{n}", working=60_001, sla_class="standard") for n in range(3))
+    held = {review: desk.take(desk.ann, review) for review in (asked, answered, gone)}
+    desk.clock.advance(60_001)
+    desk.queue.request_info(asked, desk.ann, held[asked].epoch, "?")
+    desk.decide(held[answered], desk.ann)
+    desk.queue.cancel(gone, desk.sue)
+    assert [(review, event) for review, event, _, _ in told(desk)] == [
+        (asked, "sla_missed"),
+        (answered, "sla_missed"),
+        (gone, "sla_missed"),
+    ]
+    assert run_clock(desk.queue) == []
+    desk.queue.answer_info(asked, desk.ann, "!")
+    assert run_clock(desk.queue) == [(asked, "deadline_rule")]
+
+
+def test_information_for_another_pause_is_worked_out_again(desk, monkeypatch):
+    review = enter(desk, sla_class="standard")
+    held = desk.take(desk.ann)
+    desk.queue.request_info(review, desk.ann, held.epoch, "?")
+    stale = desk.queue.get(review).review
+    desk.clock.advance(HOUR)
+    desk.queue.answer_info(review, desk.ann, "!")
+    again = desk.take(desk.ann)
+    desk.queue.request_info(review, desk.ann, again.epoch, "And?")
+    desk.clock.advance(1_000)
+    really, looks = desk.queue._look, iter([stale])
+    monkeypatch.setattr(desk.queue, "_look", lambda *place: next(looks, None) or really(*place))
+    back = desk.queue.answer_info(review, desk.ann, "That.")
+    assert back.deadline == held.deadline + HOUR + 1_000
+    assert back.paused == HOUR + 1_000
+
+
 def test_backups_take_what_was_offered_and_the_first_claim_wins(desk):
     one, two = enter(desk, "d1"), enter(desk, "d2")
     with pytest.raises(NotOffered):
@@ -157,6 +191,18 @@ def test_a_lease_that_is_over_does_not_keep_the_rule_waiting(desk):
     desk.queue.expire("expenses")
     run_clock(desk.queue)
     assert desk.queue.get(review).review.state is ReviewState.DEFAULTED
+
+
+def test_a_claim_between_the_missed_deadline_and_its_rule_stops_the_rule(desk):
+    review = enter(desk, on_deadline=OnDeadline.SAFE_DEFAULT, safe_default="reject")
+    desk.clock.now = desk.queue.get(review).review.deadline
+    while desk.queue.get(review).review.rung < 5:
+        assert desk.queue.sla("expenses", at_most=1)
+    held = desk.take(desk.sue)
+    clock = desk.keys.pool("expenses", "clock")
+    assert desk.client.execute_command("ZCARD", clock) == 0
+    assert run_clock(desk.queue) == []
+    assert desk.decide(held, desk.sue).answer.reviewer == "sue"
 
 
 def test_high_consequence_is_never_decided_by_silence(desk):

@@ -175,12 +175,13 @@ def open_console(
     policy: CompiledPolicy,
     url: str,
     *,
+    embedded: bool = False,
     clock: Callable[[], int] = now,
     terms: ConsoleTerms | None = None,
 ) -> Iterator[ConsoleParts]:
     """Everything the console works with, following activated policies and the log until the end of the
     block. ``url`` is where people find it. Raises ``UsageError`` and ``ServiceUnreachableError``."""
-    connection, codec = connection_of(settings), open_codec(settings)
+    connection, codec = connection_of(settings, embedded=embedded), open_codec(settings)
     queue = open_queue(settings, policy, clock)
     book = PolicyBook(codec, policy, queue.follow)
     activated = Broadcast(connection, Topic.POLICY_ACTIVATED, book.hear)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -35,12 +36,12 @@ def console(
     policy = load_compiled_policy(settings)
     url = settings.console_url or address(host, port)
     check(settings, policy, url, open_house=open_house)
-    from app.console.server import ConsoleServer  # noqa: PLC0415 - half a second that no other verb needs
+    from app.console.server import ConsoleServer, listen  # noqa: PLC0415 - half a second that no other verb needs
 
-    with open_console(settings, policy, url) as parts:
-        server = ConsoleServer(parts, host, port)
+    with closing(listen(host, port)) as listening, open_console(settings, policy, url) as parts:
+        server = ConsoleServer(parts)
         errors.print(f"console: {url} (stop with ctrl-c)", highlight=False, markup=False)
-        server.run()
+        server.run(sockets=[listening])
 
 
 def address(host: str, port: int) -> str:

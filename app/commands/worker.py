@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +12,11 @@ import msgspec
 import typer
 
 from app.commands.output import errors
-from app.main import AGENTS, Worker, load_compiled_policy
+from app.console.accounts import Accounts
+from app.main import AGENTS, Worker, load_compiled_policy, now, open_console
+from app.policy.compiled import CompiledPolicy
 from app.review_queue.embedded import store
-from app.settings import load_settings
+from app.settings import Settings, load_settings
 from app.stream.embedded_broker import EmbeddedBroker
 from app.stream.topics import TopicTable
 from app.telemetry.logs import configure_logs
@@ -56,17 +60,21 @@ def up(
         Path | None,
         typer.Option(help="Folder of the embedded store; temporary unless given."),
     ] = None,
+    port: Annotated[int, typer.Option(help="Where the console listens.", min=1, max=65535)] = 8080,
 ) -> None:
-    """Embedded broker, embedded store and one worker, for development, until stopped.
+    """Embedded broker, embedded store, one worker and the console, for development, until stopped.
 
-    Prints the addresses to set in another terminal. The embedded broker keeps everything in memory and
-    enforces no transactions: it proves no guarantee and is never meant for production.
+    Prints the addresses to set in another terminal, and how to sign in. The embedded broker keeps
+    everything in memory and enforces no transactions: it proves no guarantee and is never meant for
+    production.
 
     Example: `hitl up`
     """
     configure_logs()
     settings = load_settings()
     policy = load_compiled_policy(settings)
+    from app.console.server import beside, listen  # noqa: PLC0415 - half a second that no other verb needs
+
     with tempfile.TemporaryDirectory(prefix="hitl-") as scratch:
         names = TopicTable.load().named(policy.pool_names)
         with (
@@ -79,4 +87,26 @@ def up(
             errors.print(f"export HITL_KAFKA_BOOTSTRAP_SERVERS={broker.bootstrap_servers}", highlight=False)
             errors.print(f"export HITL_REDIS_URL={redis_url}", highlight=False)
             errors.print("embedded broker: in memory, no guarantees; stop with ctrl-c", style="dim")
-            Worker(settings, policy, embedded=True).run()
+            settings = _with_people(settings, policy, Path(scratch))
+            url = f"http://127.0.0.1:{port}"
+            with (
+                closing(listen("127.0.0.1", port)) as listening,
+                open_console(settings, policy, url, embedded=True) as parts,
+                beside(parts, listening),
+            ):
+                errors.print(f"console: {url}", highlight=False)
+                Worker(settings, policy, embedded=True).run()
+
+
+def _with_people(settings: Settings, policy: CompiledPolicy, scratch: Path) -> Settings:
+    """Accounts for everybody in the policy (or one, where it names nobody), if there are none yet."""
+    if settings.accounts_file.exists():
+        return settings
+    settings = msgspec.structs.replace(settings, accounts_file=scratch / "accounts.json")
+    password = secrets.token_urlsafe(9)
+    accounts = Accounts(settings.accounts_file, now, secrets.token_bytes)
+    names = list(policy.directory.people) or ["dev"]
+    for name in names:
+        accounts.set_password(name, password, new=True)
+    errors.print(f"sign in as {', '.join(names)} with the password {password}", markup=False, highlight=False)
+    return settings

@@ -1,8 +1,9 @@
 """Changes of the queues, for pages and programs that watch them.
 
-The outbox of a pool is a stream to which every step of every review is added; its last id is the pool's
-revision. One look a second at the revisions, in one round trip whatever happened, tells all listeners of
-this process which pools changed - not what: whoever hears it asks, and then gets what they may see.
+A pool's revision is how many reviews came and the last id of its outbox, the stream to which every step
+of every review is added. One look a second at the revisions, in one round trip whatever happened, tells
+all listeners of this process which pools changed - not what: whoever hears it asks, and then gets what
+they may see.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from starlette.concurrency import run_in_threadpool
 from app.console.lua import ConsoleScript
 from app.console.terms import ConsoleTerms
 from app.errors import HitlError
-from app.review_queue import keys as names
 from app.review_queue.keys import Keys
 from app.review_queue.store import Client, reachable, run_all
 
@@ -35,8 +35,8 @@ class Revision:
         self._script = ConsoleScript("revision")
 
     def of(self, pools: tuple[str, ...]) -> dict[str, str]:
-        """The revision of each pool: grows with each step of each of its reviews."""
-        calls: list[tuple[str, list[Any]]] = [(self._keys.pool(pool, names.OUTBOX), []) for pool in pools]
+        """The revision of each pool: another one after each arrival and each step."""
+        calls: list[tuple[str, list[Any]]] = [(self._keys.pool(pool), []) for pool in pools]
         with reachable:
             found = run_all(self._client, self._script, calls)
         return {pool: revision.decode() for pool, revision in zip(pools, found, strict=True)}
@@ -63,10 +63,10 @@ class Feed:
         try:
             self._begin(pools)
             while not self.closing.is_set():
+                await self._wait(pools, told, tick)
                 new = {pool: at for pool, at in self._known.items() if pool in pools and told.get(pool) != at}
                 told |= new
                 yield new
-                await self._wait(pools, told, tick)
         finally:
             self._listeners -= 1
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -10,38 +14,68 @@ import uvicorn
 from app.console.app import create_console
 from app.console.feed import Feed
 from app.console.parts import ConsoleParts
+from app.errors import UsageError
 
 GRACE = 10
 """Seconds that a request in hand may take when the console is stopped."""
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes any. Raises ``UsageError`` when the address can not be had."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=512)
+    except OSError as error:
+        raise UsageError(
+            f"{host}:{port}: {error.strerror or error}", hint="choose another with --host and --port"
+        ) from error
+
+
 class ConsoleServer(uvicorn.Server):
     """Lets the streams of events go as soon as it is told to stop: they would hold up the end."""
 
-    def __init__(self, parts: ConsoleParts, host: str, port: int) -> None:
+    def __init__(self, parts: ConsoleParts) -> None:
         app = create_console(parts)
         super().__init__(
             uvicorn.Config(
                 app,
-                host=host,
-                port=port,
-                workers=1,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                date_header=True,
                 timeout_graceful_shutdown=GRACE,
-                h11_max_incomplete_event_size=64 * 1024,
             )
         )
         self._feed: Feed = app.state.feed
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Remember the loop that serves."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM or SIGINT."""
         super().handle_exit(sig, frame)
-        self.release()
+        self._release()
 
-    def release(self) -> None:
-        """End the streams of events."""
-        loop = asyncio.get_running_loop()
-        self._closing = loop.create_task(self._feed.close())
+    def stop(self) -> None:
+        """As a signal, from any thread."""
+        self.should_exit = True
+        self._release()
+
+    def _release(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            asyncio.run_coroutine_threadsafe(self._feed.close(), self._loop)
+
+
+@contextmanager
+def beside(parts: ConsoleParts, listening: socket.socket) -> Iterator[None]:
+    """The console in a thread of its own, beside whatever runs in the block."""
+    server = ConsoleServer(parts)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="console", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.stop()
+        thread.join(GRACE + 5)

@@ -10,7 +10,7 @@ import msgspec
 from app.console.keys import ConsoleKeys, hashed
 from app.console.lua import ConsoleScript
 from app.console.terms import ConsoleTerms
-from app.review_queue.store import Client, reachable
+from app.review_queue.store import Argument, Client, reachable
 
 ID_BYTES = 32
 """256 bits: not to be guessed."""
@@ -74,7 +74,8 @@ class Sessions:
         page does by itself while nobody looks at it."""
         key = hashed(identifier)
         terms = self._terms
-        arguments = [key, self._clock(), terms.idle, terms.absolute, "1" if renew else "0"]
+        renewing = "1" if renew else "0"
+        arguments: list[Argument] = [key, self._clock(), terms.idle, terms.absolute, renewing]
         with reachable:
             found = self._touch.run(self._client, self._base, arguments)
         if not found:

@@ -1,12 +1,14 @@
--- The revision of a pool: the last id of its outbox, which stays when what it named is gone.
--- KEYS[1] the outbox. Only the id leaves the server, none of the entries.
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  return '0-0'
+-- The revision of a pool: how many reviews came, and the last id of its outbox, which stays when what it
+-- named is gone. KEYS[1] what the pool's keys begin with. No review leaves the server.
+local came = redis.call('GET', KEYS[1] .. ARRIVALS) or '0'
+local outbox = KEYS[1] .. OUTBOX
+if redis.call('EXISTS', outbox) == 0 then
+  return came .. '.0-0'
 end
-local about = redis.call('XINFO', 'STREAM', KEYS[1])
+local about = redis.call('XINFO', 'STREAM', outbox)
 for i = 1, #about, 2 do
   if about[i] == 'last-generated-id' then
-    return about[i + 1]
+    return came .. '.' .. about[i + 1]
   end
 end
-return '0-0'
+return came .. '.0-0'

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -11,6 +14,10 @@ import typer
 from app.commands.output import console, errors
 from app.errors import HitlError, UsageError
 from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from app.demo.report import Report
+    from app.demo.seat import Seat
 
 MOST = 1_780
 FEWEST = 60
@@ -23,7 +30,12 @@ def demo(
     seed: Annotated[
         int, typer.Option(help="Split, calendar, draws and reviewers follow from it.", min=0)
     ] = 7,
-    exit_: Annotated[bool, typer.Option("--exit", help="End by itself when done; it always does.")] = False,
+    exit_: Annotated[
+        bool, typer.Option("--exit", help="End by itself when done, as without a terminal.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(help="Where the console listens afterwards; 0 takes any port.", min=0, max=65535)
+    ] = 8080,
     report: Annotated[
         Path | None, typer.Option(help="Write the whole report to this file, as JSON.", dir_okay=False)
     ] = None,
@@ -32,7 +44,8 @@ def demo(
 
     Needs nothing but Python: broker and store are embedded and gone afterwards. 2,380 real applications;
     a small model learns from 600 and recommends on the rest; what the lenders really did is the truth.
-    The same seed gives the same result. Takes about half a minute.
+    The same seed gives the same result. Takes about half a minute. In a terminal, the console then opens on
+    a dozen fresh cases, and one reviewer's seat is yours until ctrl-c.
 
     Example: `hitl demo --seed 8 --report report.json`
     """
@@ -46,7 +59,6 @@ def demo(
             hint="pip install 'hitl-stream[demo]' (or `make demo`, which does it for you)",
         ) from error
 
-    _ = exit_
     if not FEWEST <= decisions <= MOST:
         raise UsageError(
             f"--decisions {decisions} is not possible",
@@ -54,9 +66,45 @@ def demo(
         )
     if report is not None and not report.parent.is_dir():
         raise UsageError(f"{report.parent} is no folder", hint="create it first")
+
+    def tell(result: Report) -> None:
+        progress.stop()
+        render(result, console)
+        if report is not None:
+            report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+            errors.print(f"report written to {report}", highlight=False, markup=False)
+
+    def invite(result: Report, seat: Seat) -> None:
+        tell(result)
+        _sit(seat, port)
+
+    seated = console.is_terminal and sys.stdin.isatty() and not exit_
     with Progress(errors) as progress:
-        result = run_demo(load_settings(), decisions=decisions, seed=seed, progress=progress)
-    render(result, console)
-    if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
-        errors.print(f"report written to {report}", highlight=False, markup=False)
+        result = run_demo(
+            load_settings(),
+            decisions=decisions,
+            seed=seed,
+            progress=progress,
+            afterwards=invite if seated else None,
+        )
+        if not seated:
+            tell(result)
+
+
+def _sit(seat: Seat, port: int) -> None:
+    with seat.open(port) as invitation:
+        console.print(
+            f"\nOne seat is yours: {invitation.waiting} cases wait at {invitation.url}\n"
+            f"sign in as {invitation.name} with the password {invitation.password}; ctrl-c ends the demo",
+            markup=False,
+            highlight=False,
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    score = seat.score()
+    if score.answered:
+        console.print(
+            f"\nYou answered {score.answered}: {score.person_right} as the lender did; the AI would have had"
+            f" {score.ai_right}. (Half of the cases were chosen because the AI was wrong.)",
+            highlight=False,
+        )

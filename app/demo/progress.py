@@ -58,6 +58,10 @@ class Progress:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the live table away: something else is to be printed."""
         if self._live is not None:
             self._live.stop()
             self._live = None

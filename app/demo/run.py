@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +26,7 @@ from app.demo.log import Known
 from app.demo.model import LendingModel, Measured, Recommendation
 from app.demo.progress import Progress
 from app.demo.report import ModelCard, Report, Run
+from app.demo.seat import Seat, choose
 from app.demo.shift import ESCALATED, Shift, SimulatedClock, people
 from app.demo.submissions import Plan, Planted, business_days
 from app.demo.summary import summarise
@@ -56,8 +57,16 @@ class Prepared(msgspec.Struct, frozen=True):
     plan: Plan
 
 
-def run_demo(settings: Settings, *, decisions: int, seed: int, progress: Progress) -> Report:
-    """Run it and return the report; the whole installation is temporary.
+def run_demo(
+    settings: Settings,
+    *,
+    decisions: int,
+    seed: int,
+    progress: Progress,
+    afterwards: Callable[[Report, Seat], None] | None = None,
+) -> Report:
+    """Run it and return the report; the whole installation is temporary. ``afterwards`` is called with
+    the report and a seat at the console before everything is taken down.
 
     Raises ``DemoDataError`` without the demo extra, ``DemoStalledError`` when something did not happen
     in time, ``ServiceUnreachableError`` when broker or store do not start.
@@ -74,7 +83,12 @@ def run_demo(settings: Settings, *, decisions: int, seed: int, progress: Progres
             with progress.step("model trained"):
                 prepared = training.result()
             with installation(settings, policy, clock) as site:
-                return _Demo(site, policy, prepared, clock, seed, progress).run()
+                demo = _Demo(site, policy, prepared, clock, seed, progress)
+                report = demo.run()
+                if afterwards is not None:
+                    cases = choose(demo.routed, demo.lender)
+                    afterwards(report, Seat(site, settings, policy, clock, cases, scratch))
+                return report
         finally:
             started.__exit__(None, None, None)
 
@@ -120,6 +134,15 @@ class _Demo:
             seed=seed,
         )
         self._observed: set[str] = set()
+
+    @property
+    def routed(self) -> Sequence[DecisionRouted]:
+        """Every route of the run."""
+        return self._collector.events(DecisionRouted)
+
+    def lender(self, application: str) -> str | None:
+        """What the lender really did."""
+        return self._truth.get(application)
 
     def run(self) -> Report:
         """All days, then the report."""

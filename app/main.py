@@ -34,6 +34,7 @@ from app.console.session_room import SessionRoom
 from app.console.sessions import Sessions
 from app.console.terms import ConsoleTerms
 from app.desk.desk import ReviewDesk
+from app.desk.evidence import EvidenceRoom
 from app.domain.events import Record, ReviewRequested
 from app.domain.evidence_chain import seal, seal_key
 from app.domain.review import QueueTerms
@@ -210,6 +211,15 @@ def open_console(
             publisher=publisher,
             broker_answers=BrokerProbe(connection),
             ledger=ledger,
+            evidence=EvidenceRoom(
+                LogReader(connection),
+                codec,
+                book,
+                secret=settings.secret,
+                clock=clock,
+                cases=queue.cases,
+                queue=queue.queue,
+            ),
             room=SessionRoom(ledger, publisher.writer, clock=clock, new_id=lambda: str(uuid.uuid4())),
         )
     finally:

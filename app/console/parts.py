@@ -17,6 +17,7 @@ from app.console.session_room import SessionRoom
 from app.console.sessions import Draw, Sessions
 from app.console.terms import ConsoleTerms
 from app.desk.desk import ReviewDesk
+from app.desk.evidence import EvidenceRoom
 from app.domain.people import Directory
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.cases import CaseFile
@@ -92,6 +93,8 @@ class ConsoleParts(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the broker answers, within a second or two."""
     ledger: Ledger | None = None
     """The read model behind the numbers; ``None`` where there is no broker (tests of pages)."""
+    evidence: EvidenceRoom | None = None
+    """Makes evidence packs; ``None`` as the ledger."""
     room: SessionRoom | None = None
     """Calibration sessions and onboarding; ``None`` as the ledger."""
 

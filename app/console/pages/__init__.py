@@ -10,13 +10,13 @@ from fastapi import APIRouter
 
 from app.console.pages import (
     answer,
+    calibration,
     capacity,
     case,
     decision,
     hand_on,
     lead,
     me,
-    sessions,
     work,
 )
 
@@ -26,7 +26,7 @@ routers: list[APIRouter] = [
     answer.router,
     hand_on.router,
     lead.router,
-    sessions.router,
+    calibration.router,
     capacity.router,
     decision.router,
     me.router,

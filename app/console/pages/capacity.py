@@ -105,7 +105,7 @@ def _plan(
         handling=handling,
         automation=share,
         blocks=blocks,
-        chart=column_chart([(b.hour, b.plan.reviews) for b in blocks], every=max(1, hours // 8)),
+        chart=column_chart([(b.hour[6:], b.plan.reviews) for b in blocks], every=max(1, hours // 8)),
         peak=max((plan.people for plan in plans), default=0),
         hours_of_work=sum(plan.load for plan in plans),
     )

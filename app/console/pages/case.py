@@ -156,7 +156,7 @@ def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
         "review": review,
         "pool_title": titles.get(review.pool, review.pool),
         "task": TASKS[task_of(review, who.name)] if page.withheld else page.task,
-        "standing": standing(review, now, parts.policy.sla_classes),
+        "standing": standing(review, now),
         "holding": holding,
         "can_take": review.state is ReviewState.OPEN,
         "can_answer": holding and look.denial is None,

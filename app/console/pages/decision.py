@@ -8,14 +8,18 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from app.console.errors import NotFoundError
 from app.console.identity import parts_of
-from app.console.pages.frame import Who
+from app.console.pages.frame import Who, leads
 from app.console.pages.reading import action_label
 from app.console.rendering import render
 from app.desk.desk import Look
+from app.desk.errors import NotAllowedError
 from app.desk.story import Story, tell
 from app.domain import words
+from app.domain.authority import Denial
 from app.domain.events import DecidedBy
+from app.domain.people import Profile
 from app.domain.terms import Terms
 
 router = APIRouter(include_in_schema=False)
@@ -55,8 +59,33 @@ def decision_page(request: Request, visitor: Who, decision_id: str) -> Response:
         question=terms.question if terms else story.decision_type,
         timeline=sorted(_timeline(story, titles), key=lambda moment: moment.at or 1 << 62),
         disclosure=_disclosure(story, terms),
-        evidence=f"/v1/decisions/{quote(story.decision_id, safe='')}",
+        decided=story.case is not None and (story.case.brief.automated or story.case.resolved is not None),
+        evidence=f"/decisions/{quote(story.decision_id, safe='')}/evidence"
+        if _may_have(visitor.profile, story) and parts.evidence
+        else "",
     )
+
+
+@router.get("/decisions/{decision_id}/evidence")
+def evidence(request: Request, visitor: Who, decision_id: str) -> Response:
+    """The evidence pack as a file: every record in a hash chain (`hitl evidence verify` checks it)."""
+    parts = parts_of(request)
+    story = tell(parts.desk, parts.cases, parts.policy, visitor.profile, decision_id)
+    if not _may_have(visitor.profile, story):
+        raise NotAllowedError(
+            Denial("not_lead", "evidence packs are for leads and auditors", "ask a lead of the pool")
+        )
+    if parts.evidence is None:
+        raise NotFoundError("evidence packs are not made here", hint="`hitl evidence DECISION_ID`")
+    pack = msgspec.json.encode(parts.evidence.pack(decision_id))
+    # The name of a decision is not ours to put into a header.
+    headers = {"Content-Disposition": 'attachment; filename="evidence.json"'}
+    return Response(pack, media_type="application/json", headers=headers)
+
+
+def _may_have(who: Profile, story: Story) -> bool:
+    """A pack holds everything, others' answers included."""
+    return story.open_book and leads(who)
 
 
 def _disclosure(story: Story, terms: Terms | None) -> str:
@@ -78,7 +107,7 @@ def _timeline(story: Story, titles: dict[str, str]) -> list[Moment]:
                 f"Routed: level {brief.level}, {words.LEVELS[brief.level]}",
                 f"The AI recommended “{action_label(brief.recommendation)}” with a confidence of "
                 f"{words.number(brief.probability)}; {brief.consequence_class.value} consequence. "
-                f"{words.LEVEL_MEANINGS[brief.level].capitalize()}.",
+                f"{_begun(words.LEVEL_MEANINGS[brief.level])}.",
             )
         )
         if case.resolved is not None:
@@ -105,12 +134,17 @@ def _timeline(story: Story, titles: dict[str, str]) -> list[Moment]:
     return moments
 
 
+def _begun(text: str) -> str:
+    """As the beginning of a sentence; unlike ``capitalize``, the rest stays: AI."""
+    return text[:1].upper() + text[1:]
+
+
 def _review(look: Look, titles: dict[str, str]) -> list[Moment]:
     review, link = look.review, f"/reviews/{look.review.review_id}"
     pool = titles.get(review.pool, review.pool)
     told = [Moment(review.requested_at, f"A person was asked: {pool}", "", link)]
     if review.state.value == "claimed":
-        told.append(Moment(review.claimed_at, f"{review.holder} took it", "", link))
+        told.append(Moment(review.claimed_at, f"{review.holder} took it"))
     if look.answer is not None:
         told.append(
             Moment(

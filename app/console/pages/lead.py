@@ -157,7 +157,7 @@ def _late(
     ]
     found: list[Late] = []
     for review in (*heads, *claimed):
-        where = standing(review, now, parts.policy.sla_classes)
+        where = standing(review, now)
         if where.urgent and len(found) < _SHOWN:
             found.append(
                 Late(

@@ -17,7 +17,7 @@ from app.desk.desk import Look, ReviewDesk
 from app.desk.errors import NotAllowedError
 from app.domain.events import ReviewKind
 from app.domain.people import Profile
-from app.domain.review import Review, ReviewState
+from app.domain.review import OVER, Review
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.errors import QueueError
 
@@ -164,7 +164,7 @@ def _fits(review: Review, filters: Filters, name: str) -> bool:
 def in_confidence(review: Review, name: str) -> bool:
     """Whether kind and class stay untold: the kind tells how sure the AI is, and under some policies the
     class tells what it recommends."""
-    return review.blind and review.state is not ReviewState.DECIDED and name not in review.first_answers
+    return review.blind and review.state not in OVER and name not in review.first_answers
 
 
 def task_of(review: Review, name: str) -> str:
@@ -189,7 +189,7 @@ def _row(
         title=title_of(look, policy),
         task=TASKS[task_of(review, who.name)],
         told=not in_confidence(review, who.name),
-        standing=standing(review, now, policy.sla_classes),
+        standing=standing(review, now),
         denial=look.denial.text if look.denial else "",
     )
 

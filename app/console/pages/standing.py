@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from app.domain import words
-from app.domain.review import Review, ReviewState
-from app.policy.sla import SlaTerms
+from app.domain.review import OVER, Review, ReviewState
 
 _MINUTE = 60_000
 
 
 class Standing(msgspec.Struct, frozen=True):
     """``mark`` names look and icon: ``late``, ``risk``, ``time``, ``paused`` or ``none``. ``until`` is the
-    moment that is counted down to, for the page to go on counting."""
+    moment that is counted down to and ``risk_from`` when the risk begins, for the page to go on counting."""
 
     mark: str
     text: str
@@ -28,29 +25,20 @@ class Standing(msgspec.Struct, frozen=True):
         return self.mark in ("late", "risk")
 
 
-def standing(review: Review, now: int, sla_classes: Mapping[str, SlaTerms]) -> Standing:
-    """Where the review stands at ``now``.
-
-    At risk begins where the share of the time that the policy gives is used up, counted back from the
-    deadline, so that pauses are left out."""
-    if review.state is ReviewState.DECIDED:
-        return Standing("none", "answered")
+def standing(review: Review, now: int) -> Standing:
+    """Where the review stands at ``now``. At risk begins with the first step of its SLA ladder."""
+    if review.state in OVER:
+        return Standing("none", "answered" if review.state is ReviewState.DECIDED else "over")
     if review.state is ReviewState.WAITING:
         return Standing("paused", "clock stopped: waiting for information")
     if review.deadline is None:
         return Standing("none", "no deadline")
-    risk_from = _risk_from(review, sla_classes.get(review.sla_class))
+    risk_from = (review.ladder[0] or None) if review.ladder else None
     left = review.deadline - now
     if left <= 0:
         return Standing("late", f"late by {spoken(left)}", review.deadline, risk_from)
     mark = "risk" if risk_from is not None and now >= risk_from else "time"
     return Standing(mark, f"{spoken(left)} left", review.deadline, risk_from)
-
-
-def _risk_from(review: Review, terms: SlaTerms | None) -> int | None:
-    if terms is None or review.deadline is None:
-        return None
-    return review.deadline - (terms.duration - terms.at_risk_after)
 
 
 def spoken(milliseconds: int) -> str:

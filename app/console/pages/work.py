@@ -140,7 +140,7 @@ def _held(parts: ConsoleParts, who: Profile, pool: str, now: int) -> list[Held]:
             Held(
                 review,
                 title_of(look, parts.policy),
-                standing(review, now, parts.policy.sla_classes),
+                standing(review, now),
                 spoken(max(0, review.lease_until - now)),
             )
         )

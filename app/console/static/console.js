@@ -148,7 +148,7 @@
     form.setAttribute("aria-busy", "true");
     if (submitter) submitter.disabled = true;
     try {
-      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { accept: "text/html", "hx-request": "true" }, credentials: "same-origin" });
+      const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { accept: "text/html", "hx-request": "true" }, credentials: "same-origin" });
       if (answer.ok && answer.redirected) {
         if (new URL(answer.url).pathname.startsWith("/sign-in")) { await arrived(form, new Response("", { status: 401 })); return; }
         store.remove(DRAFT + form.dataset.keep);

@@ -162,6 +162,7 @@ class House:
             requested_at=self.clock(),
             deadline=self.clock() + more.pop("due", 3_600_000),
             approvals=more.pop("approvals", 1),
+            ladder=more.pop("ladder", []),
             blind=context_package.is_blind(event, kind),
             package=package.text,
             package_digest=package.digest,

@@ -30,7 +30,7 @@ def render(
     **context: object,
 ) -> HTMLResponse:
     """A page (or a part of one). Every template has ``visitor`` (``None`` before the sign-in),
-    ``csrf_token``, ``nonce``, ``path`` and what ``context`` brings."""
+    ``csrf_token``, ``nonce``, ``path``, ``server_now`` (ms UTC) and what ``context`` brings."""
     visitor = getattr(request.state, "visitor", None)
     page = TEMPLATES.get_template(template).render(
         {
@@ -38,6 +38,7 @@ def render(
             "csrf_token": visitor.csrf if visitor else "",
             "nonce": getattr(request.state, "nonce", ""),
             "path": request.url.path,
+            "server_now": request.app.state.parts.clock(),
             **{name: value for shared in SHARED for name, value in shared(request).items()},
             **context,
         }

@@ -221,8 +221,11 @@
     return said.join(" ") || "0 seconds";
   };
 
+  // Deadlines are the server's: its clock counts, whatever this machine believes.
+  const ahead = Number(one("meta[name=server-now]")?.content || Date.now()) - Date.now();
+
   const tick = () => {
-    const now = Date.now();
+    const now = Date.now() + ahead;
     for (const mark of all("[data-until]")) {
       const left = Number(mark.dataset.until) - now;
       const risk = mark.dataset.riskFrom && now >= Number(mark.dataset.riskFrom);

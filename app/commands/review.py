@@ -233,6 +233,39 @@ def delegate(
     _say(review, as_json, f"offered to {to}")
 
 
+@app.command()
+def reassign(
+    review_id: ReviewId,
+    to: Annotated[str, typer.Option(help="Who shall have it.")],
+    who: As = None,
+    supervisor: Supervisor = False,
+    reason: Why = "",
+    as_json: AsJson = False,
+) -> None:
+    """As a lead, give a review to one person, also out of somebody's hands.
+
+    Example: `hitl review reassign finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --to bob --as cleo`
+    """
+    desk = _desk()
+    _say(desk.reassign(_person(desk, who, supervisor), review_id, to, reason), as_json, f"given to {to}")
+
+
+@app.command()
+def cancel(
+    review_id: ReviewId,
+    who: As = None,
+    supervisor: Supervisor = False,
+    reason: Why = "",
+    as_json: AsJson = False,
+) -> None:
+    """As a lead or admin, withdraw a review that nobody needs any more.
+
+    Example: `hitl review cancel finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --reason "sent twice" --as root`
+    """
+    desk = _desk()
+    _say(desk.cancel(_person(desk, who, supervisor), review_id, reason), as_json, "withdrawn")
+
+
 @app.command("request-info")
 def request_info(
     review_id: ReviewId,

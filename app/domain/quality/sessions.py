@@ -148,7 +148,9 @@ class SessionBook:
             elif event.event == ANSWERED and known is not None:
                 return self._answer(known, event, self._given.decode(event.detail))
             elif event.event == CLOSED and known is not None and known.closed_at is None:
-                self._sessions[event.session_id] = _scored(msgspec.structs.replace(known, closed_at=event.at))
+                in_time = tuple(one for one in known.answers if one.answered_at <= event.at)
+                ended = msgspec.structs.replace(known, closed_at=event.at, answers=in_time)
+                self._sessions[event.session_id] = _scored(ended)
         except msgspec.MsgspecError:
             return None
         return None
@@ -177,11 +179,12 @@ class SessionBook:
         )
 
     def _answer(self, known: SessionFigures, event: SessionRecorded, given: Given) -> str | None:
-        try:
-            answered(known, given, event.actor, event.at)
-        except SessionRefusedError:
+        """Events may come in another order here than in another process: what counts follows from their
+        times, so that all processes agree in the end."""
+        item = next((one for one in known.items if one.item_id == given.item_id), None)
+        late = known.closed_at is not None and event.at > known.closed_at
+        if item is None or late or event.actor not in known.invited or given.action not in item.actions:
             return None
-        item = next(one for one in known.items if one.item_id == given.item_id)
         answer = SessionAnswer(
             reviewer=event.actor,
             item_id=given.item_id,
@@ -190,9 +193,14 @@ class SessionBook:
             answered_at=event.at,
             right=None if item.truth is None else item.truth == given.action,
         )
-        with_answer = msgspec.structs.replace(known, answers=(*known.answers, answer))
+        same = [one for one in known.answers if (one.reviewer, one.item_id) == (event.actor, given.item_id)]
+        if same and (same[0].answered_at, same[0].action) <= (event.at, given.action):
+            return None
+        others = tuple(one for one in known.answers if one not in same)
+        answers = sorted((*others, answer), key=lambda one: (one.answered_at, one.reviewer, one.item_id))
+        with_answer = msgspec.structs.replace(known, answers=tuple(answers))
         self._sessions[event.session_id] = _scored(with_answer)
-        return event.actor
+        return None if same else event.actor
 
 
 def _scored(session: SessionFigures) -> SessionFigures:

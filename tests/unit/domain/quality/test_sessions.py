@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from app.domain.quality.figures import SessionItem, SessionKind
@@ -90,6 +92,24 @@ def test_the_first_answer_stands_also_when_two_processes_took_one_each():
     assert room.book.add(two) is None
     assert room.book.add(one) is None
     assert [answer.action for answer in room.session.answers] == ["reject"]
+
+
+def test_processes_that_hear_of_it_in_another_order_agree_in_the_end():
+    room = Room()
+    events = [
+        answered(room.session, Given(item_id="i1", action="reject"), "ann", 4),
+        answered(room.session, Given(item_id="i1", action="approve"), "ann", 3),
+        answered(room.session, Given(item_id="i1", action="approve"), "bob", 5),
+        answered(room.session, Given(item_id="i2", action="approve"), "bob", 9),
+        closed(room.session, "lee", 6),
+    ]
+    ends = set()
+    for order in itertools.permutations(events):
+        book = Room().book
+        for event in order:
+            book.add(event)
+        ends.add(tuple((one.reviewer, one.item_id, one.action) for one in book.get("s1").answers))
+    assert ends == {(("ann", "i1", "approve"), ("bob", "i1", "approve"))}
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def timed(calls: int, call) -> list[float]:
 
 def measure(client, size: int, calls: int, record: int):
     """Rows of (verb, p50, p95, p99) at this depth, load rate per second, bytes per open review."""
-    client.execute_command("FLUSHALL")
+    client.execute_command("FLUSHALL", "SYNC")
     queue = ReviewQueue(client, Keys(), [POOL], terms=QueueTerms(), clock=clock, durability=0)
     before, begin, loading = memory(client), time.perf_counter(), 0.0
     for start in range(0, size, 1000):
@@ -159,7 +159,15 @@ def bullmq(url: str, size: int, calls: int, record: int):
     if not (BULLMQ_HOME / "node_modules" / "bullmq").exists():
         BULLMQ_HOME.mkdir(parents=True, exist_ok=True)
         (BULLMQ_HOME / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-        install = ["npm", "install", "--silent", "--no-audit", "--no-fund", f"bullmq@{BULLMQ_VERSION}"]
+        install = [
+            "npm",
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            f"bullmq@{BULLMQ_VERSION}",
+            "ioredis@5.11.1",
+        ]
         subprocess.run(install, cwd=BULLMQ_HOME, check=True, stdout=sys.stderr)
     script = BULLMQ_HOME / "bullmq_queue.mjs"  # beside its node_modules, where Node looks for them
     shutil.copy(PROJECT / "bench" / "peers" / "bullmq_queue.mjs", script)
@@ -170,7 +178,7 @@ def bullmq(url: str, size: int, calls: int, record: int):
 
 def durable_decide(client, calls: int, record: int):
     """What waiting for the disk costs (appendfsync everysec)."""
-    client.execute_command("FLUSHALL")
+    client.execute_command("FLUSHALL", "SYNC")
     queue = ReviewQueue(client, Keys(), [POOL], terms=QueueTerms(), clock=clock, durability=3000)
     queue.enqueue_many(list(reviews(0, calls + 1, record)))
     leases = [queue.claim_next(POOL, PERSON).review for _ in range(calls + 1)]

@@ -2,18 +2,18 @@
 // complete some, one call in flight. Prints one JSON document.
 //
 //   node bullmq_queue.mjs REDIS_URL OPEN CALLS BYTES
-import { Queue, Worker } from 'bullmq'
 import { randomBytes } from 'node:crypto'
+import { Queue, Worker } from 'bullmq'
+import { Redis } from 'ioredis'
 
 const [url, open, calls, bytes] = [process.argv[2], ...process.argv.slice(3).map(Number)]
 const address = new URL(url)
-const connection = {
-  ...(address.protocol === 'unix:' ? { path: address.pathname } : { host: address.hostname, port: +address.port }),
-  maxRetriesPerRequest: null
-}
-const queue = new Queue('bench', { connection })
-const worker = new Worker('bench', null, { connection, autorun: false, lockDuration: 900_000 })
-const client = await queue.client
+const place = address.protocol === 'unix:' ? { path: address.pathname } : { host: address.hostname, port: +address.port }
+const connect = () => new Redis({ ...place, maxRetriesPerRequest: null })
+const client = connect()
+await client.flushall('SYNC')
+const queue = new Queue('bench', { connection: connect() })
+const worker = new Worker('bench', null, { connection: connect(), autorun: false, lockDuration: 900_000 })
 const used = async () => Number(/used_memory:(\d+)/.exec(await client.info('memory'))[1])
 const payload = () => ({ record: randomBytes(bytes * 3 / 4).toString('base64') })
 const job = n => ({ name: 'review', data: payload(), opts: { jobId: `decision-${n}`, priority: 1 + (n * 7919) % 2_000_000 } })
@@ -31,8 +31,8 @@ const timed = async (count, call) => {
   return percentiles(samples)
 }
 
-await client.flushall()
 await queue.waitUntilReady()
+await worker.waitUntilReady()
 const before = await used()
 let loading = 0
 for (let start = 0; start < open; start += 1000) {
@@ -51,6 +51,4 @@ const result = {
   each
 }
 console.log(JSON.stringify(result))
-await worker.close(true)
-await queue.close()
 process.exit(0)

@@ -68,7 +68,8 @@ def status(
 ) -> None:
     """Where a decision is and why: its level with every reason, its reviews, its resolution.
 
-    Reads the topics since the decision arrived (all of them if the queue does not remember it).
+    Reads the partitions of its key since the decision arrived (from their beginning if the queue does not
+    remember it).
 
     Example: `hitl status exp-001`
     """
@@ -93,8 +94,8 @@ def _read(settings: Settings, decision_id: str) -> Status:
     # The queue may have forgotten it, or not be set: then the log is read from its beginning.
     since = case.brief.received_at if case else 0
     reader = LogReader(connection_of(settings))
-    records = _of(decision_id, reader.read_since(STORY, since))
-    if since and not records:  # a broker that can not search by time, or a producer's odd timestamps
+    records = list(reader.read_key(STORY, decision_id.encode(), since=since))
+    if not records:  # a broker that can not search by time, a producer's own partitioner or timestamps
         records = _of(decision_id, reader.read_all(STORY))
     for record in sorted(records, key=lambda record: STORY.index(Topic(record.topic))):
         if record.topic == Topic.DEADLETTER:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -65,6 +66,13 @@ def check(settings: Settings, policy: CompiledPolicy, url: str, *, open_house: b
         raise UsageError(
             f"{settings.policy_path} names nobody: every account could decide everything",
             hint="add `people:` to the policy (docs/policy.md), or say --open-house",
+        )
+    if settings.oidc_issuer and not (
+        settings.oidc_client_id and find_spec("authlib") and find_spec("httpx2")
+    ):
+        raise UsageError(
+            "HITL_OIDC_ISSUER is set, but HITL_OIDC_CLIENT_ID or the extra `oidc` is missing",
+            hint="pip install 'hitl-stream[oidc]', and set HITL_OIDC_CLIENT_ID",
         )
     if settings.secret_is_default:
         if place.secure:

@@ -66,6 +66,12 @@ def create_console(parts: ConsoleParts) -> FastAPI:
     app.include_router(probes.router)
     app.include_router(explained.router)
     app.include_router(sign_in.router)
+    app.state.provider = None
+    if parts.settings.oidc_issuer:
+        from app.console import oidc  # noqa: PLC0415 - an extra, where nobody asks for it
+
+        app.state.provider = oidc.Provider(parts.settings)
+        app.include_router(oidc.router)
     for router in (*api.routers, *pages.routers):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=str(files("app.console") / "static")), name="static")

@@ -82,6 +82,11 @@ def _check(request: Request, parts: ConsoleParts, name: str, password: str, path
     return begin(request, parts, name, "password", path)
 
 
+def refused(request: Request, path: str, words: str) -> Response:
+    """The form again, with what went wrong."""
+    return _page(request, parts_of(request), path, wrong=words, status=401)
+
+
 def begin(request: Request, parts: ConsoleParts, name: str, method: str, path: str) -> Response:
     """A new session for somebody who has shown who they are, and on to ``path``."""
     old = request.cookies.get(cookie_name(parts))

@@ -54,6 +54,8 @@ class Office(House):
         self.port = free_port()
         super().__init__(store, codec, folder, url=f"http://127.0.0.1:{self.port}")
         store.clock.now = time.time_ns() // 1_000_000
+        # The store's leases last a minute of its own clock; pages report every two real seconds.
+        self.policy = msgspec.structs.replace(self.policy, lease=8_000)
         numbers = SimpleNamespace(snapshot=lambda: numbers_at(self.clock()))
         room = SimpleNamespace(session=self._session)
         self.parts = msgspec.structs.replace(self.parts, ledger=numbers, room=room)

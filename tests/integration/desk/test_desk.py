@@ -40,8 +40,8 @@ YES = Verdict(action="approve", reasoning="the receipt matches")
 class Office:
     """A desk over the example policy with the people above."""
 
-    def __init__(self, store, codec):
-        self.store, self.codec = store, codec
+    def __init__(self, store, coder):
+        self.store, self.codec = store, coder
         base = load_compiled_policy(load_settings())
         everybody = Directory({person.name: person for person in PEOPLE}, POOLS)
         self.policy = msgspec.structs.replace(base, directory=everybody)
@@ -50,7 +50,7 @@ class Office:
         self.desk = ReviewDesk(
             self.queue,
             lambda: self.policy,
-            lambda record: codec.decode_as(record, ReviewRequested),
+            lambda record: coder.decode_as(record, ReviewRequested),
             store.clock,
         )
 

@@ -33,7 +33,7 @@ def error_response(scope: Scope, error: BaseException, parts: ConsoleParts) -> R
         heading=told.title,
         text=told.detail,
         hint=told.hint,
-        safe=False,
+        safe=told.status >= 500 or request.method == "POST",
         again=request.url.path if request.method == "GET" else "",
     )
 

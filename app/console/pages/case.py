@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.console.identity import Visitor, parts_of
 from app.console.pages import reading
 from app.console.pages.answer_form import CATEGORIES, TAG_WORDS, Mistake, Typed, at_first, changeable, kind_of
-from app.console.pages.frame import Form, Who, epoch_of
+from app.console.pages.frame import Form, Who, epoch_of, unnoticed
 from app.console.pages.notices import notice_of
 from app.console.pages.presence import Presence
 from app.console.pages.refusals import Refused, lost_words, refused_words
@@ -68,7 +68,7 @@ def heartbeat(request: Request, visitor: Who, review_id: str, form: Form) -> Res
     return hold_response(request, parts, review, "")
 
 
-@router.get("/reviews/{review_id}/presence")
+@router.get("/reviews/{review_id}/presence", dependencies=[Depends(unnoticed)])
 def presence(request: Request, visitor: Who, review_id: str) -> Response:
     """Who else has this page open. Nobody is told who may not see the case."""
     parts = parts_of(request)

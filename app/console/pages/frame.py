@@ -9,7 +9,7 @@ import msgspec
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
-from app.console.identity import Visitor, signed_in
+from app.console.identity import Visitor, identify, parts_of, signed_in
 from app.console.pages.reading import action_label, label
 from app.console.pages.standing import spoken
 from app.console.rendering import TEMPLATES
@@ -43,6 +43,11 @@ def places_of(visitor: Visitor) -> Sequence[MenuItem]:
         *((MenuItem("/capacity", "Capacity"),) if lead else ()),
         MenuItem("/me", "My numbers"),
     )
+
+
+def unnoticed(request: Request) -> None:
+    """For what a page asks by itself: no sign of life, so that a forgotten tab does not keep a session."""
+    request.state.visitor = identify(parts_of(request), request, renew=False)
 
 
 async def posted(request: Request) -> FormData:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.console.identity import Visitor, parts_of
-from app.console.pages.frame import Form, Who, text_of
+from app.console.pages.frame import Form, Who, text_of, unnoticed
 from app.console.pages.notices import notice_of
 from app.console.pages.shelves import TASKS, Filters, Paging, Row, page_of, title_of
 from app.console.pages.standing import Standing, spoken, standing
@@ -69,7 +69,7 @@ def my_work(
     )
 
 
-@router.get("/work/live")
+@router.get("/work/live", dependencies=[Depends(unnoticed)])
 def live(
     request: Request,
     visitor: Who,

@@ -300,6 +300,10 @@
   setInterval(tick, 15_000);
   setInterval(() => { for (const time of all("#live")) if (!document.hidden) window.htmx?.trigger(time, "desk:refresh"); }, 60_000);
   document.body.addEventListener("htmx:afterSwap", (event) => { localTimes(event.target); tick(); });
+  document.body.addEventListener("htmx:responseError", (event) => {
+    // Nobody is signed in any more: a list that no longer follows must not look as if it did.
+    if (event.detail.xhr.status === 401 && event.detail.target?.id === "live") location.reload();
+  });
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     // Somebody is choosing a filter: do not pull it away.
     if (event.target.id === "live" && event.target.contains(document.activeElement) && document.activeElement.matches("select, input")) event.detail.shouldSwap = false;

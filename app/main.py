@@ -186,7 +186,9 @@ def open_console(
     queue = open_queue(settings, policy, clock)
     book = PolicyBook(codec, policy, queue.follow)
     activated = Broadcast(connection, Topic.POLICY_ACTIVATED, book.hear)
-    ledger = Ledger(connection, codec, clock=clock, terms=policy.terms)
+    ledger = Ledger(
+        connection, codec, clock=clock, terms=policy.terms, words_per_minute=policy.words_per_minute
+    )
     publisher = EventPublisher(lambda: open_writer(settings))
     keys, terms = ConsoleKeys(settings.topic_prefix), terms or ConsoleTerms()
     try:

@@ -25,6 +25,7 @@ from app.errors import HitlError
 from app.main import QueueParts, connection_of, load_compiled_policy, open_codec, open_queue
 from app.review_queue.errors import UnknownReview
 from app.settings import Settings, load_settings
+from app.stream.decision_story import SLACK
 from app.stream.errors import DecodeError
 from app.stream.reader import LogReader
 from app.stream.records import Incoming
@@ -92,7 +93,7 @@ def _read(settings: Settings, decision_id: str) -> Status:
     parts = open_queue(settings, load_compiled_policy(settings)) if settings.redis_url else None
     case = parts.cases.cases([decision_id])[0] if parts else None
     # The queue may have forgotten it, or not be set: then the log is read from its beginning.
-    since = case.brief.received_at if case else 0
+    since = max(0, case.brief.received_at - SLACK) if case else 0
     reader = LogReader(connection_of(settings))
     records = list(reader.read_key(STORY, decision_id.encode(), since=since))
     if not records:  # a broker that can not search by time, a producer's own partitioner or timestamps

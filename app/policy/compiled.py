@@ -53,6 +53,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     lease: int
     boosts: Mapping[ConsequenceClass, int]
     escalation_boost: int
+    words_per_minute: float
     raise_boost: int
     max_delegations: int
     duplicate_window: int
@@ -103,6 +104,7 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         lease=content.review.lease,
         boosts=MappingProxyType({c: content.review.boosts.get(c, 0) for c in ConsequenceClass}),
         escalation_boost=content.review.escalation_boost,
+        words_per_minute=content.review.words_per_minute,
         raise_boost=content.review.raise_boost,
         max_delegations=content.review.max_delegations,
         duplicate_window=content.memory.duplicate_window,

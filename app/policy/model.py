@@ -77,6 +77,8 @@ class ReviewWork(Part):
     """How much earlier a review ranks once its priority was raised because time runs out."""
     max_delegations: int = Field(default=3, ge=0, le=100)
     """How often a review may be handed on."""
+    words_per_minute: Annotated[float, Field(ge=50, le=2000)] = 400
+    """Nobody reads faster: an answer that comes sooner than its package takes is flagged, never refused."""
 
 
 class Memory(Part):

@@ -23,13 +23,17 @@ STORY = (
 )
 
 
+SLACK = 3_600_000
+"""How far, in ms, the clocks of those who write may lie apart."""
+
+
 def story(reader: LogReader, codec: Codec, decision_id: str, *, since: int = 0) -> list[Told]:
     """The records of a decision that is not older than ``since`` (ms; 0: of any age), as evidence, in no
     particular order. Only the partitions of its key are read; where nothing is found there, all.
 
     Raises ``BrokerUnreachableError``.
     """
-    key = decision_id.encode()
+    key, since = decision_id.encode(), max(0, since - SLACK)
     records = _told(codec, reader.read_key(STORY, key, since=since))
     if not records:
         everything = reader.read_all(STORY)

@@ -24,6 +24,8 @@ from app.review_queue.errors import QueueError
 SHOWN = 20
 LOOKED_AT = 200
 """Reviews that one page reads at most while it filters; the rest is a page further."""
+READ = 100
+"""Of those, how many are read with their package (a filter by type needs it)."""
 DEEPEST = 2_000
 """How far down a list over several pools goes; one pool can be read to its end."""
 
@@ -96,13 +98,16 @@ def page_of(
     pools = [filters.pool] if filters.pool else list(desk.pools_of(who))
     most = offset + LOOKED_AT if len(pools) == 1 else min(offset + LOOKED_AT, DEEPEST)
     rows: list[Row] = []
-    at, more = offset, False
+    at, more, read = offset, False, 0
     for review in _in_order(desk, who, pools, filters, offset, most):
-        if len(rows) == SHOWN:
+        if len(rows) == SHOWN or read == READ:
             more = True
             break
         at += 1
-        if _fits(review, filters, who.name) and (row := _row(desk, who, policy, review, filters, now)):
+        if not _fits(review, filters, who.name):
+            continue
+        read += 1
+        if row := _row(desk, who, policy, review, filters, now):
             rows.append(row)
     more = more or (at == most and at > offset and most < (1 << 40))
     before = f"/?{filters.query(max(0, offset - SHOWN))}" if offset else None

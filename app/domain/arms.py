@@ -33,7 +33,8 @@ def draw(level: int, terms: Terms, q: float, draws: Draws, reasons: list[Reason]
     """Apply the draws to a decided level. Appends to ``reasons``.
 
     Arm probabilities, with b = blind share, s = second look share (0 for audits):
-    second look s; blind (1 - s)(1 - (1 - q)(1 - b)); shown (1 - s)(1 - q)(1 - b).
+    second look s; blind (1 - s)(1 - (1 - q)(1 - b)); shown (1 - s)(1 - q)(1 - b). With a human-only share h,
+    outside the evidence sample: human only (1 - s)(1 - q) h, and b and its complement get what is left.
     """
     evidence = draws.evidence < q
     if level > 2:
@@ -73,13 +74,21 @@ def _reviewed(
         return Drawn(level, evidence, False, 0.0, Arm.SECOND_LOOK, share, kinds)
     if level == 5:
         return Drawn(level, evidence, False, 0.0, Arm.BLIND, 1.0 - share, kinds)
-    shown = (1.0 - share) * (1.0 - q) * (1.0 - terms.blind_share)
+    alone = terms.human_only_share
+    if not evidence and draws.audit < alone:
+        text = f"drawn to be decided without any AI content ({percent(alone)} of reviews)"
+        reasons.append(Reason(step="arm", code="human_only", text=text, limit=alone))
+        probability = (1.0 - share) * (1.0 - q) * alone
+        return Drawn(level, evidence, False, 0.0, Arm.BLIND, probability, [ReviewKind.HUMAN_ONLY])
+    guided = (1.0 - share) * (1.0 - q) * (1.0 - alone)
+    shown = guided * (1.0 - terms.blind_share)
     if evidence or draws.arm < terms.blind_share:
         if not evidence:
             said = percent(terms.blind_share)
             text = f"drawn to answer before the recommendation is shown ({said} of reviews)"
             reasons.append(Reason(step="arm", code="blind", text=text, limit=terms.blind_share))
-        return Drawn(level, evidence, False, 0.0, Arm.BLIND, 1.0 - share - shown, kinds)
+        blind = (1.0 - share) * q + guided * terms.blind_share
+        return Drawn(level, evidence, False, 0.0, Arm.BLIND, blind, kinds)
     return Drawn(level, evidence, False, 0.0, Arm.SHOWN, shown, kinds)
 
 

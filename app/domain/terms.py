@@ -158,6 +158,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     max_future: int
     max_age: int
     min_volume: int
+    human_only_share: float = 0.0
+    """Share of reviews outside the evidence sample that are decided without any AI content, so that people
+    still can. The audit draw decides: no review has another use for it."""
     certainty_limit: float = 0.001
     """No signal and no score counts as more certain than 1 - this, or less than this."""
     amount_fact: str | None = None

@@ -171,6 +171,7 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         blind_share=t.blind_share,
         second_look_share=t.second_look_share,
         gold_share=t.gold_share,
+        human_only_share=t.human_only_share,
         pool=t.pool,
         expert_pool=expert_pool,
         supervisor_pool=t.supervisor_pool or expert_pool,

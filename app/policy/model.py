@@ -326,6 +326,8 @@ class DecisionType(Part):
     """Share of reviews answered by two people independently."""
     gold_share: Share = 0.02
     """Share of items with known truth, mixed in to measure reviewers."""
+    human_only_share: Share = 0.0
+    """Share of reviews that people decide without any AI content, so that they still can."""
     sla_class: Word = "standard"
     """How fast a review must be answered."""
     sla_by_class: dict[ConsequenceClass, Word] = {}

@@ -1,6 +1,5 @@
-"""Draws that keep people's own judgement alive: cases without any AI content, and cases of another kind
-than usual. As ``app.domain.evidence``: unpredictable without the secret, the same on every replay, and
-the probability goes on the record."""
+"""Draws that keep people's skills fresh: cases of another kind than usual. As ``app.domain.evidence``:
+unpredictable without the secret, the same on every replay, and the probability goes on the record."""
 
 from __future__ import annotations
 
@@ -25,21 +24,12 @@ def uniform(secret: bytes, purpose: str, identifier: str) -> float:
     """A number in [0, 1) with 53 bits: HMAC-SHA256(secret, purpose, identifier). Different purposes are
     independent of each other and of the evidence coin.
 
-    >>> round(uniform(b"a secret", "human_only", "exp-001"), 4)
-    0.4941
+    >>> round(uniform(b"a secret", "rotation", "exp-001"), 4)
+    0.5477
     """
     digest = hmac.digest(secret, f"{purpose}\n{identifier}".encode(), "sha256")
     number: int = _ONE.unpack(digest[:8])[0]
     return (number >> 11) * _UNIT
-
-
-def human_only(secret: bytes, decision_id: str, share: float) -> Drawn:
-    """Whether this case is worked without any AI content, so that people still can.
-
-    >>> sum(human_only(b"a secret", f"exp-{i}", 0.05).drawn for i in range(10_000))
-    518
-    """
-    return Drawn(uniform(secret, "human_only", decision_id) < share, share)
 
 
 def rotation(recent: Mapping[str, int]) -> dict[str, float]:

@@ -357,6 +357,28 @@ def test_arms_and_their_probabilities():
     assert (gold.route.arm, gold.route.review_kinds) == (Arm.SHOWN, [ReviewKind.REVIEW])
 
 
+def test_some_reviews_are_decided_without_any_ai_content():
+    terms = msgspec.structs.replace(TERMS, human_only_share=0.2)
+    alone = routed(decision(0.8), terms, drawn=draw(audit=0.19))
+    assert (alone.route.level, alone.route.review_kinds) == (3, [ReviewKind.HUMAN_ONLY])
+    assert (alone.route.arm, alone.route.arm_probability) == (Arm.BLIND, pytest.approx(0.97 * 0.2))
+    assert "human_only" in codes(alone)
+    shown = routed(decision(0.8), terms, drawn=draw(audit=0.2)).route
+    assert (shown.arm, shown.arm_probability) == (Arm.SHOWN, pytest.approx(0.97 * 0.8 * 0.9))
+    blind = routed(decision(0.8), terms, drawn=draw(audit=0.2, arm=0.05)).route
+    assert (blind.arm, blind.arm_probability) == (Arm.BLIND, pytest.approx(0.97 * 0.8 * 0.1))
+
+
+def test_the_evidence_sample_is_never_decided_without_its_recommendation():
+    """Else the sample would be thinner among reviews than among what is automated."""
+    terms = msgspec.structs.replace(TERMS, human_only_share=1.0)
+    in_force = msgspec.structs.replace(quiet(terms), evidence_probability=0.05)
+    drawn = routed(decision(0.8), terms, in_force, draw(evidence=0.04, audit=0.0)).route
+    assert (drawn.evidence, drawn.review_kinds) == (True, [ReviewKind.REVIEW])
+    automated = routed(decision(0.99), terms, in_force, draw(audit=0.5)).route
+    assert automated.review_kinds == []
+
+
 def test_evidence_inclusion_and_arms_happen_as_often_as_they_say():
     """10,000 fixed ids: each count within 4 standard deviations of its binomial mean."""
     n, q = 10_000, 0.07

@@ -17,7 +17,7 @@ from app.domain.quality.funnel import dispersion, funnel
 from app.domain.quality.gold_catch import ALARM, lower_bound, update
 from app.domain.quality.reading import reading_floor, words
 from app.domain.quality.rubber_stamp import rubber_stamp
-from app.domain.quality.samples import human_only, offered_to, uniform
+from app.domain.quality.samples import offered_to, uniform
 from app.domain.quality.staffing import erlang_c, expected_reviews, plan, what_if
 from app.errors import UsageError
 
@@ -212,12 +212,10 @@ def test_a_package_takes_as_long_as_its_words():
 
 
 def test_draws_are_even_and_independent_of_each_other():
-    found = [uniform(b"s", "human_only", f"d{i}") for i in range(4000)]
+    found = [uniform(b"s", "another", f"d{i}") for i in range(4000)]
     assert stats.kstest(found, "uniform").pvalue > 0.01
     other = [uniform(b"s", "rotation", f"d{i}") for i in range(4000)]
     assert abs(stats.pearsonr(found, other).statistic) < 0.05
-    assert human_only(b"s", "d1", 0.0).drawn is False
-    assert human_only(b"s", "d1", 1.0).drawn is True
 
 
 def test_rotation_offers_as_often_as_it_says():

@@ -48,6 +48,13 @@ def test_it_has_the_truth_where_no_package_shows_it():
     assert "'reject'" not in package.text
 
 
+def test_what_was_drawn_for_the_original_stays_with_the_original():
+    original = real("exp-00311")
+    gold = beside(original, "reject", real(), SECRET)
+    assert [reason.code for reason in gold.route.reasons if reason.step == "arm"] == ["truth"]
+    assert not due(gold)
+
+
 def test_its_package_has_the_same_parts_as_any_decision_of_level_4():
     gold, plain = known(), cases.routed(cases.decision(0.4, decision_id="exp-5"))
     assert plain.route.level == 4

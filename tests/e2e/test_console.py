@@ -194,6 +194,20 @@ def test_signed_out_meanwhile_keeps_the_text(person, office):
     assert not answers(office)
 
 
+def test_nobody_is_given_what_somebody_else_typed(person, office):
+    ann = person("ann")
+    page = take(ann, office, "exp-4002")
+    fill(page, reasoning="ann's own thoughts")
+    office.sessions.end_all("ann")
+    ann.name = "cleo"  # at the same browser
+    ann.sign_in()
+    expect(page.get_by_role("heading", name="My work")).to_be_visible()
+    office.clock.advance(2 * MINUTE)
+    office.queue.expire("finance")
+    page = take(ann, office, "exp-4002")
+    expect(page.get_by_label("Why?")).to_have_value("")
+
+
 def test_two_browsers_race_for_the_same_case(person, office):
     ann, cleo = person("ann"), person("cleo")
     review_id = review_of(office, "exp-4002").review_id

@@ -4,7 +4,9 @@
 "use strict";
 (() => {
   const USED_WITHIN = 3 * 60_000; // a page counts as used for so long after the last key or pointer
-  const DRAFT = "hitl-draft:";
+  const DRAFTS = "hitl-draft:";
+  // Several people may share a browser: nobody is given what somebody else typed.
+  const DRAFT = `${DRAFTS}${encodeURIComponent(document.body.dataset.who ?? "")}:`;
   const DRAFT_AGE = 7 * 24 * 3_600_000;
   const SHORTCUTS = "hitl-shortcuts";
   let lastUsed = Date.now();
@@ -77,7 +79,7 @@
 
   const forget = (prefix) => store.keys().filter((key) => key.startsWith(DRAFT + prefix)).forEach((key) => store.remove(key));
 
-  const forgetOld = () => store.keys().filter((key) => key.startsWith(DRAFT)).forEach((key) => {
+  const forgetOld = () => store.keys().filter((key) => key.startsWith(DRAFTS)).forEach((key) => {
     const draft = read(key);
     if (!draft || Date.now() - draft.at > DRAFT_AGE) store.remove(key);
   });

@@ -25,6 +25,8 @@ from app.agents.routing import Routing
 from app.agents.scoring import Scoring
 from app.agents.upkeep import LeaseService, RelayService, SlaService
 from app.console.accounts import Accounts
+from app.console.courier import Courier
+from app.console.courier import Outgoing as Messages
 from app.console.keys import ConsoleKeys
 from app.console.ledger import Ledger
 from app.console.limits import Limits
@@ -33,6 +35,7 @@ from app.console.publishing import EventPublisher
 from app.console.session_room import SessionRoom
 from app.console.sessions import Sessions
 from app.console.terms import ConsoleTerms
+from app.console.webhooks import load_hooks
 from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
 from app.domain.events import Record, ReviewRequested
@@ -55,6 +58,7 @@ from app.stream.connection import Connection
 from app.stream.dead_letters import DeadLetters
 from app.stream.errors import BrokerUnreachableError
 from app.stream.faust_app import create_app, run
+from app.stream.group_reader import GroupReader
 from app.stream.probe import BrokerProbe
 from app.stream.producer import Publisher
 from app.stream.reader import LogReader
@@ -62,7 +66,7 @@ from app.stream.records import Outgoing, Output
 from app.stream.registry import connect_registry
 from app.stream.schemas import Schemas
 from app.stream.source import TransactionalSource
-from app.stream.topics import Topic
+from app.stream.topics import Topic, pool_topic
 from app.stream.transactions import Listener
 from app.stream.work import Channel, Work, answer, hand_on
 from app.telemetry.metrics import WorkerMetrics
@@ -191,10 +195,13 @@ def open_console(
     )
     publisher = EventPublisher(lambda: open_writer(settings))
     keys, terms = ConsoleKeys(settings.topic_prefix), terms or ConsoleTerms()
+    told = _webhooks(settings, policy, connection, codec, Messages(queue.client, keys), url, clock)
     try:
         activated.start()
         book.require_activated()
         ledger.start()
+        for service in told:
+            service.start()
         yield ConsoleParts(
             settings=settings,
             policy_in_force=book,
@@ -226,9 +233,28 @@ def open_console(
         )
     finally:
         publisher.close()
+        for service in told:
+            service.stop()
         ledger.stop()
         activated.stop()
         queue.client.close()
+
+
+def _webhooks(
+    settings: Settings,
+    policy: CompiledPolicy,
+    connection: Connection,
+    codec: Codec,
+    messages: Messages,
+    url: str,
+    clock: Callable[[], int],
+) -> Sequence[GroupReader | Courier]:
+    """Who tells chat tools what happens, if anybody is to be told."""
+    if settings.webhooks_file is None:
+        return ()
+    courier = Courier(messages, load_hooks(settings.webhooks_file), codec, url, clock)
+    topics = [Topic.REVIEWS_LIFECYCLE, *(pool_topic(pool) for pool in policy.pool_names)]
+    return (courier, GroupReader(connection, "hitl-webhooks", topics, courier.hear))
 
 
 def queue_terms(policy: CompiledPolicy) -> QueueTerms:

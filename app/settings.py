@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``HITL_CONSOLE_URL``: where people find the console; unset means where it listens, on loopback."""
     accounts_file: Path = ACCOUNTS_FILE
     """``HITL_ACCOUNTS_FILE``: passwords and API tokens, hashed."""
+    webhooks_file: Path | None = None
+    """``HITL_WEBHOOKS_FILE``: who is told what happens to reviews (docs/api.md); unset means nobody."""
     oidc_issuer: str | None = None
     """``HITL_OIDC_ISSUER``: the identity provider's issuer; unset means local accounts only."""
     oidc_client_id: str = ""
@@ -72,6 +74,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         metrics_port=_port(env.get("HITL_METRICS_PORT")),
         console_url=_url("HITL_CONSOLE_URL", env.get("HITL_CONSOLE_URL")),
         accounts_file=Path(env.get("HITL_ACCOUNTS_FILE") or ACCOUNTS_FILE),
+        webhooks_file=Path(env["HITL_WEBHOOKS_FILE"]) if env.get("HITL_WEBHOOKS_FILE") else None,
         oidc_issuer=_url("HITL_OIDC_ISSUER", env.get("HITL_OIDC_ISSUER")),
         oidc_client_id=env.get("HITL_OIDC_CLIENT_ID", ""),
         oidc_client_secret=_text_of("HITL_OIDC_CLIENT_SECRET_FILE", env.get("HITL_OIDC_CLIENT_SECRET_FILE")),

@@ -12,6 +12,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.commands.output import print_rows
+from app.console.courier import Outgoing as Messages
+from app.console.keys import ConsoleKeys
+from app.console.webhooks import load_hooks
 from app.errors import HitlError, ServiceUnreachableError
 from app.main import connection_of, load_compiled_policy, now, open_codec, store_of
 from app.settings import Settings, load_settings
@@ -43,7 +46,7 @@ def doctor(
     settings = load_settings()
     findings: list[Finding] = []
     unreachable = False
-    for check in (_policy, _schemas, _broker, _store, _secret):
+    for check in (_policy, _schemas, _broker, _store, _secret, _webhooks):
         try:
             findings.extend(check(settings))
         except HitlError as error:
@@ -142,6 +145,20 @@ def _secret(settings: Settings) -> Iterator[Finding]:
         yield Finding("secret", "warning", detail, "openssl rand -hex 32 > secret; set HITL_SECRET_FILE")
     else:
         yield Finding("secret", "ok", "set")
+
+
+def _webhooks(settings: Settings) -> Iterator[Finding]:
+    if settings.webhooks_file is None:
+        return
+    hooks = load_hooks(settings.webhooks_file)
+    with closing(store_of(settings)) as client:
+        dead = Messages(client, ConsoleKeys(settings.topic_prefix)).dead()
+    if dead:
+        detail = f"{dead} messages were given up after three days"
+        key = ConsoleKeys(settings.topic_prefix).deliveries("dead")
+        yield Finding("webhooks", "warning", detail, f"see why: LRANGE '{key}' 0 -1; done with them: DEL")
+    else:
+        yield Finding("webhooks", "ok", f"{len(hooks)} receivers, nothing given up")
 
 
 def _info(answer: object) -> dict[str, str]:

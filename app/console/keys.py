@@ -25,6 +25,13 @@ PENDING = "sign-in:"
 """+ SHA-256 of the state, string: a sign-in under way at the identity provider. TTL: ten minutes; read
 once."""
 
+DUE = "due"
+"""Sorted set of messages to webhooks, by the time of the next attempt. No TTL: at least once."""
+DELIVERY = "delivery:"
+"""+ delivery id, hash: such a message. Goes when it was delivered or given up."""
+DEAD = "dead"
+"""List of messages that were given up, newest first, bounded; for `hitl doctor` and whoever repairs."""
+
 
 def hashed(secret: str) -> str:
     """What stands in a key instead of a secret.
@@ -63,3 +70,7 @@ class ConsoleKeys:
         """Who has a case open, sorted set by when they were last seen. TTL: under a minute."""
         digest = hashed(review_id)
         return f"{self._root}{{{digest[:16]}}}:open:{digest}"
+
+    def deliveries(self, name: str = "") -> str:
+        """A key of the webhooks; without a name, what all of them begin with."""
+        return f"{self._root}{{webhooks}}:{name}"

@@ -12,6 +12,9 @@ from app.review_queue.store import Script
 _NAMES = {
     "SESSION": keys.SESSION,
     "SESSIONS_OF": keys.SESSIONS_OF,
+    "DUE": keys.DUE,
+    "DELIVERY": keys.DELIVERY,
+    "DEAD": keys.DEAD,
     "ARRIVALS": queue_keys.ARRIVALS,
     "OUTBOX": queue_keys.OUTBOX,
 }

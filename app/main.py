@@ -353,8 +353,8 @@ class Worker:
         metrics: WorkerMetrics | None = None,
         upkeep: bool = True,
     ) -> None:
-        """``upkeep=False`` leaves relaying answers and expiring leases to the caller: for whoever steps
-        through simulated time (the demo)."""
+        """``upkeep=False`` leaves relaying answers, expiring leases and the SLA clock to the caller: for
+        whoever steps through simulated time (the demo)."""
         unknown = sorted(set(agents) - set(AGENTS))
         if unknown or not agents:
             raise UsageError(

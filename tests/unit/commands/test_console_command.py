@@ -1,0 +1,58 @@
+"""`hitl console` does not start where it would not be safe."""
+
+import msgspec
+import pytest
+
+from app.commands.console import check
+from app.domain.people import Directory, Profile
+from app.errors import UsageError
+from app.main import load_compiled_policy
+from app.settings import load_settings
+
+LOCAL, OUTSIDE = "http://127.0.0.1:8080", "https://desk.example"
+
+
+@pytest.fixture
+def start():
+    """``start(url, people=..., ...)``: whether it would, with these settings."""
+
+    def started(url, people=("ann",), open_house=False, **settings):
+        base = load_settings({"HITL_REDIS_URL": "redis://x"})
+        settings = msgspec.structs.replace(base, **settings)
+        directory = Directory({name: Profile(name=name) for name in people})
+        policy = msgspec.structs.replace(load_compiled_policy(base), directory=directory)
+        check(settings, policy, url, open_house=open_house)
+
+    return started
+
+
+def test_on_this_machine_or_over_https_with_a_secret(start):
+    start(LOCAL)
+    start(OUTSIDE, secret_is_default=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "why", "settings"),
+    [
+        ("http://desk.example", "https", {}),
+        (OUTSIDE, "HITL_SECRET_FILE", {}),
+        (LOCAL, "names nobody", {"people": ()}),
+        (LOCAL, "HITL_OIDC_CLIENT_ID", {"oidc_issuer": "https://id.example"}),
+    ],
+)
+def test_not_otherwise(start, url, why, settings):
+    with pytest.raises(UsageError, match=why) as refused:
+        start(url, **settings)
+    assert refused.value.hint
+
+
+def test_an_open_house_has_to_be_asked_for(start):
+    start(LOCAL, people=(), open_house=True)
+
+
+@pytest.mark.parametrize(
+    "url", ["desk.example", "ftp://desk.example", "https://", "https://a@b", "https://a?b", "http://a:x"]
+)
+def test_an_address_is_an_address(url):
+    with pytest.raises(UsageError, match="HITL_CONSOLE_URL"):
+        load_settings({"HITL_CONSOLE_URL": url})

@@ -62,7 +62,7 @@ def _looks(desk: ReviewDesk, who: Profile, decision_id: str) -> Iterator[Look]:
     for pool in desk.pools_of(who):
         for kind in ReviewKind:
             try:
-                yield desk.look(who, review_id_of(pool, decision_id, kind))
+                yield desk.glance(who, review_id_of(pool, decision_id, kind))
             except (UnknownReview, NotAllowedError):
                 continue
 

@@ -26,7 +26,13 @@ def families():
     return sorted(found, key=lambda cls: cls.__name__)
 
 
-INTERNAL = {"LearningRecordError", "LearningStateError", "StoreNotEmptyError", "UnreadablePackError"}
+INTERNAL = {
+    "LearningRecordError",
+    "LearningStateError",
+    "NotDeliveredError",
+    "StoreNotEmptyError",
+    "UnreadablePackError",
+}
 """Errors of workers and of the command line: no request leads to them. Were one to, it would be a bug."""
 
 

@@ -42,6 +42,7 @@ class Volumes:
 
     def __init__(self) -> None:
         self._types: dict[str, _Volume] = {}
+        self._made: dict[str, VolumeFigures] = {}
 
     def tally(self, tally: ScoreTally) -> None:
         """Count a batch of routed decisions."""
@@ -63,6 +64,7 @@ class Volumes:
             if len(self._types) >= MOST_TYPES:
                 return None
             volume = self._types[decision_type] = _Volume()
+        self._made.pop(decision_type, None)
         start = at - at % HOUR
         found = volume.hours.get(start)
         if found is None:
@@ -75,8 +77,10 @@ class Volumes:
         return found
 
     def figures(self) -> dict[str, VolumeFigures]:
-        """Every type, by name."""
-        return {name: _figures(name, self._types[name]) for name in sorted(self._types)}
+        """Every type, by name; made anew where something was counted since."""
+        for name in self._types.keys() - self._made.keys():
+            self._made[name] = _figures(name, self._types[name])
+        return {name: self._made[name] for name in sorted(self._made)}
 
 
 def _figures(name: str, volume: _Volume) -> VolumeFigures:

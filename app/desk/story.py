@@ -58,7 +58,7 @@ def tell(desk: ReviewDesk, cases: CaseFile, policy: CompiledPolicy, who: Profile
 
 
 def _looks(desk: ReviewDesk, who: Profile, decision_id: str) -> Iterator[Look]:
-    """Every review of the decision that this person may look at."""
+    """Every review of the decision that this person may look at. No package is shown, so none is read."""
     for pool in desk.pools_of(who):
         for kind in ReviewKind:
             try:

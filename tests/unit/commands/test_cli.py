@@ -51,7 +51,7 @@ def run(monkeypatch, *arguments, **environment):
 def test_the_verbs_are_those_that_are_promised():
     assert {words[0] for words in VERBS} >= {
         "demo", "up", "worker", "submit", "observe", "topics", "review", "dlq", "queue", "policy",
-        "status", "doctor",
+        "status", "doctor", "console", "people", "token",
     }  # fmt: skip
 
 

@@ -64,6 +64,8 @@ class Person:
         page.get_by_label("Name").fill(self.name)
         page.get_by_label("Password").fill(password or PASSWORD)
         page.get_by_role("button", name="Sign in", exact=True).click()
+        page.get_by_role("heading", name="My work").wait_for()
+        page.wait_for_load_state("load")  # keys work from here on
         return self
 
 

@@ -61,6 +61,7 @@ def test_by_keyboard_only(person, office):
     page = person("ann").page
     page.keyboard.press("n")
     expect(page.get_by_text("You hold this case")).to_be_visible()
+    page.wait_for_load_state("load")
     page.keyboard.press("2")
     expect(page.get_by_role("radio", name="Reject")).to_be_checked()
     page.keyboard.press("w")
@@ -77,6 +78,7 @@ def test_by_keyboard_only(person, office):
     (answer,) = answers(office).values()
     assert (answer.action, answer.reason_code) == ("reject", "receipt_misread")
     assert answer.reasoning == REASON + " 123?"
+    page.wait_for_load_state("load")
     page.keyboard.press("n")
     expect(page.get_by_text("You hold this case")).to_be_visible()
 
@@ -85,7 +87,7 @@ def test_shortcuts_can_be_switched_off(person, office):
     page = person("ann").page
     page.keyboard.press("?")
     page.get_by_label("Single-key shortcuts are on").uncheck()
-    page.goto(office.url + "/")
+    page.goto(office.url + "/", wait_until="load")
     page.keyboard.press("n")
     page.keyboard.press("h")
     expect(page.get_by_role("heading", name="My work")).to_be_visible()

@@ -24,7 +24,7 @@ from app.domain.events import (
     ScoreTally,
     SessionRecorded,
 )
-from app.domain.gold import BURST, caught, truth_of
+from app.domain.gold import caught, truth_of
 from app.domain.learning.digests import digest
 from app.domain.learning.override_rates import BAND_EDGES, Expectation, band_of
 from app.domain.overrides import category_of
@@ -310,7 +310,7 @@ class LedgerFold:
         dots = {dot.reviewer: dot for dot in plot.points}
         in_hand = Counter(holder for holder, _ in self._held.values())
         reviewers = {
-            name: person.figures(dots.get(name), in_hand[name], self._at, BURST)
+            name: person.figures(dots.get(name), in_hand[name], self._at)
             for name, person in sorted(self._people.items())
         }
         stamped = frozenset(name for name, figures in reviewers.items() if figures.rubber_stamp.stamped)

@@ -169,6 +169,7 @@ class ReviewerFigures(Figure, frozen=True, kw_only=True):
     handling: Handling = Handling()
     funnel: FunnelPoint | None = None
     gold: GoldFigures = GoldFigures()
+    """As of the last burst that is over."""
     gold_feedback: tuple[GoldFeedback, ...] = ()
     """Newest first; only items of bursts that are over."""
     anchoring: Anchoring = Anchoring()

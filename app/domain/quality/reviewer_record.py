@@ -9,6 +9,7 @@ from statistics import median, quantiles
 import msgspec
 
 from app.domain.events import OverrideCategory
+from app.domain.gold import BURST
 from app.domain.learning.override_rates import BAND_EDGES, Expectation
 from app.domain.quality.anchoring import Cell, anchoring
 from app.domain.quality.figures import (
@@ -64,6 +65,9 @@ class GoldRecord(msgspec.Struct):
     right: int = 0
     confirmed: int = 0
     evidence: float = 1.0
+    told: GoldFigures = GoldFigures()
+    """The numbers at the end of the last burst: a number that moved with each answer would give away which
+    case was one."""
     answers: deque[GoldFeedback] = msgspec.field(default_factory=lambda: deque(maxlen=FEEDBACK))
 
     def add(self, feedback: GoldFeedback) -> None:
@@ -72,10 +76,12 @@ class GoldRecord(msgspec.Struct):
         if feedback.recommended == feedback.truth:
             self.right += 1
             self.confirmed += feedback.right
-            return
-        self.wrong += 1
-        self.caught += feedback.right
-        self.evidence = update(self.evidence, feedback.right)
+        else:
+            self.wrong += 1
+            self.caught += feedback.right
+            self.evidence = update(self.evidence, feedback.right)
+        if (self.wrong + self.right) % BURST == 0:
+            self.told = self.figures()
 
     def figures(self) -> GoldFigures:
         """The numbers so far."""
@@ -89,9 +95,9 @@ class GoldRecord(msgspec.Struct):
             evidence=self.evidence,
         )
 
-    def feedback(self, burst: int) -> tuple[GoldFeedback, ...]:
+    def feedback(self) -> tuple[GoldFeedback, ...]:
         """Items of bursts that are over, newest first."""
-        pending = (self.wrong + self.right) % burst
+        pending = (self.wrong + self.right) % BURST
         told = list(self.answers)[: len(self.answers) - pending] if pending else list(self.answers)
         return tuple(reversed(told))
 
@@ -138,7 +144,7 @@ class ReviewerRecord(msgspec.Struct):
         """What seeing the recommendation does to this person's answers."""
         return anchoring(self.cells)
 
-    def figures(self, funnel: FunnelPoint | None, in_hand: int, now: int, burst: int) -> ReviewerFigures:
+    def figures(self, funnel: FunnelPoint | None, in_hand: int, now: int) -> ReviewerFigures:
         """Everything that is shown of the person."""
         days = sorted(self.days.items())
         events: Counter[str] = Counter()
@@ -146,7 +152,7 @@ class ReviewerRecord(msgspec.Struct):
         for _, day in days:
             events.update(day.events)
             types.update(day.types)
-        found, times, gold = self.anchoring(), handling(self.times), self.gold.figures()
+        found, times, gold = self.anchoring(), handling(self.times), self.gold.told
         answered = sum(day.answered for _, day in days)
         agreed = sum(day.agreed for _, day in days)
         today = self.days.get(now - now % DAY)
@@ -178,7 +184,7 @@ class ReviewerRecord(msgspec.Struct):
             handling=times,
             funnel=funnel,
             gold=gold,
-            gold_feedback=self.gold.feedback(burst),
+            gold_feedback=self.gold.feedback(),
             anchoring=found,
             rubber_stamp=rubber_stamp(funnel, gold, found, times),
             sessions=self.sessions,

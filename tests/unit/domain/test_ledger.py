@@ -141,7 +141,7 @@ def test_four_signals_make_a_rubber_stamp():
         desk.answer("eve", "approve", took=2000)
     for n in range(40):
         desk.answer("eve", "approve", arm=Arm.BLIND, first="reject" if n % 3 == 0 else "approve", took=2000)
-    for _ in range(9):
+    for _ in range(10):
         gold(desk, "eve", "approve")
     eve = desk.person("eve")
     assert [signal.fired for signal in eve.rubber_stamp.signals] == [True] * 4
@@ -164,9 +164,12 @@ def test_gold_is_measured_and_never_work():
     desk = Desk()
     gold(desk, "ann", "reject")
     gold(desk, "ann", "approve")
-    gold(desk, "ann", "approve", truth="approve")
+    for _ in range(2):
+        gold(desk, "ann", "approve", truth="approve")
+    assert desk.person().gold.wrong == 0, "a number that moves with each answer gives the case away"
+    gold(desk, "ann", "reject", truth="approve")
     ann, pool = desk.person(), desk.seen.pools["expenses"]
-    assert (ann.gold.wrong, ann.gold.caught, ann.gold.right, ann.gold.confirmed) == (2, 1, 1, 1)
+    assert (ann.gold.wrong, ann.gold.caught, ann.gold.right, ann.gold.confirmed) == (2, 1, 3, 2)
     assert (ann.answered, ann.overridden, pool.answered, pool.handling.answers) == (0, 0, 0, 0)
     assert desk.seen.volumes == {}
     assert pool.gold.wrong == 2

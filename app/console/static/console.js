@@ -300,7 +300,25 @@
   begin(document);
   beating();
   setInterval(tick, 15_000);
-  setInterval(() => { for (const time of all("#live")) if (!document.hidden) window.htmx?.trigger(time, "desk:refresh"); }, 60_000);
+
+  // --- the list follows the queue, at most every few seconds, and only while somebody can see it ----------
+  const REFRESH = 3_000;
+  let refreshed = Date.now();
+  let waiting = 0;
+  const refresh = () => { const live = one("#live"); if (live) window.htmx?.trigger(live, "desk:refresh"); };
+  const refreshIn = (time) => { waiting ||= setTimeout(() => { waiting = 0; refresh(); }, time); };
+
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target.id !== "live") return;
+    const early = refreshed + REFRESH - Date.now();
+    if (document.hidden || early > 0) {
+      event.preventDefault();
+      refreshIn(document.hidden ? REFRESH : early);
+    } else {
+      refreshed = Date.now();
+    }
+  });
+  setInterval(refresh, 60_000);
   document.body.addEventListener("htmx:afterSwap", (event) => { localTimes(event.target); tick(); });
   document.body.addEventListener("htmx:responseError", (event) => {
     // Nobody is signed in any more: a list that no longer follows must not look as if it did.

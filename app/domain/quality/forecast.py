@@ -8,7 +8,7 @@ Principles and Practice (3rd ed., 2021), 5.2 (seasonal naive), 5.5 (intervals fr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from app.domain.quality.figures import HourForecast
 
@@ -62,25 +62,3 @@ def _same_hours(counts: Mapping[int, int], at: int, now: int, known_from: int) -
     if same:
         return same
     return [counts.get(hour, 0) for hour in range(known_from, now, HOUR)]
-
-
-def mean_absolute_scaled_error(actual: Sequence[float], expected: Sequence[float], scale: float) -> float:
-    """Mean absolute error over that of the seasonal naive forecast; below 1 is better than last week.
-
-    R. J. Hyndman and A. B. Koehler, International Journal of Forecasting 22 (2006).
-
-    >>> mean_absolute_scaled_error([10, 12], [11, 11], 2.0)
-    0.5
-    """
-    errors = [abs(a - e) for a, e in zip(actual, expected, strict=True)]
-    return sum(errors) / len(errors) / scale if errors and scale > 0 else 0.0
-
-
-def naive_scale(counts: Iterable[tuple[float, float]]) -> float:
-    """Mean absolute difference between each hour and the same hour a week before.
-
-    >>> naive_scale([(10, 12), (8, 4)])
-    3.0
-    """
-    pairs = list(counts)
-    return sum(abs(now - before) for now, before in pairs) / len(pairs) if pairs else 0.0

@@ -99,13 +99,14 @@ def outline_text(answer, status):
 def test_a_blind_case_tells_nothing_before_the_first_answer(house):
     review_id = house.ask(blind=True, harm=ConsequenceClass.HIGH)
     browser = house.signed_in()
+    assert f'id="case-{review_id}"' in browser.get("/", headers=HTML).text
+    assert f'id="case-{review_id}"' not in browser.get("/?class=high", headers=HTML).text
+    assert "high</span>" not in browser.get("/", headers=HTML).text
     browser.post(f"/reviews/{review_id}/claim")
     for path in ("/", "/work/live", f"/reviews/{review_id}", "/decisions/exp-1"):
         text = browser.get(path, headers=HTML).text
         assert "matches policy 4.2" not in text and "Confidence" not in text, path
         assert "high</span>" not in text, path
-    listed = browser.get("/?class=high", headers=HTML).text
-    assert f'id="case-{review_id}"' not in listed
 
 
 def test_an_answer_before_the_first_answer_is_not_taken(house):

@@ -36,8 +36,8 @@ class Answers:
         """The kept answer to this request, or the handler's. Raises ``IdempotencyMismatchError`` and
         ``IdempotencyConflictError``."""
         given = request.headers[HEADER]
-        if not 0 < len(given) <= _LONGEST or not given.isascii() or not given.isprintable():
-            raise UnacceptableError(f"an Idempotency-Key has 1 to {_LONGEST} printable characters")
+        if not 0 < len(given) <= _LONGEST or not all("!" <= sign <= "~" for sign in given):
+            raise UnacceptableError(f"an Idempotency-Key has 1 to {_LONGEST} visible ASCII characters")
         key = self._keys.idempotent(whom, given)
         print_ = fingerprint(request, await request.body())
         kept = await run_in_threadpool(self._kept, key, print_)

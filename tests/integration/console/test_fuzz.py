@@ -57,7 +57,9 @@ def test_no_request_brings_the_api_down(busy, mode, caplog):
             if known is not None and "review_id" in (case.path_parameters or {}):
                 case.path_parameters["review_id"] = busy.identifiers[known]
             response = case.call(headers={"Authorization": headers["Authorization"], "Host": "localhost"})
-            case.validate_response(response, checks=CHECKS[: 4 if known is not None else 5])
+            # What is replaced here, a made-up token or id, is not what is wrong with the request any more.
+            as_made = known is None and "Authorization" not in (case.headers or {})
+            case.validate_response(response, checks=CHECKS if as_made else CHECKS[:-1])
             tried += 1
 
         try_it()

@@ -64,7 +64,7 @@ def revoke(
 ) -> None:
     """End a token, at once.
 
-    Example: `hitl token revoke Zk3vQ0aB`
+    Example: `hitl token revoke 9f2c41ab07`
     """
     open_accounts().revoke_token(name)
     print(f"{name} is revoked")

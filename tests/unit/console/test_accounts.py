@@ -69,6 +69,12 @@ def test_removing_a_person_removes_their_tokens(make):
     assert accounts.token(other).scopes == {Scope.SUBMIT}
 
 
+def test_the_name_of_a_token_is_never_taken_for_an_option(make):
+    accounts = make()
+    names = [accounts.create_token("ann", frozenset({Scope.READ}))[0] for _ in range(50)]
+    assert len(set(names)) == 50 and all(name.isalnum() for name in names)
+
+
 def test_a_token_is_over_at_its_time(make):
     accounts = make()
     name, secret = accounts.create_token("ann", frozenset({Scope.READ}), lasts=10)

@@ -123,7 +123,7 @@ class ReviewDesk:
             if self._refused(who, Deed.CLAIM, entry) is not None:
                 continue
             try:
-                return self._queue.claim(review.review_id, self._reviewer(who, review.pool))
+                return _leased(self._queue.claim(review.review_id, self._reviewer(who, review.pool)))
             except QueueError as error:
                 if error.refusal not in _TAKEN_MEANWHILE:
                     raise
@@ -138,7 +138,7 @@ class ReviewDesk:
         if lease is None:
             return None
         if self._refused(who, Deed.CLAIM, Entry(lease.review, lease.record, None)) is None:
-            return lease
+            return _leased(lease)
         self._queue.release(
             lease.review.review_id, reviewer, lease.review.epoch, reason="not for this person"
         )
@@ -163,7 +163,7 @@ class ReviewDesk:
     def claim(self, who: Profile, review_id: str) -> Lease:
         """Claim one review. Whoever holds it already gets a new epoch (another tab loses its own)."""
         self._admit(who, Deed.CLAIM, review_id)
-        return self._queue.claim(review_id, self._reviewer(who, locate(review_id)[0]))
+        return _leased(self._queue.claim(review_id, self._reviewer(who, locate(review_id)[0])))
 
     def _helps_out(self, who: Profile) -> Sequence[str]:
         """Other pools, whose work is offered to one of this person's pools when it gets late."""
@@ -222,11 +222,13 @@ class ReviewDesk:
 
     def extend(self, who: Profile, review_id: str, epoch: int) -> Review:
         """A heartbeat: the lease lasts from now again."""
-        return self._queue.extend(review_id, self._admit(who, Deed.EXTEND, review_id), epoch)
+        return _discreet(self._queue.extend(review_id, self._admit(who, Deed.EXTEND, review_id), epoch))
 
     def release(self, who: Profile, review_id: str, epoch: int, reason: str = "") -> Review:
         """Give it back unanswered."""
-        return self._queue.release(review_id, self._admit(who, Deed.RELEASE, review_id), epoch, reason=reason)
+        return _discreet(
+            self._queue.release(review_id, self._admit(who, Deed.RELEASE, review_id), epoch, reason=reason)
+        )
 
     def reveal(self, who: Profile, review_id: str, epoch: int, action: str) -> Revealed:
         """Keep the blind first answer, then show what was withheld."""
@@ -253,24 +255,31 @@ class ReviewDesk:
         if wrong:
             raise IncompleteAnswerError(wrong)
         self._allow_action(who, verdict.action, actions)
-        return self._queue.decide(review_id, self._reviewer(who, entry.review.pool), epoch, digest, verdict)
+        decided = self._queue.decide(
+            review_id, self._reviewer(who, entry.review.pool), epoch, digest, verdict
+        )
+        return msgspec.structs.replace(decided, review=_discreet(decided.review))
 
     def request_info(self, who: Profile, review_id: str, epoch: int, question: str) -> Review:
         """Ask for information; the SLA clock stands still."""
-        return self._queue.request_info(
-            review_id, self._admit(who, Deed.REQUEST_INFO, review_id), epoch, question
+        return _discreet(
+            self._queue.request_info(
+                review_id, self._admit(who, Deed.REQUEST_INFO, review_id), epoch, question
+            )
         )
 
     def answer_info(self, who: Profile, review_id: str, information: str) -> Review:
         """Give the information; the review goes on."""
-        return self._queue.answer_info(review_id, self._admit(who, Deed.ANSWER_INFO, review_id), information)
+        return _discreet(
+            self._queue.answer_info(review_id, self._admit(who, Deed.ANSWER_INFO, review_id), information)
+        )
 
     # --- handing on --------------------------------------------------------------------------------
 
     def escalate(self, who: Profile, review_id: str, epoch: int | None, reason: str = "") -> Review:
         """Hand it to the pool's supervisors."""
-        return self._queue.escalate(
-            review_id, self._admit(who, Deed.ESCALATE, review_id), epoch, reason=reason
+        return _discreet(
+            self._queue.escalate(review_id, self._admit(who, Deed.ESCALATE, review_id), epoch, reason=reason)
         )
 
     def delegate(self, who: Profile, review_id: str, to: str, epoch: int | None, reason: str = "") -> Review:
@@ -284,8 +293,10 @@ class ReviewDesk:
                 )
             )
         receiver = self._receiver(entry, to)
-        return self._queue.delegate(
-            review_id, self._reviewer(who, entry.review.pool), receiver, epoch, reason=reason
+        return _discreet(
+            self._queue.delegate(
+                review_id, self._reviewer(who, entry.review.pool), receiver, epoch, reason=reason
+            )
         )
 
     def reassign(self, who: Profile, review_id: str, to: str, reason: str = "") -> Review:
@@ -293,8 +304,8 @@ class ReviewDesk:
         entry = self._queue.get(review_id)
         self._allow(who, Deed.REASSIGN, entry)
         receiver = self._receiver(entry, to)
-        return self._queue.reassign(
-            review_id, self._reviewer(who, entry.review.pool), receiver, reason=reason
+        return _discreet(
+            self._queue.reassign(review_id, self._reviewer(who, entry.review.pool), receiver, reason=reason)
         )
 
     def cancel(self, who: Profile, review_id: str, reason: str = "") -> Review:
@@ -304,7 +315,7 @@ class ReviewDesk:
         reviewer = self._reviewer(who, entry.review.pool)
         # An admin withdraws in every pool, and works in none of them by that.
         acting = msgspec.structs.replace(reviewer, pools=reviewer.pools | {entry.review.pool})
-        return self._queue.cancel(review_id, acting, reason=reason)
+        return _discreet(self._queue.cancel(review_id, acting, reason=reason))
 
     def _receiver(self, entry: Entry, name: str) -> Reviewer:
         receiver = self.person(name)
@@ -371,3 +382,7 @@ def _discreet(review: Review) -> Review:
     truth looks like any other."""
     hidden = tuple(msgspec.structs.replace(vote, verdict="") for vote in review.votes)
     return masked(msgspec.structs.replace(review, votes=hidden) if hidden else review)
+
+
+def _leased(lease: Lease) -> Lease:
+    return msgspec.structs.replace(lease, review=_discreet(lease.review))

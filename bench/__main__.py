@@ -16,7 +16,7 @@ from bench.processes import PROJECT, python_module
 from bench.results import Results
 from bench.variants import VARIANTS, prepare_quix
 
-PARTS = ("latency", "recovery", "queue", "soak")
+PARTS = ("latency", "recovery", "queue", "console", "soak")
 PAGE = Path(__file__).with_name("results.md")
 NUMBERS = Path(__file__).with_name("results.json")
 
@@ -68,6 +68,7 @@ def main(
             "latency": lambda: _latency(bed, results, seconds),
             "recovery": lambda: _recovery(bed, results, kills),
             "queue": lambda: _queue(results),
+            "console": lambda: _console(results),
             "soak": lambda: _soak(bed, results, soak_minutes),
         }
         for name, run in parts.items():
@@ -118,6 +119,13 @@ def _queue(results: Results) -> None:
         python_module("bench.queue_verbs"), cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
     )
     results.queue = said.stdout.strip()
+
+
+def _console(results: Results) -> None:
+    said = subprocess.run(
+        python_module("bench.console_pages"), cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    results.console = said.stdout.strip()
 
 
 if __name__ == "__main__":

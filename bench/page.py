@@ -28,6 +28,8 @@ def _sections(results: Results) -> Iterable[Sequence[str]]:
         yield ["## Recovery after `kill -9`", "", _RECOVERY_WORDS, "", *_recovery(results)]
     if results.queue:
         yield ["## Review queue", "", _QUEUE_WORDS, "", results.queue]
+    if results.console:
+        yield ["## Console", "", _CONSOLE_WORDS, "", results.console]
     if results.soak:
         yield ["## Memory", "", _SOAK_WORDS, "", *_soak(results)]
     yield ["## Machine", "", *_table(["what", "value"], [[k, v] for k, v in results.machine.items()])]
@@ -48,6 +50,10 @@ and the group must first believe that it is gone (session timeout, 10 s)."""
 _QUEUE_WORDS = """\
 One client, one call after another, over a local socket, with so many reviews open
 (`python -m bench.queue_verbs`)."""
+
+_CONSOLE_WORDS = """\
+Time of each whole request in the server and size as sent, uncompressed; one browser, one request after
+another, signed in as a lead (`python -m bench.console_pages`)."""
 
 _SOAK_WORDS = """\
 Resident memory of the worker, sampled ten times a second; slope by least squares over means of 20 s after

@@ -26,6 +26,8 @@ class Results(msgspec.Struct):
     recovery: list[Recovery] = []
     queue: str = ""
     """What `bench.queue_verbs` printed, a Markdown table."""
+    console: str = ""
+    """What `bench.console_pages` printed, a Markdown table."""
     soak: list[Soak] = []
 
     @classmethod

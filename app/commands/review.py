@@ -173,7 +173,7 @@ def decide(
         tags=tuple(tag or ()),
     )
     held = _held(desk, review_id, person, epoch)
-    bound_to = digest or desk.look(person, review_id).review.digest
+    bound_to = digest or desk.glance(person, review_id).review.digest
     decided = desk.decide(person, review_id, held, bound_to, verdict)
     if as_json:
         print_json({"review": _row(decided.review), "answer": decided.answer, "durable": decided.durable})
@@ -318,14 +318,14 @@ def _held(desk: ReviewDesk, review_id: str, person: Profile, epoch: int | None) 
     """The epoch of this person's lease, or of the answer that this person has given (for a repeat)."""
     if epoch is not None:
         return epoch
-    review = desk.look(person, review_id).review
+    review = desk.glance(person, review_id).review
     if review.holder != person.name and review.state is not ReviewState.DECIDED:
         raise StaleLease(review_id, review)
     return review.epoch  # of a decided review: the queue says whose answer stands
 
 
 def _held_or_open(desk: ReviewDesk, review_id: str, person: Profile, epoch: int | None) -> int | None:
-    if epoch is None and desk.look(person, review_id).review.state is not ReviewState.CLAIMED:
+    if epoch is None and desk.glance(person, review_id).review.state is not ReviewState.CLAIMED:
         return None
     return _held(desk, review_id, person, epoch)
 

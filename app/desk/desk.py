@@ -6,6 +6,7 @@ the lease, who takes part in the decision already) it checks itself, in the call
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,13 +17,13 @@ from app.desk.matter import actions_of, matter_of
 from app.domain import context_package
 from app.domain.answers import Verdict, completed, incomplete
 from app.domain.authority import Deed, Denial, Matter, action_refused, refused
-from app.domain.events import Answer, ReviewRequested
+from app.domain.events import Answer, ReviewKind, ReviewRequested
 from app.domain.gold import masked
 from app.domain.people import Directory, Profile, Role
-from app.domain.review import Refusal, Review, Reviewer, ReviewState, locate
+from app.domain.review import OVER, Refusal, Review, Reviewer, ReviewState, locate, review_id_of
 from app.domain.terms import Terms
 from app.policy.compiled import CompiledPolicy
-from app.review_queue.errors import QueueError
+from app.review_queue.errors import QueueError, UnknownReview
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.values import Decided, Entry, Lease, PoolStats
 
@@ -174,8 +175,32 @@ class ReviewDesk:
     def look(self, who: Profile, review_id: str) -> Look:
         """What this person may see of a review. That it was shown goes on the record."""
         look = self.glance(who, review_id)
+        self._keep_second_look_blind(who, look)
         self._queue.seen(review_id, who.name, look.review.digest)
         return look
+
+    def _keep_second_look_blind(self, who: Profile, look: Look) -> None:
+        """Whoever may still be asked for the independent second answer must not read the first case."""
+        review, decision = look.review, look.event.routed.scored.decision
+        if (
+            ReviewKind.SECOND_LOOK not in look.event.routed.route.review_kinds
+            or review.kind is ReviewKind.SECOND_LOOK
+            or review.holder == who.name
+            or review.pool not in self.pools_of(who)
+            or Role.AUDITOR in who.roles
+        ):
+            return
+        with contextlib.suppress(UnknownReview):
+            name = review_id_of(review.pool, decision.decision_id, ReviewKind.SECOND_LOOK)
+            second = self._queue.get(name).review
+            if second.state not in OVER and second.holder != who.name:
+                raise NotAllowedError(
+                    Denial(
+                        "second_look_open",
+                        "an independent second answer to this decision is still open",
+                        "take this case to work on it, or look again when the other is answered",
+                    )
+                )
 
     def glance(self, who: Profile, review_id: str) -> Look:
         """As ``look``, for a line of a list: nobody has read the case by it, so nothing is recorded."""
@@ -183,7 +208,7 @@ class ReviewDesk:
         self._allow(who, Deed.LOOK, entry)
         event = self._read(entry.record)
         package = msgspec.json.decode(event.request.package, type=dict[str, object])
-        capacities = self._capacities(who)
+        capacities = self._fit(who, Deed.DECIDE, entry) or self._capacities(who)
         actions = tuple(a for a in actions_of(package) if action_refused(capacities, a) is None)
         revealed = who.name in entry.review.first_answers
         return Look(
@@ -235,7 +260,8 @@ class ReviewDesk:
         entry = self._queue.get(review_id)
         self._allow(who, Deed.REVEAL, entry)
         event = self._read(entry.record)
-        self._allow_action(who, action, actions_of(msgspec.json.decode(event.request.package)))
+        actions = actions_of(msgspec.json.decode(event.request.package))
+        self._allow_action(self._fit(who, Deed.REVEAL, entry), action, actions)
         review = self._queue.reveal(review_id, self._reviewer(who, entry.review.pool), epoch, action)
         return Revealed(_discreet(review), self._withheld(event))
 
@@ -254,7 +280,7 @@ class ReviewDesk:
         wrong = incomplete(verdict, actions, terms, must_document=documents)
         if wrong:
             raise IncompleteAnswerError(wrong)
-        self._allow_action(who, verdict.action, actions)
+        self._allow_action(self._fit(who, Deed.DECIDE, entry), verdict.action, actions)
         decided = self._queue.decide(
             review_id, self._reviewer(who, entry.review.pool), epoch, digest, verdict
         )
@@ -286,11 +312,17 @@ class ReviewDesk:
         """Offer it to one person, who must have the authority to decide it."""
         entry = self._queue.get(review_id)
         self._allow(who, Deed.DELEGATE, entry)
-        if not any(c.delegates_to is None or to in c.delegates_to for c in self._capacities(who)):
+        fit = self._fit(who, Deed.DELEGATE, entry)
+        if not any(c.delegates_to is None or to in c.delegates_to for c in fit):
             raise NotAllowedError(
                 Denial(
                     "not_your_delegate", f"you may not hand work on to {to}", "see delegates_to in the policy"
                 )
+            )
+        offered = entry.review.offered_to
+        if offered not in ("", who.name) and entry.review.pool not in who.supervises:
+            raise NotAllowedError(
+                Denial("offered", f"it was given to {offered}", "a lead of the pool may reassign it")
             )
         receiver = self._receiver(entry, to)
         return _discreet(
@@ -339,7 +371,18 @@ class ReviewDesk:
     def _refused(self, who: Profile, deed: Deed, entry: Entry) -> Denial | None:
         return refused(self._capacities(who), deed, self._matter(entry), self._clock())
 
-    def _allow_action(self, who: Profile, action: str, actions: Sequence[str]) -> None:
+    def allow_look(self, who: Profile, matter: Matter) -> None:
+        """The same rules for a decision that nobody is asked about. Raises ``NotAllowedError``."""
+        denial = refused(self._capacities(who), Deed.LOOK, matter, self._clock())
+        if denial is not None:
+            raise NotAllowedError(denial)
+
+    def _fit(self, who: Profile, deed: Deed, entry: Entry) -> tuple[Profile, ...]:
+        """The capacities in which the person may do this: a limit of one is no freedom of another."""
+        matter, now = self._matter(entry), self._clock()
+        return tuple(c for c in self._capacities(who) if refused((c,), deed, matter, now) is None)
+
+    def _allow_action(self, capacities: Sequence[Profile], action: str, actions: Sequence[str]) -> None:
         if action not in actions:
             known = ", ".join(actions)
             raise IncompleteAnswerError(
@@ -349,7 +392,7 @@ class ReviewDesk:
                     )
                 }
             )
-        denial = action_refused(self._capacities(who), action)
+        denial = action_refused(capacities, action)
         if denial is not None:
             raise NotAllowedError(denial)
 

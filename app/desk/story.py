@@ -8,12 +8,12 @@ import msgspec
 
 from app.desk.desk import Look, ReviewDesk
 from app.desk.errors import NotAllowedError, UnknownDecisionError
-from app.domain.authority import Denial
+from app.domain.authority import Matter
 from app.domain.events import ReviewKind
 from app.domain.people import Profile, Role
 from app.domain.review import ReviewState, review_id_of
 from app.policy.compiled import CompiledPolicy
-from app.review_queue.cases import Case, CaseFile
+from app.review_queue.cases import Brief, Case, CaseFile
 from app.review_queue.errors import UnknownReview
 
 
@@ -30,19 +30,22 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     """``None`` when it is not remembered (any more)."""
     reviews: tuple[Look, ...]
     open_book: bool
+    pools: frozenset[str]
+    """Whose decision it is: where people are asked, or would be."""
 
 
 def tell(desk: ReviewDesk, cases: CaseFile, policy: CompiledPolicy, who: Profile, decision_id: str) -> Story:
     """The story. Raises ``UnknownDecisionError``, or ``NotAllowedError`` for a decision of other pools."""
     case = cases.cases([decision_id])[0]
     looks = tuple(_looks(desk, who, decision_id))
+    pools = frozenset(look.review.pool for look in looks)
     if looks:
         routed = looks[0].event.routed.scored
         kind, subject = routed.decision.decision_type, routed.decision.subject
         received_at = routed.assessment.received_at
     elif case is not None:
         kind, subject, received_at = case.brief.decision_type, case.brief.subject, case.brief.received_at
-        _allow_without_review(desk, policy, who, kind)
+        pools = frozenset((_allow_without_review(desk, policy, who, case.brief),))
     else:
         raise UnknownDecisionError(decision_id)
     open_book = Role.AUDITOR in who.roles or not any(_asked_blind(look, who) for look in looks)
@@ -54,25 +57,49 @@ def tell(desk: ReviewDesk, cases: CaseFile, policy: CompiledPolicy, who: Profile
         case=case,
         reviews=looks if open_book else tuple(msgspec.structs.replace(look, answer=None) for look in looks),
         open_book=open_book,
+        pools=pools,
     )
 
 
 def _looks(desk: ReviewDesk, who: Profile, decision_id: str) -> Iterator[Look]:
-    """Every review of the decision that this person may look at. No package is shown, so none is read."""
+    """Every review of the decision that this person may look at. No package is shown, so none is read.
+
+    Raises ``NotAllowedError`` where there are reviews and none may be seen: then what is remembered of
+    the decision is not to be told either."""
+    denied: NotAllowedError | None = None
+    seen = False
     for pool in desk.pools_of(who):
         for kind in ReviewKind:
             try:
-                yield desk.glance(who, review_id_of(pool, decision_id, kind))
-            except (UnknownReview, NotAllowedError):
+                look = desk.glance(who, review_id_of(pool, decision_id, kind))
+            except UnknownReview:
                 continue
+            except NotAllowedError as error:
+                denied = error
+                continue
+            seen = True
+            yield look
+    if denied is not None and not seen:
+        raise denied
 
 
-def _allow_without_review(desk: ReviewDesk, policy: CompiledPolicy, who: Profile, decision_type: str) -> None:
-    """What nobody was asked about is open to those who would be asked."""
-    terms = policy.terms.get(decision_type)
-    if Role.AUDITOR in who.roles or (terms is not None and terms.pool in desk.pools_of(who)):
-        return
-    raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not see decisions of this type"))
+def _allow_without_review(desk: ReviewDesk, policy: CompiledPolicy, who: Profile, brief: Brief) -> str:
+    """What nobody was asked about is open to those who would be asked, unless it is about them; the pool."""
+    terms = policy.terms.get(brief.decision_type)
+    pool = brief.pool or (terms.pool if terms is not None else "")
+    matter = Matter(
+        review_id="",
+        pool=pool,
+        kind=ReviewKind.DECIDE,
+        decision_type=brief.decision_type,
+        consequence_class=brief.consequence_class,
+        has_amount=False,
+        amount=None,
+        subject=brief.subject,
+        submitted_by="",  # not remembered
+    )
+    desk.allow_look(who, matter)
+    return pool
 
 
 def _asked_blind(look: Look, who: Profile) -> bool:

@@ -58,6 +58,8 @@ class Office:
         self, decision="exp-1", *, amount=1240.5, kind=ReviewKind.DECIDE, harm=ConsequenceClass.LOW, **more
     ):
         event = routed(decision, at=self.store.clock(), subject=more.pop("subject", "emp-3"))
+        route = msgspec.structs.replace(event.route, review_kinds=more.pop("kinds", [kind]))
+        event = msgspec.structs.replace(event, route=route)
         submitted = msgspec.structs.replace(
             event.scored.decision, facts=msgspec.json.encode({"amount": amount}).decode()
         )
@@ -215,6 +217,18 @@ def test_a_blind_case_shows_what_was_withheld_after_the_first_answer_only(office
     assert "matches policy 4.2" in str(office.desk.reveal(ann, identifier, review.epoch, "reject").withheld)
     assert "matches policy 4.2" in str(office.desk.look(ann, identifier).withheld)
     assert office.desk.look(office.who("cleo"), identifier).withheld is None
+
+
+def test_nobody_who_may_give_the_second_answer_reads_the_first_case(office):
+    kinds = [ReviewKind.DECIDE, ReviewKind.SECOND_LOOK]
+    first, second = (office.ask("twice", kind=kind, kinds=kinds) for kind in kinds)
+    assert office.desk.claim(office.who("cleo"), first).review.holder == "cleo"
+    assert office.desk.look(office.who("cleo"), first).package  # who works on it reads it
+    for name in ("ann", "sub"):
+        assert refused(office.desk.look, office.who(name), first) == "second_look_open"
+    assert office.desk.look(office.who("eve"), first).package  # an auditor never answers
+    office.decide("ann", second)
+    assert office.desk.look(office.who("ann"), first).package
 
 
 def test_two_people_never_hold_one_case(office):

@@ -95,7 +95,8 @@ def _sit(seat: Seat, port: int) -> None:
     with seat.open(port) as invitation:
         console.print(
             f"\nOne seat is yours: {invitation.waiting} cases wait at {invitation.url}\n"
-            f"sign in as {invitation.name} with the password {invitation.password}; ctrl-c ends the demo",
+            f"sign in with the name {invitation.name} and the password {invitation.password};"
+            " ctrl-c ends the demo",
             markup=False,
             highlight=False,
         )

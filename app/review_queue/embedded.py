@@ -115,6 +115,7 @@ class EmbeddedStore:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            process_group=0,  # ctrl-c in a terminal is for us alone: the store is needed until we are done
         )
 
     def _await_answer(self) -> None:

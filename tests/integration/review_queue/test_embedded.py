@@ -50,6 +50,12 @@ def test_it_keeps_its_data_and_leaves_no_process(tmp_path):
         client.close()
 
 
+def test_ctrl_c_in_a_terminal_does_not_reach_it(tmp_path):
+    """A terminal sends SIGINT to the whole foreground group; who uses the store is not done with it yet."""
+    with EmbeddedStore(tmp_path) as running:
+        assert os.getpgid(running.pid) != os.getpgid(0)
+
+
 def test_a_directory_has_one_store(tmp_path):
     with (
         EmbeddedStore(tmp_path),

@@ -26,8 +26,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bo
     that no second answer of a name server leads inwards. Redirects are not followed."""
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
     try:
+        port = parts.port or (443 if secure else 80)
         address = _resolved(host, port, allow_private=allow_private)
         connection = _Fixed(host, port, address, secure=secure)
         try:
@@ -67,11 +67,23 @@ def _resolved(host: str, port: int, *, allow_private: bool) -> str:
     return addresses[0]
 
 
+_CARRY_IPV4 = [ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")]
+"""IPv6 addresses that stand for the IPv4 address at their end (NAT64 and older ways)."""
+
+
 def _public(address: str) -> bool:
     """
     >>> [_public(a) for a in ("93.184.216.34", "10.0.0.1", "127.0.0.1", "169.254.169.254", "::ffff:10.0.0.1")]
     [True, False, False, False, False]
+    >>> [_public(a) for a in ("64:ff9b::a9fe:a9fe", "2002:7f00:1::", "::127.0.0.1", "64:ff9b::5db8:d822")]
+    [False, False, False, True]
     """
     found = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(found, "ipv4_mapped", None) or found
-    return bool(inner.is_global) and not inner.is_multicast
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour
+        if inner is None and any(found in network for network in _CARRY_IPV4):
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is None and found.is_site_local:
+            return False
+        found = inner or found
+    return bool(found.is_global) and not found.is_multicast

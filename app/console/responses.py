@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from app.console.identity import sign_in_address
+from app.console.identity import local_path, sign_in_address
 from app.console.parts import ConsoleParts
 from app.console.problems import NOT_SIGNED_IN, Problem, problem
 from app.console.rendering import render
@@ -34,7 +34,7 @@ def error_response(scope: Scope, error: BaseException, parts: ConsoleParts) -> R
         text=told.detail,
         hint=told.hint,
         safe=told.status >= 500 or request.method == "POST",
-        again=request.url.path if request.method == "GET" else "",
+        again=local_path(request.url.path) if request.method == "GET" else "",
     )
 
 

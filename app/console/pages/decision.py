@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.console.errors import NotFoundError
 from app.console.identity import parts_of
-from app.console.pages.frame import Who, leads
+from app.console.pages.frame import Who
 from app.console.pages.reading import action_label
 from app.console.rendering import render
 from app.desk.desk import Look
@@ -19,7 +19,7 @@ from app.desk.story import Story, tell
 from app.domain import words
 from app.domain.authority import Denial
 from app.domain.events import DecidedBy
-from app.domain.people import Profile
+from app.domain.people import Profile, Role
 from app.domain.terms import Terms
 
 router = APIRouter(include_in_schema=False)
@@ -84,8 +84,8 @@ def evidence(request: Request, visitor: Who, decision_id: str) -> Response:
 
 
 def _may_have(who: Profile, story: Story) -> bool:
-    """A pack holds everything, others' answers included."""
-    return story.open_book and leads(who)
+    """A pack holds everything, others' answers included: for auditors, and leads of the very pool."""
+    return story.open_book and (Role.AUDITOR in who.roles or bool(story.pools & who.supervises))
 
 
 def _disclosure(story: Story, terms: Terms | None) -> str:

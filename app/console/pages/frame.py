@@ -9,6 +9,7 @@ import msgspec
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
+from app.console.errors import MissingScopeError
 from app.console.identity import Visitor, identify, parts_of, signed_in
 from app.console.pages.reading import action_label, label
 from app.console.pages.standing import spoken
@@ -16,7 +17,15 @@ from app.console.rendering import TEMPLATES
 from app.domain import words
 from app.domain.people import Profile, Role
 
-Who = Annotated[Visitor, Depends(signed_in)]
+
+def in_person(visitor: Annotated[Visitor, Depends(signed_in)]) -> Visitor:
+    """Pages do everything that a person may; a token, which may do a part of it, has the API for that."""
+    if not visitor.session_id:
+        raise MissingScopeError("pages are for people who signed in", hint="programs use the API under /v1")
+    return visitor
+
+
+Who = Annotated[Visitor, Depends(in_person)]
 EVENTS = "/v1/events"
 """Where changes of the queues are told as they happen (server-sent events)."""
 

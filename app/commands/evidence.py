@@ -81,6 +81,10 @@ def open_room(settings: Settings, *, offline: bool = False) -> EvidenceRoom:
 
 
 def _understood(words: list[str]) -> tuple[str, str]:
+    if words in ([SHOW], [VERIFY]):
+        raise UsageError(
+            f"{words[0]} what?", hint=f"hitl evidence {words[0]} DECISION_ID" + "|FILE" * (words[0] == VERIFY)
+        )
     if len(words) == 1:
         return SHOW, words[0]
     if len(words) == 2 and words[0] in (SHOW, VERIFY):

@@ -117,6 +117,13 @@ def _password(stdin: bool) -> str:
 
 
 def _warn_stranger(name: str) -> None:
-    if load_compiled_policy(load_settings()).directory.find(name) is None:
+    settings = load_settings()
+    directory = load_compiled_policy(settings).directory
+    if directory.open_house:
+        text = (
+            f"{settings.policy_path} names nobody yet: `hitl console` needs `people:` in it, or --open-house"
+        )
+        errors.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    elif directory.find(name) is None:
         text = f"'{name}' is not in the policy yet: nobody of that name can decide anything"
         errors.print(text, style="yellow", markup=False)

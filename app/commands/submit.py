@@ -29,6 +29,8 @@ class Outcome(msgspec.Struct):
     sent: int = 0
     rejected: int = 0
     rejects_file: str | None = None
+    first_reason: str | None = None
+    """Line and message of the first rejected one."""
 
 
 def submit(
@@ -99,7 +101,8 @@ def _publish(file: str, parse: Parser, topic: Topic, *, as_json: bool) -> None:
     else:
         print(f"{outcome.sent} sent, {outcome.rejected} rejected")
     if outcome.rejected:
-        errors.print(f"rejected lines and why: {outcome.rejects_file}", markup=False)
+        errors.print(f"{outcome.first_reason}", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"all rejected lines and why: {outcome.rejects_file}", markup=False)
         raise typer.Exit(1)
 
 
@@ -119,6 +122,7 @@ def _reject(path: Path, number: int, line: bytes, rejected: Rejected, outcome: O
         stream.write(msgspec.json.encode(entry) + b"\n")
     outcome.rejected += 1
     outcome.rejects_file = str(path)
+    outcome.first_reason = outcome.first_reason or f"line {number}: {rejected.message}"
 
 
 @contextmanager

@@ -89,11 +89,13 @@ def test_what_is_rejected_is_written_with_its_line_and_reason(sent, tmp_path, na
     result = run("submit", str(file), "--json")
     rejects = tmp_path / "d.jsonl.rejected.jsonl"
     assert result.exit_code == 1
-    assert json.loads(result.stdout) == {"sent": 2, "rejected": 1, "rejects_file": str(rejects)}
+    told = json.loads(result.stdout)
     assert [key for _, key, _ in sent] == ["exp-1", "exp-3"]
     [entry] = [json.loads(text) for text in rejects.read_text(encoding="utf-8").splitlines()]
     assert (entry["line"], entry["reason"], entry["input"]) == (2, reason, bad)
-    assert entry["message"]
+    first = f"line 2: {entry['message']}"
+    assert told == {"sent": 2, "rejected": 1, "rejects_file": str(rejects), "first_reason": first}
+    assert first in result.stderr
     assert str(rejects) in result.stderr.replace("\n", "")
 
 

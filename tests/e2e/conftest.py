@@ -22,9 +22,9 @@ DEADLINE = 10_000
 """Longest wait for anything on a page, in ms."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """One browser for the run."""
+    """One browser for a module: as long as its driver runs, no test can have an event loop of its own."""
     path = os.environ.get("HITL_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         unavailable("no chromium for the browser tests (HITL_TEST_CHROMIUM)")

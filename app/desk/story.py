@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from app.desk.desk import Look, ReviewDesk
+from app.desk.desk import ReviewDesk
 from app.desk.errors import NotAllowedError, UnknownDecisionError
+from app.desk.looking import Look
 from app.domain.authority import Matter
 from app.domain.events import ReviewKind
 from app.domain.people import Profile, Role

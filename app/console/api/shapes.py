@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from app.console.api.models import AnswerOut, DecidedOut, DenialOut, LeaseOut, LookOut, PersonOut, ReviewOut
-from app.desk.desk import Look
+from app.desk.looking import Look
 from app.domain.events import Answer
 from app.domain.people import Profile
 from app.domain.review import Review, ReviewState

@@ -13,8 +13,8 @@ from app.console.pages.frame import Form, Who, epoch_of, text_of
 from app.console.pages.reading import action_label
 from app.console.pages.refusals import Refused, lost_words, refused_words
 from app.console.rendering import render
-from app.desk.desk import Look
 from app.desk.errors import IncompleteAnswerError, NotAllowedError
+from app.desk.looking import Look
 from app.domain.answers import Verdict
 from app.domain.events import ConsequenceClass
 from app.review_queue.errors import AlreadyDecided, QueueError, StaleLease

@@ -20,7 +20,7 @@ from app.console.pages.shelves import TASKS, task_of
 from app.console.pages.standing import spoken, standing
 from app.console.parts import ConsoleParts
 from app.console.rendering import render
-from app.desk.desk import Look
+from app.desk.looking import Look
 from app.domain import words
 from app.domain.answers import MAX_TEXT
 from app.domain.people import Profile

@@ -13,8 +13,8 @@ from app.console.identity import parts_of
 from app.console.pages.frame import Who
 from app.console.pages.reading import action_label
 from app.console.rendering import render
-from app.desk.desk import Look
 from app.desk.errors import NotAllowedError
+from app.desk.looking import Look
 from app.desk.story import Story, tell
 from app.domain import words
 from app.domain.authority import Denial

@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from app.console.pages.standing import Standing, standing
-from app.desk.desk import Look, ReviewDesk
+from app.desk.desk import ReviewDesk
 from app.desk.errors import NotAllowedError
+from app.desk.looking import Look
 from app.domain.events import ReviewKind
 from app.domain.people import Profile
 from app.domain.review import OVER, Review

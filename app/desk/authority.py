@@ -1,0 +1,121 @@
+"""Who is asking, and what that person may do: what every deed of the desk begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from app.desk.case import ReviewCase
+from app.desk.errors import IncompleteAnswerError, NotAllowedError
+from app.desk.matter import matter_of
+from app.domain.authority import Deed, Denial, Matter, action_refused, refused
+from app.domain.events import ReviewRequested
+from app.domain.people import Directory, Profile, Role
+from app.domain.review import Reviewer
+from app.policy.compiled import CompiledPolicy
+from app.review_queue.queue import ReviewQueue
+from app.review_queue.values import Entry
+
+
+class Authority:
+    """``policy`` is asked at each call, so that an activated policy holds from the next deed on.
+    ``read`` decodes a ReviewRequested record; ``clock`` gives ms UTC."""
+
+    def __init__(
+        self,
+        queue: ReviewQueue,
+        policy: Callable[[], CompiledPolicy],
+        read: Callable[[bytes], ReviewRequested],
+        clock: Callable[[], int],
+    ) -> None:
+        self._queue = queue
+        self._policy = policy
+        self._read = read
+        self._clock = clock
+
+    # --- people ------------------------------------------------------------------------------------
+
+    @property
+    def directory(self) -> Directory:
+        """Everybody, as the policy in force has it."""
+        return self._policy().directory
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """All pools of the policy in force."""
+        return self._policy().pool_names
+
+    def person(self, name: str) -> Profile:
+        """The profile of an account. Raises ``NotAllowedError`` for a stranger."""
+        profile = self.directory.find(name)
+        if profile is None:
+            raise NotAllowedError(
+                Denial(
+                    "unknown_person", f"nobody called '{name}' is in the policy", "see `people` in the policy"
+                )
+            )
+        return profile
+
+    def pools_of(self, who: Profile) -> tuple[str, ...]:
+        """The pools whose queue this person may see, in the policy's order."""
+        if Role.AUDITOR in who.roles:
+            return self.pools
+        mine = frozenset[str]().union(*(capacity.all_pools for capacity in self._capacities(who)))
+        return tuple(pool for pool in self.pools if pool in mine)
+
+    def allow_look(self, who: Profile, matter: Matter) -> None:
+        """The same rules for a decision that nobody is asked about. Raises ``NotAllowedError``."""
+        denial = refused(self._capacities(who), Deed.LOOK, matter, self._clock())
+        if denial is not None:
+            raise NotAllowedError(denial)
+
+    # --- what a deed begins with -------------------------------------------------------------------
+
+    def _case(self, review_id: str) -> ReviewCase:
+        """Raises ``UnknownReview``."""
+        return self._opened(self._queue.get(review_id))
+
+    def _opened(self, entry: Entry) -> ReviewCase:
+        event, policy = self._read(entry.record), self._policy()
+        terms = policy.terms.get(event.routed.scored.decision.decision_type)
+        matter = matter_of(entry.review, event, terms, policy.backups)
+        return ReviewCase(entry=entry, event=event, matter=matter, terms=terms)
+
+    def _admit(self, who: Profile, deed: Deed, review_id: str) -> Reviewer:
+        case = self._case(review_id)
+        self._allow(who, deed, case)
+        return self._reviewer(who, case.review.pool)
+
+    def _allow(self, who: Profile, deed: Deed, case: ReviewCase) -> None:
+        denial = self._refused(who, deed, case)
+        if denial is not None:
+            raise NotAllowedError(denial)
+
+    def _refused(self, who: Profile, deed: Deed, case: ReviewCase) -> Denial | None:
+        return refused(self._capacities(who), deed, case.matter, self._clock())
+
+    def _fit(self, who: Profile, deed: Deed, case: ReviewCase) -> tuple[Profile, ...]:
+        """The capacities in which the person may do this: a limit of one is no freedom of another."""
+        now = self._clock()
+        return tuple(c for c in self._capacities(who) if refused((c,), deed, case.matter, now) is None)
+
+    def _allow_action(self, capacities: Sequence[Profile], action: str, actions: Sequence[str]) -> None:
+        if action not in actions:
+            known = ", ".join(actions)
+            raise IncompleteAnswerError(
+                {
+                    "action": Denial(
+                        "unknown_action", f"'{action}' is not an action of this review", f"one of: {known}"
+                    )
+                }
+            )
+        denial = action_refused(capacities, action)
+        if denial is not None:
+            raise NotAllowedError(denial)
+
+    def _capacities(self, who: Profile) -> tuple[Profile, ...]:
+        return tuple(self.directory.capacities(who, self._clock()))
+
+    def _reviewer(self, who: Profile, pool: str) -> Reviewer:
+        """As the queue sees the person: also in a pool where they stand in for somebody."""
+        pools = frozenset[str]().union(*(capacity.all_pools for capacity in self._capacities(who)))
+        return Reviewer(name=who.name, pools=pools | who.all_pools, supervisor=pool in who.supervises)

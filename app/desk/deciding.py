@@ -1,0 +1,77 @@
+"""A person's work on a review in hand, up to the answer."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.desk.authority import Authority
+from app.desk.case import discreet
+from app.desk.errors import IncompleteAnswerError
+from app.desk.looking import withheld
+from app.desk.matter import actions_of
+from app.domain.answers import Verdict, completed, incomplete
+from app.domain.authority import Deed
+from app.domain.people import Profile
+from app.domain.review import Review
+from app.review_queue.values import Decided
+
+
+class Revealed(msgspec.Struct, frozen=True):
+    """What was withheld, after the first answer."""
+
+    review: Review
+    withheld: dict[str, object]
+
+
+class Deciding(Authority):
+    """What the holder of a lease does, and the information that the holder asked for."""
+
+    def extend(self, who: Profile, review_id: str, epoch: int) -> Review:
+        """A heartbeat: the lease lasts from now again."""
+        return discreet(self._queue.extend(review_id, self._admit(who, Deed.EXTEND, review_id), epoch))
+
+    def release(self, who: Profile, review_id: str, epoch: int, reason: str = "") -> Review:
+        """Give it back unanswered."""
+        return discreet(
+            self._queue.release(review_id, self._admit(who, Deed.RELEASE, review_id), epoch, reason=reason)
+        )
+
+    def reveal(self, who: Profile, review_id: str, epoch: int, action: str) -> Revealed:
+        """Keep the blind first answer, then show what was withheld."""
+        case = self._case(review_id)
+        self._allow(who, Deed.REVEAL, case)
+        actions = actions_of(case.package)
+        self._allow_action(self._fit(who, Deed.REVEAL, case), action, actions)
+        review = self._queue.reveal(review_id, self._reviewer(who, case.review.pool), epoch, action)
+        return Revealed(discreet(review), withheld(case))
+
+    def decide(self, who: Profile, review_id: str, epoch: int, digest: str, verdict: Verdict) -> Decided:
+        """Answer, bound to the lease and to what was shown. Safe to repeat.
+
+        Raises ``NotAllowedError``, ``IncompleteAnswerError``, or what the queue says."""
+        case = self._case(review_id)
+        self._allow(who, Deed.DECIDE, case)
+        decision = case.event.routed.scored.decision
+        verdict = completed(verdict, decision.recommendation.action)
+        actions = actions_of(case.package)
+        documents = any(decision.decision_type in c.must_document for c in self._capacities(who))
+        wrong = incomplete(verdict, actions, case.terms, must_document=documents)
+        if wrong:
+            raise IncompleteAnswerError(wrong)
+        self._allow_action(self._fit(who, Deed.DECIDE, case), verdict.action, actions)
+        decided = self._queue.decide(review_id, self._reviewer(who, case.review.pool), epoch, digest, verdict)
+        return msgspec.structs.replace(decided, review=discreet(decided.review))
+
+    def request_info(self, who: Profile, review_id: str, epoch: int, question: str) -> Review:
+        """Ask for information; the SLA clock stands still."""
+        return discreet(
+            self._queue.request_info(
+                review_id, self._admit(who, Deed.REQUEST_INFO, review_id), epoch, question
+            )
+        )
+
+    def answer_info(self, who: Profile, review_id: str, information: str) -> Review:
+        """Give the information; the review goes on."""
+        return discreet(
+            self._queue.answer_info(review_id, self._admit(who, Deed.ANSWER_INFO, review_id), information)
+        )

@@ -1,0 +1,116 @@
+"""Looking at reviews: one, or a page of a queue."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import msgspec
+
+from app.desk.authority import Authority
+from app.desk.case import ReviewCase, discreet
+from app.desk.errors import NotAllowedError
+from app.desk.matter import actions_of
+from app.domain import context_package
+from app.domain.authority import Deed, Denial, action_refused
+from app.domain.events import Answer, ReviewKind, ReviewRequested
+from app.domain.people import Profile, Role
+from app.domain.review import OVER, Review, ReviewState, review_id_of
+from app.review_queue.errors import UnknownReview
+from app.review_queue.values import PoolStats
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person may see of a review. ``withheld`` is there once a blind first answer was given."""
+
+    review: Review
+    event: ReviewRequested
+    package: dict[str, object]
+    answer: Answer | None
+    withheld: dict[str, object] | None
+    actions: tuple[str, ...]
+    """What this person may answer."""
+    denial: Denial | None
+    """Why this person may not decide it, if so: said before any work goes into it."""
+
+
+class Looking(Authority):
+    """What a person may see."""
+
+    def look(self, who: Profile, review_id: str) -> Look:
+        """What this person may see of a review. That it was shown goes on the record."""
+        look = self.glance(who, review_id)
+        self._keep_second_look_blind(who, look)
+        self._queue.seen(review_id, who.name, look.review.digest)
+        return look
+
+    def _keep_second_look_blind(self, who: Profile, look: Look) -> None:
+        """Whoever may still be asked for the independent second answer must not read the first case."""
+        review, decision = look.review, look.event.routed.scored.decision
+        if (
+            ReviewKind.SECOND_LOOK not in look.event.routed.route.review_kinds
+            or review.kind is ReviewKind.SECOND_LOOK
+            or review.holder == who.name
+            or review.pool not in self.pools_of(who)
+            or Role.AUDITOR in who.roles
+        ):
+            return
+        with contextlib.suppress(UnknownReview):
+            name = review_id_of(review.pool, decision.decision_id, ReviewKind.SECOND_LOOK)
+            second = self._queue.get(name).review
+            if second.state not in OVER and second.holder != who.name:
+                raise NotAllowedError(
+                    Denial(
+                        "second_look_open",
+                        "an independent second answer to this decision is still open",
+                        "take this case to work on it, or look again when the other is answered",
+                    )
+                )
+
+    def glance(self, who: Profile, review_id: str) -> Look:
+        """As ``look``, for a line of a list: nobody has read the case by it, so nothing is recorded."""
+        case = self._case(review_id)
+        self._allow(who, Deed.LOOK, case)
+        package = case.package
+        capacities = self._fit(who, Deed.DECIDE, case) or self._capacities(who)
+        actions = tuple(a for a in actions_of(package) if action_refused(capacities, a) is None)
+        revealed = who.name in case.review.first_answers
+        return Look(
+            review=discreet(case.review),
+            event=case.event,
+            package=package,
+            answer=case.entry.answer,
+            withheld=withheld(case) if revealed else None,
+            actions=actions,
+            denial=self._refused(who, Deed.DECIDE, case),
+        )
+
+    def list(
+        self,
+        who: Profile,
+        pool: str,
+        state: ReviewState = ReviewState.OPEN,
+        offset: int = 0,
+        limit: int = 50,
+        *,
+        escalated: bool = False,
+        offered_to: str | None = None,
+    ) -> Sequence[Review]:
+        """A page of a pool's reviews in the order of their queue."""
+        if pool not in self.pools_of(who):
+            raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'"))
+        found = self._queue.list(pool, state, offset, limit, escalated=escalated, offered_to=offered_to)
+        return [discreet(review) for review in found]
+
+    def stats(self, who: Profile) -> Sequence[PoolStats]:
+        """The pools that this person may see, at this moment."""
+        mine = frozenset(self.pools_of(who))
+        return [pool for pool in self._queue.stats() if pool.pool in mine]
+
+
+def withheld(case: ReviewCase) -> dict[str, object]:
+    """What a blind case does not show before the first answer."""
+    if case.terms is None:
+        return {}
+    text = context_package.reveal(case.event.routed, case.terms, kind=case.event.request.kind).text
+    return msgspec.json.decode(text, type=dict[str, object])

@@ -1,0 +1,93 @@
+"""Taking work from the queues."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+
+from app.desk.authority import Authority
+from app.desk.case import leased
+from app.desk.errors import NotAllowedError
+from app.domain.authority import Deed, Denial
+from app.domain.people import Profile
+from app.domain.review import Refusal, Review, locate
+from app.review_queue.errors import QueueError
+from app.review_queue.values import Entry, Lease
+
+_CANDIDATES = 32
+"""How many of each queue's heads a claim looks at before it says that there is none for this person."""
+
+_TAKEN_MEANWHILE = frozenset(
+    {
+        Refusal.ALREADY_CLAIMED,
+        Refusal.ALREADY_DECIDED,
+        Refusal.NOT_DISTINCT,
+        Refusal.OFFERED,
+        Refusal.NOT_SUPERVISOR,
+        Refusal.WAITING,
+        Refusal.UNKNOWN,
+    }
+)
+
+
+class Taking(Authority):
+    """Claims: the next one, or one that is named."""
+
+    def claim_next(self, who: Profile, pool: str | None = None) -> Lease | None:
+        """The most urgent review that this person may decide, in ``pool`` or in all of theirs."""
+        if pool is not None and pool not in (*self.pools_of(who), *self._helps_out(who)):
+            raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'"))
+        if pool is not None and who.unlimited and (lease := self._claim_head(who, pool)) is not None:
+            return lease
+        pools = [pool] if pool else [*self.pools_of(who), *self._helps_out(who)]
+        for review in self._candidates(who, pools):
+            case = self._case(review.review_id)
+            if self._refused(who, Deed.CLAIM, case) is not None:
+                continue
+            try:
+                return leased(self._queue.claim(review.review_id, self._reviewer(who, review.pool)))
+            except QueueError as error:
+                if error.refusal not in _TAKEN_MEANWHILE:
+                    raise
+        return None
+
+    def _claim_head(self, who: Profile, pool: str) -> Lease | None:
+        """One round trip, where nothing but a conflict of interest can stand in the way."""
+        if who.absent(self._clock()):
+            return None
+        reviewer = self._reviewer(who, pool)
+        lease = self._queue.claim_next(pool, reviewer)
+        if lease is None:
+            return None
+        case = self._opened(Entry(lease.review, lease.record, None))
+        if self._refused(who, Deed.CLAIM, case) is None:
+            return leased(lease)
+        self._queue.release(
+            lease.review.review_id, reviewer, lease.review.epoch, reason="not for this person"
+        )
+        return None
+
+    def _candidates(self, who: Profile, pools: Sequence[str]) -> Iterator[Review]:
+        """Heads of the queues that this person takes from, most urgent first."""
+        shelves: list[Sequence[Review]] = []
+        helps_out = self._helps_out(who)
+        for pool in pools:
+            if pool not in self._queue.pools:
+                continue
+            if pool in helps_out:
+                shelves.append(self._queue.offered_to_backups(pool, limit=_CANDIDATES))
+                continue
+            shelves.append(self._queue.list(pool, limit=_CANDIDATES, offered_to=who.name))
+            shelves.append(self._queue.list(pool, limit=_CANDIDATES))
+            if pool in who.supervises:
+                shelves.append(self._queue.list(pool, limit=_CANDIDATES, escalated=True))
+        return heapq.merge(*shelves, key=lambda review: review.order)
+
+    def claim(self, who: Profile, review_id: str) -> Lease:
+        """Claim one review. Whoever holds it already gets a new epoch (another tab loses its own)."""
+        self._admit(who, Deed.CLAIM, review_id)
+        return leased(self._queue.claim(review_id, self._reviewer(who, locate(review_id)[0])))
+
+    def _helps_out(self, who: Profile) -> Sequence[str]:
+        """Other pools, whose work is offered to one of this person's pools when it gets late."""
+        return self._queue.helps_out(who.as_reviewer(""))

@@ -38,7 +38,7 @@ from app.console.terms import ConsoleTerms
 from app.console.webhooks import load_hooks
 from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
-from app.domain.events import Record, ReviewRequested
+from app.domain.events import PolicyActivated, Record, ReviewRequested
 from app.domain.evidence_chain import seal, seal_key
 from app.domain.review import QueueTerms
 from app.errors import UsageError
@@ -74,6 +74,9 @@ from app.telemetry.metrics import WorkerMetrics
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Options of glibc's mallopt(3)."""
 
+POLICY_KEY = "policy"
+"""The one key of `policy.activated`: the latest record is the policy in force."""
+
 AGENTS = ("scoring", "routing", "review_request", "outcome", "drift")
 """Every agent of a worker; ``--agents`` names a part of them."""
 
@@ -86,6 +89,13 @@ def now() -> int:
 def load_compiled_policy(settings: Settings) -> CompiledPolicy:
     """The policy of ``HITL_POLICY``. Raises ``PolicyError`` with every mistake and its line."""
     return compile_policy(load_policy(settings.policy_path))
+
+
+def activated_policy(settings: Settings) -> PolicyActivated | None:
+    """What was activated last, ``None`` when nothing ever was. Raises ``BrokerUnreachableError``."""
+    reader = LogReader(connection_of(settings))
+    last = reader.read_latest(Topic.POLICY_ACTIVATED, POLICY_KEY.encode())
+    return None if last is None else open_codec(settings).decode_as(last.value, PolicyActivated)
 
 
 def open_codec(settings: Settings) -> Codec:

@@ -28,6 +28,17 @@ class UnusablePolicyError(HitlError):
     """The policy that was activated last does not compile here."""
 
 
+def usable(event: PolicyActivated) -> CompiledPolicy:
+    """An activated policy, compiled. Raises ``UnusablePolicyError``."""
+    try:
+        return compile_policy(policy_from_text(event.policy, file=f"policy {event.policy_version}"))
+    except PolicyError as error:
+        raise UnusablePolicyError(
+            f"policy {event.policy_version}, activated by {event.activated_by}, can not be used:\n{error}",
+            hint="activate one that can: hitl policy activate FILE; workers that run keep the one before",
+        ) from error
+
+
 class PolicyBook:
     """The policy in force: what was activated last, else the file the worker was started with."""
 
@@ -61,14 +72,10 @@ class PolicyBook:
             self._refused = None
             return
         try:
-            policy = compile_policy(policy_from_text(event.policy, file=f"policy {event.policy_version}"))
-        except PolicyError as error:
+            policy = usable(event)
+        except UnusablePolicyError as error:
             log.error("an activated policy was refused, the old one stays", error=str(error))
-            which = f"policy {event.policy_version}, activated by {event.activated_by}"
-            self._refused = UnusablePolicyError(
-                f"{which}, can not be used:\n{error}",
-                hint="activate one that can: hitl policy activate FILE; workers that run keep the one before",
-            )
+            self._refused = error
             return
         self._refused = None
         log.info("policy activated", version=policy.version, before=self._current.version)

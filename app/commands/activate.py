@@ -13,17 +13,13 @@ from confluent_kafka.admin import AdminClient
 from app.commands.output import console, errors, print_json
 from app.domain.events import PolicyActivated
 from app.errors import HitlError
-from app.main import connection_of, now, open_codec, open_queue, open_writer
+from app.main import POLICY_KEY, activated_policy, connection_of, now, open_queue, open_writer
 from app.policy.compiled import compile_policy
 from app.policy.diff import Effect, diff_policies
 from app.policy.load import Policy, load_policy, policy_from_text
 from app.policy.problems import PolicyError
 from app.settings import Settings, load_settings
-from app.stream.reader import LogReader
 from app.stream.topics import Topic, TopicTable
-
-KEY = "policy"
-"""The one key of `policy.activated`: the latest record is the policy in force."""
 
 
 def activate(
@@ -61,7 +57,7 @@ def activate(
         activated_at=now(),
     )
     with open_writer(settings) as writer:
-        writer.write(Topic.POLICY_ACTIVATED, KEY, event)
+        writer.write(Topic.POLICY_ACTIVATED, POLICY_KEY, event)
     if before is not None:
         changes = diff_policies(before.content, policy.content)
         looser = sum(change.effect is Effect.LOOSER for change in changes)
@@ -86,11 +82,7 @@ def _require_done(settings: Settings, before: Policy, pools: Collection[str]) ->
 
 
 def _in_force(settings: Settings) -> Policy | None:
-    codec = open_codec(settings)
-    latest: PolicyActivated | None = None
-    for record in LogReader(connection_of(settings)).read_all([Topic.POLICY_ACTIVATED]):
-        if record.value is not None:
-            latest = codec.decode_as(record.value, PolicyActivated)
+    latest = activated_policy(settings)
     if latest is None:
         return None
     try:

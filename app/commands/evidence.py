@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from app.commands.in_force import policy_to_act_by
 from app.commands.output import console, errors, print_json
 from app.desk.evidence import EvidenceRoom, Finding
 from app.domain.evidence_pack import Pack
@@ -66,7 +67,7 @@ def evidence(
 
 def open_room(settings: Settings, *, offline: bool = False) -> EvidenceRoom:
     """The real parts. The store is asked where it is set, Kafka only when records are needed."""
-    policy = load_compiled_policy(settings)
+    policy = load_compiled_policy(settings) if offline else policy_to_act_by(settings)
     parts = open_queue(settings, policy) if settings.redis_url and not offline else None
     reader = LogReader(connection_of(settings)) if not offline else None
     return EvidenceRoom(

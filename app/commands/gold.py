@@ -8,12 +8,13 @@ from typing import Annotated
 import msgspec
 import typer
 
+from app.commands.in_force import policy_to_act_by, policy_to_look_by
 from app.commands.output import console, print_json, print_rows
 from app.domain.events import DecisionRouted, ObservedOutcome, ReviewDecided
 from app.domain.gold import GoldItem, item_of
 from app.domain.resolution import HAND_ONS, agrees
 from app.errors import HitlError, UsageError
-from app.main import connection_of, load_compiled_policy, now, open_codec, open_queue
+from app.main import connection_of, now, open_codec, open_queue
 from app.policy.compiled import CompiledPolicy
 from app.policy.durations import parse_duration
 from app.review_queue.gold import GoldStore
@@ -58,7 +59,7 @@ def collect(
     Example: `hitl gold collect --since 90d`
     """
     settings = load_settings()
-    policy, codec = load_compiled_policy(settings), open_codec(settings)
+    policy, codec = policy_to_act_by(settings), open_codec(settings)
     start = now() - _duration(since)
     found = look_for(codec, LogReader(connection_of(settings)), start)
     items = chosen(found, policy, right)
@@ -76,7 +77,7 @@ def list_items(as_json: AsJson = False) -> None:
     Example: `hitl gold list --json`
     """
     settings = load_settings()
-    policy = load_compiled_policy(settings)
+    policy = policy_to_look_by(settings)
     store = _store(settings, policy)
     rows = [
         {
@@ -102,7 +103,7 @@ def drop(
     Example: `hitl gold drop expense.approval 6f0c1f7e-0f3d-5b1e-9a44-3f1f3c1d9c55`
     """
     settings = load_settings()
-    if not _store(settings, load_compiled_policy(settings)).drop(decision_type, item_id):
+    if not _store(settings, policy_to_look_by(settings)).drop(decision_type, item_id):
         raise HitlError(f"{decision_type} has no item {item_id}", hint="see `hitl gold list`")
     console.print("dropped")
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from app.commands.in_force import policy_to_look_by
 from app.commands.output import errors, print_rows
 from app.console.accounts import Accounts
 from app.console.keys import ConsoleKeys
@@ -16,7 +17,7 @@ from app.console.sessions import Sessions
 from app.console.terms import ConsoleTerms
 from app.domain.words import moment
 from app.errors import UsageError
-from app.main import load_compiled_policy, now, store_of
+from app.main import now, store_of
 from app.settings import load_settings
 
 app = typer.Typer(
@@ -85,7 +86,7 @@ def list_people(
 
     Example: `hitl people list`
     """
-    directory = load_compiled_policy(load_settings()).directory
+    directory = policy_to_look_by(load_settings()).directory
     accounts = open_accounts().book().people
     rows: list[Mapping[str, object]] = []
     for name in sorted({*accounts, *directory.people}):
@@ -118,7 +119,7 @@ def _password(stdin: bool) -> str:
 
 def _warn_stranger(name: str) -> None:
     settings = load_settings()
-    directory = load_compiled_policy(settings).directory
+    directory = policy_to_look_by(settings).directory
     if directory.open_house:
         text = (
             f"{settings.policy_path} names nobody yet: `hitl console` needs `people:` in it, or --open-house"

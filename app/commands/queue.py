@@ -9,11 +9,12 @@ import msgspec
 import typer
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from app.commands.in_force import policy_to_look_by
 from app.commands.output import console, errors, print_json, print_rows
 from app.domain.events import ReviewRequested
 from app.domain.review import QueueTerms, Reviewer
 from app.domain.terms import Terms
-from app.main import connection_of, load_compiled_policy, now, open_codec, open_queue
+from app.main import connection_of, now, open_codec, open_queue
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.rebuild import LogRecord, fold
 from app.review_queue.restore import Restorer
@@ -49,7 +50,7 @@ class Desk(msgspec.Struct, frozen=True):
 
 def connect(settings: Settings) -> Desk:
     """The real parts. Kafka is only asked when the log is read."""
-    policy = load_compiled_policy(settings)
+    policy = policy_to_look_by(settings)
     parts = open_queue(settings, policy)
     codec = open_codec(settings)
     pools = policy.pool_names

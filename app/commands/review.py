@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
 import typer
 
+from app.commands.in_force import policy_to_act_by, policy_to_look_by
 from app.commands.output import console, print_json, print_rows
 from app.commands.queue import AsJson
 from app.commands.review_page import print_page, print_reveal
@@ -17,9 +19,10 @@ from app.domain.events import OverrideCategory
 from app.domain.people import Profile
 from app.domain.review import Review, ReviewState
 from app.errors import UsageError
-from app.main import load_compiled_policy, now, open_desk, open_queue
+from app.main import now, open_desk, open_queue
+from app.policy.compiled import CompiledPolicy
 from app.review_queue.errors import StaleLease
-from app.settings import load_settings
+from app.settings import Settings, load_settings
 
 app = typer.Typer(
     help="Reviews: look, claim, decide, hand on.",
@@ -51,7 +54,7 @@ def list_reviews(
 
     Example: `hitl review list --pool finance --limit 10`
     """
-    desk = _desk()
+    desk = _desk(policy_to_look_by)
     person = _person(desk, who, supervisor=True)
     rows = []
     for name in [pool] if pool else desk.pools_of(person):
@@ -300,9 +303,9 @@ def answer_info(
     _say(review, as_json, "back in the queue")
 
 
-def _desk() -> ReviewDesk:
+def _desk(policy_of: Callable[[Settings], CompiledPolicy] = policy_to_act_by) -> ReviewDesk:
     settings = load_settings()
-    policy = load_compiled_policy(settings)
+    policy = policy_of(settings)
     return open_desk(settings, lambda: policy, open_queue(settings, policy))
 
 

@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from app.commands.in_force import policy_to_act_by
 from app.commands.output import console, print_json
 from app.domain.events import (
     DecisionResolved,
@@ -22,7 +23,7 @@ from app.domain.events import (
 from app.domain.review import review_id_of
 from app.domain.words import LEVELS, moment
 from app.errors import HitlError
-from app.main import QueueParts, connection_of, load_compiled_policy, open_codec, open_queue
+from app.main import QueueParts, connection_of, open_codec, open_queue
 from app.review_queue.errors import UnknownReview
 from app.settings import Settings, load_settings
 from app.stream.decision_story import SLACK
@@ -90,7 +91,7 @@ def status(
 def _read(settings: Settings, decision_id: str) -> Status:
     found = Status(decision_id)
     codec = open_codec(settings)
-    parts = open_queue(settings, load_compiled_policy(settings)) if settings.redis_url else None
+    parts = open_queue(settings, policy_to_act_by(settings)) if settings.redis_url else None
     case = parts.cases.cases([decision_id])[0] if parts else None
     # The queue may have forgotten it, or not be set: then the log is read from its beginning.
     since = max(0, case.brief.received_at - SLACK) if case else 0

@@ -12,11 +12,12 @@ import msgspec
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from app.commands.in_force import policy_to_act_by
 from app.commands.output import errors, print_json
 from app.domain.events import DecisionSubmitted, ObservedOutcome, Record
 from app.domain.submission import Rejected, parse_decision, parse_observation
 from app.errors import UsageError
-from app.main import load_compiled_policy, open_writer
+from app.main import open_writer
 from app.settings import load_settings
 from app.stream.topics import Topic
 
@@ -44,7 +45,7 @@ def submit(
 
     Example: `hitl submit decisions.jsonl`
     """
-    policy = load_compiled_policy(load_settings())
+    policy = policy_to_act_by(load_settings())
     seen: set[str] = set()
 
     def parse(line: bytes) -> DecisionSubmitted | Rejected:

@@ -71,6 +71,24 @@ class LogReader:
             if record.key == key:
                 yield record
 
+    def read_latest(self, topic: str, key: bytes) -> Incoming | None:
+        """The latest record of one key; ``None`` when there is none, or when it was deleted. Read from the
+        end backwards: the time does not grow with the log. Raises as ``read_all``."""
+        of_topic = self._partitions(topic)
+        partition = of_topic[partition_of(key, len(of_topic))]
+        low, high = self._ends([partition])[partition]
+        start, back = high, 1
+        while start > low:
+            start = max(low, high - back)
+            latest = None
+            for record in self.read_from(partition, start):
+                if record.key == key:
+                    latest = record
+            if latest is not None:
+                return latest if latest.value is not None else None
+            back *= 16
+        return None
+
     def _starts(self, partitions: list[Partition], since: int) -> dict[Partition, int]:
         """The first offset with a timestamp of at least ``since`` of each partition that has one."""
         consumer = self._consumer("read_committed")

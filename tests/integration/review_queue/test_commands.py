@@ -70,7 +70,7 @@ class Office:
         if isinstance(result.exception, HitlError):
             raise result.exception
         assert result.exit_code == code, result.output
-        return result.output
+        return result.stdout
 
     def json(self, *words, **options):
         return [json.loads(line) for line in self(*words, "--json", **options).splitlines()]

@@ -23,7 +23,7 @@ from app.agents.outcome import Outcomes
 from app.agents.review_request import ReviewRequests
 from app.agents.routing import Routing
 from app.agents.scoring import Scoring
-from app.agents.upkeep import LeaseService, RelayService, SlaService
+from app.agents.upkeep import LEASE_SECONDS, SLA_SECONDS, PoolService, RelayService
 from app.console.accounts import Accounts
 from app.console.courier import Courier
 from app.console.courier import Outgoing as Messages
@@ -460,8 +460,8 @@ class Worker:
                 seal=sealer(self.settings),
             )
         )
-        self.app.host(LeaseService(parts.queue, self.policy))
-        self.app.host(SlaService(parts.queue, self.policy))
+        self.app.host(PoolService("leases", parts.queue.expire, self.policy, seconds=LEASE_SECONDS))
+        self.app.host(PoolService("sla", parts.queue.sla, self.policy, seconds=SLA_SECONDS))
 
     def _serve(
         self,

@@ -13,7 +13,6 @@ from app.errors import ServiceUnreachableError
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.keys import Keys
 from app.review_queue.outbox import OutboxRecord, OutboxRelay, Seal
-from app.review_queue.queue import ReviewQueue
 from app.review_queue.store import Client
 from app.stream.codec import Codec
 from app.stream.connection import Connection
@@ -108,13 +107,30 @@ class RelayService(Service):
         )
 
 
-class LeaseService(Service):
-    """Gives claimed reviews back whose lease has run out, a few at a time."""
+class PoolService(Service):
+    """Takes what is due in each pool, a few steps at a time: the store serves others in between. Any
+    number of workers may run one: a step is taken by whoever comes first, once.
 
-    def __init__(self, queue: ReviewQueue, policy: Callable[[], CompiledPolicy]) -> None:
+    ``step`` is given a pool and returns what it did; it is called again until that is nothing."""
+
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[str], Sequence[object]],
+        policy: Callable[[], CompiledPolicy],
+        *,
+        seconds: float,
+    ) -> None:
         super().__init__()
-        self._queue = queue
+        self._name = name
+        self._step = step
         self._policy = policy
+        self._seconds = seconds
+
+    @property
+    def label(self) -> str:
+        """Its name in the log."""
+        return self._name
 
     async def on_start(self) -> None:
         """Begin."""
@@ -124,31 +140,8 @@ class LeaseService(Service):
         while not self.should_stop:
             try:
                 for pool in self._policy().pool_names:
-                    await ask_store(self._queue.expire, pool)
+                    while await ask_store(self._step, pool) and not self.should_stop:
+                        pass  # after an outage much is due
             except TransientError as outage:
-                log.debug("leases are looked at again later", outage=str(outage))
-            await self.sleep(LEASE_SECONDS)
-
-
-class SlaService(Service):
-    """Takes the steps of the SLA ladder when they are due. Any number of workers may run one: a step is
-    taken by whoever comes first, once."""
-
-    def __init__(self, queue: ReviewQueue, policy: Callable[[], CompiledPolicy]) -> None:
-        super().__init__()
-        self._queue = queue
-        self._policy = policy
-
-    async def on_start(self) -> None:
-        """Begin."""
-        self.add_future(self._run())
-
-    async def _run(self) -> None:
-        while not self.should_stop:
-            try:
-                for pool in self._policy().pool_names:
-                    while await ask_store(self._queue.sla, pool) and not self.should_stop:
-                        pass  # after an outage much is due: a few steps at a time, others in between
-            except TransientError as outage:
-                log.debug("the SLA clock goes on later", outage=str(outage))
-            await self.sleep(SLA_SECONDS)
+                log.debug("goes on later", service=self._name, outage=str(outage))
+            await self.sleep(self._seconds)

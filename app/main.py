@@ -174,13 +174,12 @@ def open_queue(settings: Settings, policy: CompiledPolicy, clock: Callable[[], i
 
 
 def open_desk(
-    settings: Settings,
+    codec: Codec,
     policy: Callable[[], CompiledPolicy],
     parts: QueueParts,
     clock: Callable[[], int] = now,
 ) -> ReviewDesk:
     """The one way in for what people do; ``policy`` gives the policy in force."""
-    codec = open_codec(settings)
     return ReviewDesk(parts.queue, policy, lambda record: codec.decode_as(record, ReviewRequested), clock)
 
 
@@ -201,7 +200,11 @@ def open_console(
     book = PolicyBook(codec, policy, queue.follow)
     activated = Broadcast(connection, Topic.POLICY_ACTIVATED, book.hear)
     ledger = Ledger(
-        connection, codec, clock=clock, terms=policy.terms, words_per_minute=policy.words_per_minute
+        connection,
+        codec,
+        clock=clock,
+        terms=lambda: book().terms,
+        words_per_minute=lambda: book().words_per_minute,
     )
     publisher = EventPublisher(lambda: open_writer(settings))
     keys, terms = ConsoleKeys(settings.topic_prefix), terms or ConsoleTerms()
@@ -216,7 +219,7 @@ def open_console(
             settings=settings,
             policy_in_force=book,
             place=Place(url),
-            desk=open_desk(settings, book, queue, clock),
+            desk=open_desk(codec, book, queue, clock),
             cases=queue.cases,
             client=queue.client,
             queue_keys=queue.keys,

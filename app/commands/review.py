@@ -19,7 +19,7 @@ from app.domain.events import OverrideCategory
 from app.domain.people import Profile
 from app.domain.review import Review, ReviewState
 from app.errors import UsageError
-from app.main import now, open_desk, open_queue
+from app.main import now, open_codec, open_desk, open_queue
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.errors import StaleLease
 from app.settings import Settings, load_settings
@@ -306,7 +306,7 @@ def answer_info(
 def _desk(policy_of: Callable[[Settings], CompiledPolicy] = policy_to_act_by) -> ReviewDesk:
     settings = load_settings()
     policy = policy_of(settings)
-    return open_desk(settings, lambda: policy, open_queue(settings, policy))
+    return open_desk(open_codec(settings), lambda: policy, open_queue(settings, policy))
 
 
 def _person(desk: ReviewDesk, name: str | None, supervisor: bool = False) -> Profile:

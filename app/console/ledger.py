@@ -41,7 +41,10 @@ FRESH = 1000
 
 
 class Ledger:
-    """``clock`` gives ms UTC; ``snapshot`` may be called from any thread and never waits for the broker."""
+    """``clock`` gives ms UTC; ``snapshot`` may be called from any thread and never waits for the broker.
+
+    ``terms`` and ``words_per_minute`` are asked for each record: an activated policy holds from the next
+    one on."""
 
     def __init__(
         self,
@@ -49,8 +52,8 @@ class Ledger:
         codec: Codec,
         *,
         clock: Callable[[], int],
-        terms: Mapping[str, Terms] | None = None,
-        words_per_minute: float = WORDS_PER_MINUTE,
+        terms: Callable[[], Mapping[str, Terms]] = dict,
+        words_per_minute: Callable[[], float] = lambda: WORDS_PER_MINUTE,
         horizon: int = HORIZON,
     ) -> None:
         since = max(0, clock() - horizon)

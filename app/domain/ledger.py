@@ -74,18 +74,18 @@ class _Pool(msgspec.Struct):
 
 class LedgerFold:
     """Takes events in any order across topics. ``terms`` gives override categories their reason codes'
-    meaning; ``words_per_minute`` sets the reading floor."""
+    meaning; ``words_per_minute`` sets the reading floor. Both are asked for each answer."""
 
     def __init__(
         self,
         *,
         since: int = 0,
-        terms: Mapping[str, Terms] | None = None,
-        words_per_minute: float = WORDS_PER_MINUTE,
+        terms: Callable[[], Mapping[str, Terms]] = dict,
+        words_per_minute: Callable[[], float] = lambda: WORDS_PER_MINUTE,
     ) -> None:
         self.sessions = SessionBook()
         self._since = since
-        self._terms = terms or {}
+        self._terms = terms
         self._words_per_minute = words_per_minute
         self._at = 0
         self._records = 0
@@ -142,7 +142,7 @@ class LedgerFold:
         day.types[decision.decision_type] += 1
         if kind in (ReviewKind.HUMAN_ONLY, ReviewKind.AUDIT, ReviewKind.SECOND_LOOK):
             day.events[kind.value] += 1
-        terms = self._terms.get(decision.decision_type)
+        terms = self._terms().get(decision.decision_type)
         category = category_of(decided, terms) if terms else answer.category
         if override and category is not None:
             day.events[f"category:{category.value}"] += 1
@@ -150,7 +150,7 @@ class LedgerFold:
         pool.overridden += override
 
         length = max(0, answer.decided_at - answer.claimed_at)
-        under = length < reading_floor(request.package, self._words_per_minute)
+        under = length < reading_floor(request.package, self._words_per_minute())
         person.times.append((length, under))
         pool.times.append((length, under))
         self._volumes.answered(decision.decision_type, answer.decided_at, length, under)

@@ -91,7 +91,7 @@ def test_a_snapshot_never_changes():
 
 
 def test_an_override_has_its_category_from_its_reason_code():
-    desk = Desk(terms={"expense.approval": cases.TERMS})
+    desk = Desk(terms=lambda: {"expense.approval": cases.TERMS})
     code = next(
         reason for reason in cases.TERMS.reason_codes if reason.category is OverrideCategory.EDGE_CASE
     )

@@ -34,7 +34,6 @@ from app.console.parts import ConsoleParts, Place
 from app.console.publishing import EventPublisher
 from app.console.session_room import SessionRoom
 from app.console.sessions import Sessions
-from app.console.terms import ConsoleTerms
 from app.console.webhooks import load_hooks
 from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
@@ -191,7 +190,6 @@ def open_console(
     *,
     embedded: bool = False,
     clock: Callable[[], int] = now,
-    terms: ConsoleTerms | None = None,
 ) -> Iterator[ConsoleParts]:
     """Everything the console works with, following activated policies and the log until the end of the
     block. ``url`` is where people find it. Raises ``UsageError`` and ``ServiceUnreachableError``."""
@@ -207,7 +205,7 @@ def open_console(
         words_per_minute=lambda: book().words_per_minute,
     )
     publisher = EventPublisher(lambda: open_writer(settings))
-    keys, terms = ConsoleKeys(settings.topic_prefix), terms or ConsoleTerms()
+    keys = ConsoleKeys(settings.topic_prefix)
     told = _webhooks(settings, policy, connection, codec, Messages(queue.client, keys), url, clock)
     try:
         activated.start()
@@ -224,9 +222,8 @@ def open_console(
             client=queue.client,
             queue_keys=queue.keys,
             keys=keys,
-            terms=terms,
             accounts=Accounts(settings.accounts_file, clock, secrets.token_bytes),
-            sessions=Sessions(queue.client, keys, terms, clock, secrets.token_bytes),
+            sessions=Sessions(queue.client, keys, lambda: book().console, clock, secrets.token_bytes),
             limits=Limits(queue.client, keys, clock),
             clock=clock,
             draw=secrets.token_bytes,

@@ -14,7 +14,6 @@ from app.commands.output import errors, print_rows
 from app.console.accounts import Accounts
 from app.console.keys import ConsoleKeys
 from app.console.sessions import Sessions
-from app.console.terms import ConsoleTerms
 from app.domain.words import moment
 from app.errors import UsageError
 from app.main import now, store_of
@@ -71,9 +70,9 @@ def sign_out(name: Name) -> None:
     Example: `hitl people sign-out ann`
     """
     settings = load_settings()
-    client = store_of(settings)
+    client, policy = store_of(settings), policy_to_look_by(settings)
     keys = ConsoleKeys(settings.topic_prefix)
-    ended = Sessions(client, keys, ConsoleTerms(), now, secrets.token_bytes).end_all(name)
+    ended = Sessions(client, keys, lambda: policy.console, now, secrets.token_bytes).end_all(name)
     client.close()
     print(f"{name}: {ended} sessions ended")
 

@@ -53,8 +53,8 @@ def create_console(parts: ConsoleParts) -> FastAPI:
     )
     metrics = ConsoleMetrics()
     app.state.parts, app.state.metrics = parts, metrics
-    app.state.answers = Answers(parts.client, parts.keys, parts.terms)
-    app.state.feed = Feed(Revision(parts.client, parts.queue_keys), parts.terms)
+    app.state.answers = Answers(parts.client, parts.keys, parts.pace, lambda: parts.terms.answers_kept)
+    app.state.feed = Feed(Revision(parts.client, parts.queue_keys), parts.pace)
     app.state.streams = Counter()
     app.add_middleware(Shield, parts=parts, metrics=metrics)
 

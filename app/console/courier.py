@@ -11,11 +11,11 @@ import structlog
 from app.console.keys import DEAD, ConsoleKeys
 from app.console.lua import ConsoleScript
 from app.console.post import NotDeliveredError, post
-from app.console.terms import HOUR, MINUTE
 from app.console.webhooks import Delivery, Hook, deliveries, signature
 from app.domain.events import ReviewLifecycle, ReviewRequested
 from app.domain.words import moment
 from app.errors import HitlError
+from app.policy.console import HOUR, MINUTE
 from app.review_queue.store import Argument, Client, reachable
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError

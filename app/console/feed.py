@@ -17,7 +17,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from app.console.lua import ConsoleScript
-from app.console.terms import ConsoleTerms
+from app.console.terms import Pace
 from app.errors import HitlError
 from app.review_queue.keys import Keys
 from app.review_queue.store import Client, reachable, run_all
@@ -45,9 +45,9 @@ class Revision:
 class Feed:
     """Looks at the revisions while anybody listens."""
 
-    def __init__(self, revision: Revision, terms: ConsoleTerms) -> None:
+    def __init__(self, revision: Revision, pace: Pace) -> None:
         self._revision = revision
-        self._terms = terms
+        self._pace = pace
         self._pools: tuple[str, ...] = ()
         self._known: dict[str, str] = {}
         self._changed = asyncio.Condition()
@@ -107,4 +107,4 @@ class Feed:
                     async with self._changed:
                         self._changed.notify_all()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.closing.wait(), self._terms.look / 1000)
+                await asyncio.wait_for(self.closing.wait(), self._pace.look / 1000)

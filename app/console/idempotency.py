@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.console.errors import IdempotencyConflictError, IdempotencyMismatchError, UnacceptableError
 from app.console.keys import ConsoleKeys
 from app.console.lua import ConsoleScript
-from app.console.terms import ConsoleTerms
+from app.console.terms import Pace
 from app.review_queue.store import Client, reachable
 
 HEADER = "idempotency-key"
@@ -22,12 +22,13 @@ _LONGEST = 255
 
 class Answers:
     """Answers to requests, by who asked and key. Only success is kept: what was refused changed
-    nothing, and may be tried again under the same key."""
+    nothing, and may be tried again under the same key. ``kept_for`` says for how many ms."""
 
-    def __init__(self, client: Client, keys: ConsoleKeys, terms: ConsoleTerms) -> None:
+    def __init__(self, client: Client, keys: ConsoleKeys, pace: Pace, kept_for: Callable[[], int]) -> None:
         self._client = client
         self._keys = keys
-        self._terms = terms
+        self._pace = pace
+        self._kept_for = kept_for
         self._begin = ConsoleScript("idempotent_begin")
 
     async def once(
@@ -53,7 +54,7 @@ class Answers:
 
     def _kept(self, key: str, print_: str) -> Response | None:
         with reachable:
-            found = self._begin.run(self._client, key, [print_, self._terms.idempotency_pending])
+            found = self._begin.run(self._client, key, [print_, self._pace.answer_pending])
         match found[0]:
             case b"other":
                 raise IdempotencyMismatchError(
@@ -76,7 +77,7 @@ class Answers:
         pipe.execute_command(
             "HSET", key, "status", response.status_code, "type", kind, "body", bytes(response.body)
         )
-        pipe.execute_command("PEXPIRE", key, self._terms.idempotency)
+        pipe.execute_command("PEXPIRE", key, self._kept_for())
         with reachable:
             pipe.execute()
 

@@ -60,7 +60,7 @@ async def signed_in(request: Request) -> Visitor:
             check_origin(parts, request)
             await _check_csrf(request, visitor)
         await run_in_threadpool(
-            parts.limits.take, "writes", visitor.key, parts.terms.writes, "changes in a short time"
+            parts.limits.take, "writes", visitor.key, parts.terms.changes, "changes in a short time"
         )
     request.state.visitor = visitor
     return visitor

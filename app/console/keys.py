@@ -13,17 +13,17 @@ SESSION = "session:"
 request, never beyond the absolute one. The id itself is only in the browser: whoever reads the store
 can not take over a session."""
 SESSIONS_OF = "sessions-of:"
-"""+ person, set of the hashes above: to end all of them at once. TTL: the absolute timeout after the last
-sign-in, when the last of them is over."""
+"""+ person, set of the hashes above: to end all of them at once. TTL: as long as the
+longest of them may still run."""
 BUCKET = "bucket:"
 """+ SHA-256 of whom it limits, hash: a token bucket. TTL: the time in which it is full again, and a full
 bucket is as good as none."""
 IDEMPOTENT = "idempotent:"
-"""+ SHA-256 of who and key, hash: a request's fingerprint and its answer. TTL: 24 h, longer than any
-sensible retry; a minute while the request is worked on."""
+"""+ SHA-256 of who and key, hash: a request's fingerprint and its answer. TTL: the policy's
+`answers_kept`; a minute while the request is worked on."""
 PENDING = "sign-in:"
-"""+ SHA-256 of the state, string: a sign-in under way at the identity provider. TTL: ten minutes; read
-once."""
+"""+ SHA-256 of the state, string: a sign-in under way at the identity provider. TTL: the policy's
+`sign_in_time`; read once."""
 
 DUE = "due"
 """Sorted set of messages to webhooks, by the time of the next attempt. No TTL: at least once."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from app.console.keys import ConsoleKeys
 from app.console.lua import ConsoleScript
-from app.console.terms import Allowance
 from app.errors import HitlError
+from app.policy.console import Allowance
 from app.review_queue.store import Client, reachable
 
 

@@ -153,13 +153,13 @@ def go(request: Request, next: str = "/") -> Response:  # noqa: A002 - the param
     pending = Pending(token(parts.draw), token(parts.draw, 48), hashed(browser), local_path(next))
     with reachable:
         parts.client.execute_command(
-            "SET", parts.keys.pending(state), msgspec.json.encode(pending), "PX", parts.terms.pending_sign_in
+            "SET", parts.keys.pending(state), msgspec.json.encode(pending), "PX", parts.terms.sign_in_time
         )
     response = RedirectResponse(provider.address(_redirect(parts), state, pending), 302)
     response.set_cookie(
         _cookie(parts),
         browser,
-        max_age=parts.terms.pending_sign_in // 1000,
+        max_age=parts.terms.sign_in_time // 1000,
         path="/",
         secure=parts.place.secure,
         httponly=True,
@@ -210,7 +210,7 @@ def _name(claims: Mapping[str, Any], claim: str) -> str:
 
 def _slow_down(request: Request, parts: ConsoleParts) -> None:
     address = request.client.host if request.client else "unknown"
-    allowance = parts.terms.sign_in_by_address
+    allowance = parts.terms.sign_ins_by_address
     parts.limits.take("oidc", address, allowance, "attempts to sign in from here")
 
 

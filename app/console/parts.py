@@ -15,11 +15,12 @@ from app.console.limits import Limits
 from app.console.publishing import EventPublisher, Writer
 from app.console.session_room import SessionRoom
 from app.console.sessions import Draw, Sessions
-from app.console.terms import ConsoleTerms
+from app.console.terms import Pace
 from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
 from app.domain.people import Directory
 from app.policy.compiled import CompiledPolicy
+from app.policy.console import ConsoleTerms
 from app.review_queue.cases import CaseFile
 from app.review_queue.keys import Keys
 from app.review_queue.store import Client
@@ -81,7 +82,6 @@ class ConsoleParts(msgspec.Struct, frozen=True, kw_only=True):
     """The store."""
     queue_keys: Keys
     keys: ConsoleKeys
-    terms: ConsoleTerms
     accounts: Accounts
     sessions: Sessions
     limits: Limits
@@ -97,11 +97,17 @@ class ConsoleParts(msgspec.Struct, frozen=True, kw_only=True):
     """Makes evidence packs; ``None`` as the ledger."""
     room: SessionRoom | None = None
     """Calibration sessions and onboarding; ``None`` as the ledger."""
+    pace: Pace = Pace()
 
     @property
     def policy(self) -> CompiledPolicy:
         """The policy in force now."""
         return self.policy_in_force()
+
+    @property
+    def terms(self) -> ConsoleTerms:
+        """Sessions and limits, as the policy in force has them."""
+        return self.policy_in_force().console
 
     @property
     def directory(self) -> Directory:

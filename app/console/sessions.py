@@ -9,7 +9,7 @@ import msgspec
 
 from app.console.keys import ConsoleKeys, hashed
 from app.console.lua import ConsoleScript
-from app.console.terms import ConsoleTerms
+from app.policy.console import ConsoleTerms
 from app.review_queue.store import Argument, Client, reachable
 
 ID_BYTES = 32
@@ -41,10 +41,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sessions:
-    """Opens, finds and ends sessions. ``clock`` gives ms UTC."""
+    """Opens, finds and ends sessions. ``terms`` gives those in force, for running sessions, too; ``clock``
+    gives ms UTC."""
 
     def __init__(
-        self, client: Client, keys: ConsoleKeys, terms: ConsoleTerms, clock: Callable[[], int], draw: Draw
+        self,
+        client: Client,
+        keys: ConsoleKeys,
+        terms: Callable[[], ConsoleTerms],
+        clock: Callable[[], int],
+        draw: Draw,
     ) -> None:
         self._client = client
         self._base = keys.sessions()
@@ -59,13 +65,13 @@ class Sessions:
         """A new session of a person; its id, which exists nowhere else from now on. Always a new id:
         one that somebody planted in a browser before the sign-in is worth nothing after it."""
         identifier = token(self._draw)
-        terms = self._terms
+        terms = self._terms()
         fields = ["csrf", token(self._draw), "method", method]
         with reachable:
             self._open.run(
                 self._client,
                 self._base,
-                [hashed(identifier), who, self._clock(), terms.idle, terms.absolute, *fields],
+                [hashed(identifier), who, self._clock(), terms.session_idle, terms.session_longest, *fields],
             )
         return identifier
 
@@ -73,9 +79,9 @@ class Sessions:
         """The session of an id, ``None`` when it is over. ``renew=False`` is no sign of life: for what a
         page does by itself while nobody looks at it."""
         key = hashed(identifier)
-        terms = self._terms
+        terms = self._terms()
         renewing = "1" if renew else "0"
-        arguments: list[Argument] = [key, self._clock(), terms.idle, terms.absolute, renewing]
+        arguments: list[Argument] = [key, self._clock(), terms.session_idle, terms.session_longest, renewing]
         with reachable:
             found = self._touch.run(self._client, self._base, arguments)
         if not found:

@@ -83,7 +83,7 @@ class Shield:
 
         try:
             _check_host(scope, self._parts)
-            await self._app(scope, _bounded(scope, receive, self._parts.terms.max_body), protected)
+            await self._app(scope, _bounded(scope, receive, self._parts.pace.max_body), protected)
         except Exception as error:
             if begun:  # half an answer can not become an error: end it, so that the client sees it broken
                 raise

@@ -65,8 +65,8 @@ def _check(request: Request, parts: ConsoleParts, name: str, password: str, path
     address = request.client.host if request.client else "unknown"
     terms, counted = parts.terms, request.app.state.metrics.sign_ins
     try:
-        parts.limits.take("address", address, terms.sign_in_by_address, "attempts to sign in from here")
-        parts.limits.take("account", name, terms.sign_in_by_account, "attempts to sign in with this name")
+        parts.limits.take("address", address, terms.sign_ins_by_address, "attempts to sign in from here")
+        parts.limits.take("account", name, terms.guesses, "attempts to sign in with this name")
     except TooManyError as error:
         counted.labels("password", "refused").inc()
         words = f"{error}: {error.hint}.".capitalize()
@@ -77,7 +77,7 @@ def _check(request: Request, parts: ConsoleParts, name: str, password: str, path
         counted.labels("password", "refused").inc()
         log.warning("refused a sign-in from %s", address)
         return _page(request, parts, path, name=name, wrong=_WRONG, status=401)
-    parts.limits.refill("account", name, terms.sign_in_by_account)
+    parts.limits.refill("account", name, terms.guesses)
     counted.labels("password", "accepted").inc()
     return begin(request, parts, name, "password", path)
 
@@ -96,7 +96,7 @@ def begin(request: Request, parts: ConsoleParts, name: str, method: str, path: s
     response.set_cookie(
         cookie_name(parts),
         parts.sessions.open(name, method),
-        max_age=parts.terms.absolute // 1000,
+        max_age=parts.terms.session_longest // 1000,
         path="/",
         secure=parts.place.secure,
         httponly=True,
@@ -137,7 +137,7 @@ def _page(
     response.set_cookie(
         _visit_name(parts),
         visit,
-        max_age=parts.terms.pending_sign_in // 1000,
+        max_age=parts.terms.sign_in_time // 1000,
         path="/",
         secure=parts.place.secure,
         httponly=True,

@@ -58,6 +58,8 @@ def check(policy: PolicyContent) -> Iterator[Finding]:
         yield from _rules_do_something(decision_type, at)
         yield from _facts_agree(decision_type, at)
         yield from _expressions_compile(decision_type, at)
+    if policy.console.session_idle > policy.console.session_longest:
+        yield Finding(("console", "session_idle"), "is longer than session_longest: it would never count")
     for name, person in policy.people.items():
         yield from _person_fits(name, person, policy)
 

@@ -19,6 +19,7 @@ from app.domain.terms import (
     Terms,
 )
 from app.domain.working_time import Calendar
+from app.policy.console import ConsoleTerms, console_terms
 from app.policy.expressions import Expressions
 from app.policy.load import Policy
 from app.policy.model import (
@@ -61,6 +62,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     history_length: int
     precedents: int
     directory: Directory
+    console: ConsoleTerms
 
     @property
     def calendars(self) -> Mapping[str, Calendar]:
@@ -112,6 +114,7 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         history_length=content.memory.history_length,
         precedents=content.memory.precedents,
         directory=directory_of(content.people, content.pools),
+        console=console_terms(content.console),
     )
 
 

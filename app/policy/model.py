@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from app.domain.events import ConsequenceClass, OnDeadline, OverrideCategory
 from app.domain.terms import Preset, SignalAction
+from app.policy.console import Console
 from app.policy.fields import (
     Duration,
     Expression,
@@ -378,6 +379,8 @@ class PolicyContent(Part):
     """How long the system remembers."""
     limits: Limits = Limits()
     """Which times of decisions are believable."""
+    console: Console = Console()
+    """Sessions and limits of the reviewer console."""
     people: dict[PersonName, Person] = {}
     """Who may decide what, by account name. Nobody named: anybody who reaches the queue may do anything."""
     decision_types: Annotated[dict[TypeName, DecisionType], Field(min_length=1)]

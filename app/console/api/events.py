@@ -41,7 +41,7 @@ async def events(request: Request, parts: Parts, visitor: Reader) -> StreamingRe
     pools = await run_in_threadpool(parts.desk.pools_of, visitor.profile)
     streams: Counter[str] = request.app.state.streams
     if streams[visitor.key] >= parts.terms.streams:
-        raise TooManyError("streams of events at once", parts.terms.heartbeat)
+        raise TooManyError("streams of events at once", parts.pace.heartbeat)
     return StreamingResponse(
         _stream(request, parts, visitor, pools),
         media_type="text/event-stream",
@@ -57,7 +57,7 @@ async def _stream(
     listeners = request.app.state.metrics.listeners
     streams[visitor.key] += 1
     listeners.inc()
-    heartbeat = parts.terms.heartbeat
+    heartbeat = parts.pace.heartbeat
     asked_at = parts.clock()
     try:
         yield b"retry: 3000\n\n"

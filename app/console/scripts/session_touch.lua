@@ -17,5 +17,7 @@ end
 if ARGV[5] == '1' then
   redis.call('HSET', session, 'seen', ARGV[2])
   redis.call('PEXPIRE', session, math.min(idle, left))
+  -- The list lives at least as long, also when the policy has given sessions more time meanwhile.
+  redis.call('PEXPIRE', KEYS[1] .. SESSIONS_OF .. times[1], left, 'GT')
 end
 return redis.call('HGETALL', session)

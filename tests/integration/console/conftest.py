@@ -17,13 +17,14 @@ from app.console.parts import ConsoleParts, Place
 from app.console.publishing import EventPublisher
 from app.console.scopes import Scope
 from app.console.sessions import Sessions
-from app.console.terms import Allowance, ConsoleTerms
+from app.console.terms import Pace
 from app.desk.desk import ReviewDesk
 from app.domain import context_package
 from app.domain.events import Arm, ConsequenceClass, ReviewKind, ReviewRequest, ReviewRequested
 from app.domain.people import Directory, Profile, Role
 from app.domain.review import review_id_of
 from app.main import load_compiled_policy
+from app.policy.console import Allowance
 from app.review_queue.cases import CaseFile
 from app.review_queue.values import NewReview
 from app.settings import load_settings
@@ -70,11 +71,13 @@ class Topics:
 class House:
     """The console and everything around it."""
 
-    def __init__(self, store, codec, folder, url=URL, **terms):  # noqa: F811
+    def __init__(self, store, codec, folder, url=URL, pace=None, **terms):  # noqa: F811
         self.store, self.codec, self.clock = store, codec, store.clock
         base = load_compiled_policy(load_settings({}))
         self.policy = msgspec.structs.replace(
-            base, directory=Directory({person.name: person for person in PEOPLE}, POOLS)
+            base,
+            directory=Directory({person.name: person for person in PEOPLE}, POOLS),
+            console=msgspec.structs.replace(base.console, **{"changes": Allowance(10_000, 1)} | terms),
         )
         self.queue = store.queue_on(store.client)
         self.queue.follow(store.terms, self.policy.pool_names)
@@ -85,15 +88,15 @@ class House:
         self.topics = Topics()
         self.broker_up = True
         keys = ConsoleKeys(store.prefix)
-        limits = {"writes": Allowance(10_000, 1)} | terms
-        self.terms = ConsoleTerms(**limits)
         self.accounts = Accounts(
             folder / "accounts.json",
             self.clock,
             secrets.token_bytes,
             PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
         )
-        self.sessions = Sessions(store.client, keys, self.terms, self.clock, secrets.token_bytes)
+        self.sessions = Sessions(
+            store.client, keys, lambda: self.policy.console, self.clock, secrets.token_bytes
+        )
         self.parts = ConsoleParts(
             settings=load_settings({}),
             policy_in_force=lambda: self.policy,
@@ -103,7 +106,6 @@ class House:
             client=store.client,
             queue_keys=store.keys,
             keys=keys,
-            terms=self.terms,
             accounts=self.accounts,
             sessions=self.sessions,
             limits=Limits(store.client, keys, self.clock),
@@ -111,6 +113,7 @@ class House:
             draw=secrets.token_bytes,
             publisher=EventPublisher(self.topics.connect),
             broker_answers=lambda: self.broker_up,
+            pace=pace or Pace(),
         )
         self.app = create_console(self.parts)
         self.url = url
@@ -196,7 +199,7 @@ def sign_in(browser, name="ann", password=PASSWORD, next="/", **headers):  # noq
 
 @pytest.fixture
 def make_house(client, store_url, codec, tmp_path):  # noqa: F811
-    """``make_house(url=..., idle=...)``: a console with an address and terms of its own."""
+    """``make_house(url=..., session_idle=...)``: a console with an address and terms of its own."""
     return lambda **options: House(Store(client, store_url), codec, tmp_path, **options)
 
 

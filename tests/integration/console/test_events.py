@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.console.server import beside, listen
+from app.console.terms import Pace
 from app.errors import UsageError
 
 PATIENCE = 10.0
@@ -17,11 +18,11 @@ PATIENCE = 10.0
 
 @pytest.fixture
 def serve(make_house):
-    """``with serve(idle=...) as (house, url)``: the console on a port of its own."""
+    """``with serve(session_idle=...) as (house, url)``: the console on a port of its own."""
 
     @contextmanager
     def serving(**terms):
-        house = make_house(**{"look": 20, "heartbeat": 100} | terms)
+        house = make_house(pace=Pace(look=20, heartbeat=100), **terms)
         with listen("127.0.0.1", 0) as listening:
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             with beside(house.parts, listening):
@@ -103,7 +104,7 @@ def test_a_stream_ends_with_the_token(serve):
 
 
 def test_listening_does_not_keep_a_session(serve):
-    with serve(idle=1000) as (house, url):
+    with serve(session_idle=1000) as (house, url):
         identifier = house.sessions.open("ann", "oidc")
         listener = Listener(url, Cookie=f"hitl={identifier}")
         assert listener.next()["pool"] == "finance"

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.console.terms import Allowance
+from app.policy.console import Allowance
 
 HEALTH = list(HealthCheck)
 EXAMPLES = 15
@@ -34,7 +34,7 @@ CHECKS = [
 @pytest.fixture
 def busy(make_house):
     """A console with work in it."""
-    house = make_house(writes=Allowance(10**9, 1))
+    house = make_house(changes=Allowance(10**9, 1))
     house.identifiers = [house.ask("exp-1"), house.ask("exp-2", blind=True)]
     return house
 

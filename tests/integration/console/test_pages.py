@@ -148,7 +148,7 @@ def test_others_pools_stay_closed(house):
 
 
 def test_an_open_page_alone_does_not_keep_a_session(make_house):
-    house = make_house(idle=60_000)
+    house = make_house(session_idle=60_000)
     browser = house.signed_in()
     for _ in range(3):
         house.clock.advance(25_000)

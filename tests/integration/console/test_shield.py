@@ -6,7 +6,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.console.identity import signed_in
-from app.console.terms import Allowance
+from app.console.terms import Pace
+from app.policy.console import Allowance
 from tests.integration.console.conftest import PASSWORD, URL
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/problems", "/sign-in", "/sign-in/oidc", "/sign-in/oidc/done"}
@@ -157,7 +158,7 @@ def test_an_outage_of_the_store_is_a_problem_that_says_when_to_come_back(house, 
 
 
 def test_a_body_that_is_too_large_is_refused_announced_or_not(make_house):
-    house = make_house(max_body=1000)
+    house = make_house(pace=Pace(max_body=1000))
     caller = house.program()
     assert caller.post("/v1/decisions", content=b"x" * 1001).status_code == 413
     assert caller.post("/v1/decisions", content=(b"x" * 300 for _ in range(4))).status_code == 413
@@ -226,7 +227,7 @@ def test_a_token_needs_no_csrf_and_a_wrong_one_is_not_saved_by_a_cookie(house):
 
 
 def test_changes_are_limited_for_each_session(make_house):
-    house = make_house(writes=Allowance(3, 1000))
+    house = make_house(changes=Allowance(3, 1000))
     browser = house.signed_in()
     assert [change(house, browser) for _ in range(4)] == [204, 204, 204, 429]
     assert browser.get("/v1/me").status_code == 200  # looking is not limited

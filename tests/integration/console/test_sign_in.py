@@ -2,10 +2,11 @@
 
 import re
 
+import msgspec
 import pytest
 
 from app.console.identity import local_path
-from app.console.terms import HOUR, MINUTE, Allowance
+from app.policy.console import HOUR, MINUTE, Allowance
 from tests.integration.console.conftest import PASSWORD, sign_in
 
 
@@ -96,6 +97,29 @@ def test_a_session_ends_after_twelve_hours_whatever_happens(house):
     assert me(browser) == 401
 
 
+def test_an_activated_policy_holds_for_running_sessions_and_for_all_of_them_at_once(house):
+    def activate(**terms):
+        console = msgspec.structs.replace(house.policy.console, **terms)
+        house.policy = msgspec.structs.replace(house.policy, console=console)
+
+    browser, other = house.signed_in(), house.signed_in()
+    activate(session_longest=48 * HOUR, session_idle=20 * HOUR)
+    for _ in range(3):
+        assert me(browser) == 200
+        house.clock.advance(11 * HOUR)
+    assert me(browser) == 200  # beyond what was long when it began ...
+    listed = f"{house.store.prefix}hitl:{{sessions}}:sessions-of:ann"
+    assert house.store.client.execute_command("PTTL", listed) > 13 * HOUR  # ... and still listed by person
+    assert me(other) == 401
+    activate(session_idle=MINUTE)
+    house.clock.advance(MINUTE)
+    assert me(browser) == 401
+    activate(changes=Allowance(1, HOUR))
+    caller = house.program()
+    codes = [caller.post("/v1/reviews/claim-next", json={}).status_code for _ in range(2)]
+    assert codes == [204, 429]
+
+
 def test_all_sessions_of_a_person_can_be_ended_at_once(house):
     one, two = house.signed_in(), house.signed_in()
     other = house.signed_in("bob")
@@ -120,7 +144,7 @@ def test_a_new_password_a_lost_account_and_a_lost_place_in_the_policy_end_sessio
 
 
 def test_guesses_against_one_account_are_slowed_down(make_house):
-    house = make_house(sign_in_by_account=Allowance(3, 30_000))
+    house = make_house(guesses=Allowance(3, 30_000))
     house.accounts.set_password("ann", PASSWORD, new=True)
     browser = house.browser()
     assert [sign_in(browser, password="x" * 12).status_code for _ in range(4)] == [401, 401, 401, 429]
@@ -133,7 +157,7 @@ def test_guesses_against_one_account_are_slowed_down(make_house):
 
 
 def test_guesses_from_one_address_are_slowed_down_over_all_accounts(make_house):
-    house = make_house(sign_in_by_address=Allowance(2, 60_000))
+    house = make_house(sign_ins_by_address=Allowance(2, 60_000))
     browser = house.browser()
     assert [sign_in(browser, f"name{i}", "x" * 12).status_code for i in range(3)] == [401, 401, 429]
     assert sign_in(house.browser(), "ann").status_code == 429

@@ -18,7 +18,7 @@ _CLIP = 1e-4
 _LOGITS = tuple(math.log(m / (1 - m)) for m in MIDPOINTS)
 
 
-class Calibration(msgspec.Struct, frozen=True, array_like=True):
+class PlattFit(msgspec.Struct, frozen=True, array_like=True):
     """logit(p) = slope * logit(raw) + intercept. The default takes the confidence at its word."""
 
     slope: float = 1.0
@@ -29,9 +29,9 @@ class Calibration(msgspec.Struct, frozen=True, array_like=True):
 
         Examples
         --------
-        >>> round(Calibration().probability(0.9), 6)
+        >>> round(PlattFit().probability(0.9), 6)
         0.9
-        >>> round(Calibration(slope=0.6, intercept=0.0).probability(0.9), 3)
+        >>> round(PlattFit(slope=0.6, intercept=0.0).probability(0.9), 3)
         0.789
         """
         raw = min(raw, 1 - _CLIP) if raw > _CLIP else _CLIP
@@ -41,13 +41,13 @@ class Calibration(msgspec.Struct, frozen=True, array_like=True):
         """Error probability at the middle of each bin, shape (94,)."""
         return [1 - _sigmoid(self.slope * x + self.intercept) for x in _LOGITS]
 
-    def distance(self, other: Calibration) -> float:
+    def distance(self, other: PlattFit) -> float:
         """Largest difference of the two in log-odds, over raw confidences .5 to .99."""
         slope, intercept = self.slope - other.slope, self.intercept - other.intercept
         return max(abs(intercept), abs(slope * math.log(99) + intercept))
 
 
-def fit_platt(counts: Sequence[float], errors: Sequence[float], ridge: float) -> Calibration:
+def fit_platt(counts: Sequence[float], errors: Sequence[float], ridge: float) -> PlattFit:
     """Two-parameter Platt fit on counts per bin, pulled towards (1, 0).
 
     Minimises -sum_b [(n_b - e_b) log p_b + e_b log(1 - p_b)] + ridge/2 [(slope - 1)² + intercept²]
@@ -64,7 +64,7 @@ def fit_platt(counts: Sequence[float], errors: Sequence[float], ridge: float) ->
     Examples
     --------
     >>> fit_platt([0.0] * 94, [0.0] * 94, 2.0)
-    Calibration(slope=1.0, intercept=0.0)
+    PlattFit(slope=1.0, intercept=0.0)
     >>> honest = [1 - m for m in MIDPOINTS]
     >>> fitted = fit_platt([100.0] * 94, [100 * p for p in honest], 2.0)
     >>> round(fitted.slope, 3), abs(round(fitted.intercept, 3))
@@ -91,13 +91,13 @@ def fit_platt(counts: Sequence[float], errors: Sequence[float], ridge: float) ->
         step1 = (h00 * g1 - h01 * g0) / determinant
         if g0 * step0 + g1 * step1 <= 1e-12 * (1 + loss):
             # what is left to gain is below the resolution of the loss: the last full step is the best one
-            return Calibration(slope - step0, intercept - step1)
+            return PlattFit(slope - step0, intercept - step1)
         trial = _loss(rows, slope - step0, intercept - step1, ridge)
         while trial > loss:
             step0, step1 = step0 / 2, step1 / 2
             trial = _loss(rows, slope - step0, intercept - step1, ridge)
         slope, intercept, loss = slope - step0, intercept - step1, trial
-    return Calibration(slope, intercept)
+    return PlattFit(slope, intercept)
 
 
 def _loss(rows: list[tuple[float, float, float]], slope: float, intercept: float, ridge: float) -> float:

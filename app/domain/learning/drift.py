@@ -29,7 +29,7 @@ from app.domain.events import (
 )
 from app.domain.ids import derived_id
 from app.domain.learning.bins import BINS
-from app.domain.learning.calibration import Calibration
+from app.domain.learning.calibration import PlattFit
 from app.domain.learning.estimates import AutomatedError
 from app.domain.learning.evidence_counts import EvidenceCounts
 from app.domain.learning.in_force import InForce
@@ -67,7 +67,7 @@ class KeyState(msgspec.Struct, kw_only=True):
     judgements: StandingJudgements = msgspec.field(default_factory=StandingJudgements)
     seen: dict[int, bool] = msgspec.field(default_factory=dict)
     in_force: InForce = msgspec.field(default_factory=InForce)
-    calibration: Calibration = msgspec.field(default_factory=Calibration)
+    calibration: PlattFit = msgspec.field(default_factory=PlattFit)
     calibration_version: int = 0
     raised: list[str] = msgspec.field(default_factory=list)
     """Patterns that are reported and not over."""

@@ -13,8 +13,8 @@ import msgspec
 
 from app.domain.learning.bins import BINS, bin_of
 from app.domain.learning.calibration import (
-    Calibration,
     CalibrationScores,
+    PlattFit,
     fit_platt,
 )
 from app.domain.learning.estimates import Audits
@@ -121,13 +121,13 @@ class EvidenceCounts(msgspec.Struct):
             self._multiply(1 / self.scale)
             self.base, self.half_life = float(self.clock), half_life
 
-    def fit_by_score(self, ridge: float) -> tuple[list[float], list[float], Calibration]:
+    def fit_by_score(self, ridge: float) -> tuple[list[float], list[float], PlattFit]:
         """Decayed labels and errors by score bin, and the Platt fit of them."""
         unit = 1 / self.scale
         labels, errors = [x * unit for x in self.score_labels], [x * unit for x in self.score_errors]
         return labels, errors, fit_platt(labels, errors, ridge)
 
-    def fit_by_raw(self, ridge: float) -> Calibration:
+    def fit_by_raw(self, ridge: float) -> PlattFit:
         """The Platt fit of raw confidences, before contextual adjustments."""
         unit = 1 / self.scale
         return fit_platt([x * unit for x in self.raw_labels], [x * unit for x in self.raw_errors], ridge)

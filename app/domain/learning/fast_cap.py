@@ -11,18 +11,18 @@ import math
 from collections.abc import Sequence
 
 from app.domain.learning.bins import BINS, LOWER_EDGES, REVIEW_EVERYTHING, bin_of
-from app.domain.learning.calibration import Calibration
+from app.domain.learning.calibration import PlattFit
 from app.domain.learning.proportions import binomial_at_least
 
 
 def error_by_bin(
-    counts: Sequence[float], errors: Sequence[float], calibration: Calibration, prior_labels: float
+    counts: Sequence[float], errors: Sequence[float], calibration: PlattFit, prior_labels: float
 ) -> list[float]:
     """p_b for each bin, shape (94,): observed errors shrunk to the Platt fit.
 
     Examples
     --------
-    >>> p = error_by_bin([0.0] * 93 + [50.0], [0.0] * 93 + [10.0], Calibration(), 50.0)
+    >>> p = error_by_bin([0.0] * 93 + [50.0], [0.0] * 93 + [10.0], PlattFit(), 50.0)
     >>> round(p[0], 4), round(p[93], 5)
     (0.4975, 0.10025)
     """

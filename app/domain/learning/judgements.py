@@ -12,7 +12,7 @@ import msgspec
 
 from app.domain.events import LearningLabel
 from app.domain.learning.bins import bin_of
-from app.domain.learning.calibration import Calibration
+from app.domain.learning.calibration import PlattFit
 from app.domain.learning.digests import digest
 from app.domain.learning.evidence_counts import EvidenceCounts
 from app.domain.learning.judgement import Judgement, judgement
@@ -45,7 +45,7 @@ class StandingJudgements(msgspec.Struct):
         self,
         label: LearningLabel,
         evidence: EvidenceCounts,
-        calibration: Calibration,
+        calibration: PlattFit,
         ignored: Ignored,
         memory: int,
     ) -> bool | None:

@@ -16,7 +16,7 @@ from bisect import bisect_right
 import msgspec
 
 from app.domain.events import LearningLabel, ReviewKind
-from app.domain.learning.calibration import Calibration
+from app.domain.learning.calibration import PlattFit
 from app.domain.learning.terms import LearningTerms
 
 BAND_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -198,7 +198,7 @@ class OverrideRates(msgspec.Struct):
     bands: list[Band] = msgspec.field(default_factory=lambda: [Band() for _ in BAND_EDGES])
     reviewers: dict[str, Reviewer] = msgspec.field(default_factory=dict)
 
-    def add(self, label: LearningLabel, calibration: Calibration, terms: LearningTerms) -> None:
+    def add(self, label: LearningLabel, calibration: PlattFit, terms: LearningTerms) -> None:
         """Count a reviewer's answer. Items of a calibration session and later truths are not answers.
 
         What a reviewer is expected to override is the rate of the band so far, that reviewer included,
@@ -219,7 +219,7 @@ class OverrideRates(msgspec.Struct):
                 self._shown(label, reviewer, calibration, terms)
 
     def _shown(
-        self, label: LearningLabel, reviewer: Reviewer, calibration: Calibration, terms: LearningTerms
+        self, label: LearningLabel, reviewer: Reviewer, calibration: PlattFit, terms: LearningTerms
     ) -> None:
         rules = terms.patterns
         fade = 0.5 ** (1 / rules.half_life)

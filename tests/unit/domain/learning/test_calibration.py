@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from app.domain.learning.bins import BINS, MIDPOINTS
-from app.domain.learning.calibration import Calibration, CalibrationScores, fit_platt
+from app.domain.learning.calibration import CalibrationScores, PlattFit, fit_platt
 
 LOGITS = [math.log(m / (1 - m)) for m in MIDPOINTS]
 
 
-def counts_of(calibration: Calibration, seed: int, n: int = 5000) -> tuple[list[float], list[float]]:
+def counts_of(calibration: PlattFit, seed: int, n: int = 5000) -> tuple[list[float], list[float]]:
     generator = random.Random(seed)
     labels, errors = [0.0] * BINS, [0.0] * BINS
     for _ in range(n):
@@ -24,7 +24,7 @@ def counts_of(calibration: Calibration, seed: int, n: int = 5000) -> tuple[list[
     return labels, errors
 
 
-@pytest.mark.parametrize("truth", [Calibration(1.0, 0.0), Calibration(0.5, 0.2), Calibration(1.6, -0.7)])
+@pytest.mark.parametrize("truth", [PlattFit(1.0, 0.0), PlattFit(0.5, 0.2), PlattFit(1.6, -0.7)])
 def test_the_fit_is_the_optimum_that_another_optimiser_finds(truth):
     labels, errors = counts_of(truth, seed=3)
 
@@ -42,8 +42,8 @@ def test_the_fit_is_the_optimum_that_another_optimiser_finds(truth):
 
 
 def test_the_fit_recovers_what_confidence_means():
-    fitted = fit_platt(*counts_of(Calibration(0.6, -0.1), seed=5, n=40_000), 2.0)
-    assert fitted.distance(Calibration(0.6, -0.1)) < 0.25
+    fitted = fit_platt(*counts_of(PlattFit(0.6, -0.1), seed=5, n=40_000), 2.0)
+    assert fitted.distance(PlattFit(0.6, -0.1)) < 0.25
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1.0])
@@ -70,7 +70,7 @@ def test_few_labels_barely_move_a_confidence():
 
 @pytest.mark.parametrize("raw", [0.0, 1.0, 1e-12])
 def test_certainty_is_not_believed(raw):
-    assert 0.0 < Calibration().probability(raw) < 1.0
+    assert 0.0 < PlattFit().probability(raw) < 1.0
 
 
 def test_a_correction_equals_counting_right_the_first_time():

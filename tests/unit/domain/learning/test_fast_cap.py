@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.learning.bins import BINS, LOWER_EDGES, REVIEW_EVERYTHING, bin_of
-from app.domain.learning.calibration import Calibration
+from app.domain.learning.calibration import PlattFit
 from app.domain.learning.fast_cap import (
     enough_evidence,
     error_by_bin,
@@ -19,7 +19,7 @@ TRAFFIC = st.lists(st.floats(0.001, 1e6), min_size=BINS, max_size=BINS)
 
 
 def test_an_unseen_bin_has_the_error_of_the_fit():
-    fitted = Calibration(0.7, -0.2)
+    fitted = PlattFit(0.7, -0.2)
     assert error_by_bin([0.0] * BINS, [0.0] * BINS, fitted, 50.0) == pytest.approx(fitted.errors_by_bin())
 
 

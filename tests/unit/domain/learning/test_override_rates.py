@@ -5,7 +5,7 @@ import random
 import pytest
 
 from app.domain.events import ReviewKind
-from app.domain.learning.calibration import Calibration
+from app.domain.learning.calibration import PlattFit
 from app.domain.learning.override_rates import OverrideRates, Trend, band_of
 from app.domain.learning.terms import LearningTerms
 
@@ -30,7 +30,7 @@ def shown(a_label):
 def rates_of(labels) -> OverrideRates:
     rates = OverrideRates()
     for label in labels:
-        rates.add(label, Calibration(), TERMS)
+        rates.add(label, PlattFit(), TERMS)
     return rates
 
 

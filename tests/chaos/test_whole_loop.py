@@ -18,16 +18,9 @@ from app.stream.producer import LagThrottle
 from app.stream.reader import LogReader
 from app.stream.topics import Topic, TopicTable, pool_topic
 from tests.chaos.loop_oracle import Verdict, judge
-from tests.chaos.whole_loop import (
-    Desk,
-    Feeder,
-    RestartableStore,
-    WorkerProcess,
-    environment,
-    our_settings,
-    workers,
-)
+from tests.chaos.whole_loop import Desk, Feeder, our_settings, workers
 from tests.kafka_broker import KafkaBroker
+from tests.processes import Process, RestartableStore, environment
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -120,32 +113,33 @@ class Run:
             self._store.stop()
 
     def _torment(
-        self, running: list[WorkerProcess], feeder: Feeder, events: list[Callable[[], None]], every: float
+        self, running: list[Process], feeder: Feeder, events: list[Callable[[], None]], every: float
     ) -> None:
         """Kill until the feeder has fed everything; the events fall in between, well apart."""
         due = [self._decisions * (number + 1) // (len(events) + 1) for number in range(len(events))]
         next_kill = time.monotonic() + every
         while feeder.is_alive():
             for worker in running:
-                worker.supervise()
+                supervise(worker)
             if events and len(feeder.ids) >= due[-len(events)]:
                 events.pop(0)()
             victim = self._draw.choice(running)
             if time.monotonic() > next_kill and self._may_be_killed(victim):
                 victim.kill()
+                victim.start()
                 self.kills += 1
                 next_kill = time.monotonic() + self._draw.uniform(0.5, 1.5) * every
             time.sleep(0.05)
 
-    def _may_be_killed(self, victim: WorkerProcess) -> bool:
+    def _may_be_killed(self, victim: Process) -> bool:
         """Any moment will do, but a broken worker is killed in the gap that it has."""
-        return self._module == "app" or (self._gaps / str(victim.process.pid)).exists()
+        return self._module == "app" or (self._gaps / str(victim.pid)).exists()
 
     def _broker_fails(self) -> None:
         self._broker.kill()
         self._broker.restart()
 
-    def _settle(self, running: list[WorkerProcess], timeout: float = 480.0, still: float = 6.0) -> None:
+    def _settle(self, running: list[Process], timeout: float = 480.0, still: float = 6.0) -> None:
         """Until every group has read everything and the outbox is empty. Transaction markers count as
         lag and are never read: so "nothing has moved for a while, and little is left"."""
         queue = open_queue(self._settings, self._policy).queue
@@ -158,7 +152,7 @@ class Run:
         since = time.monotonic()
         while time.monotonic() - since < still:
             for worker in running:
-                worker.supervise()
+                supervise(worker)
             state = [group.lag() for group in groups]
             state.append(sum(pool.unpublished for pool in queue.stats()))
             if state != last or state[-1] or max(state) > MARKERS:
@@ -185,6 +179,12 @@ class Run:
             answered={review: action for desk in desks for review, action in desk.answered.items()},
             undecided=waiting_reviews(self._settings, self._policy),
         )
+
+
+def supervise(worker: Process) -> None:
+    """Start again what ended by itself (a fenced worker leaves, as it should)."""
+    if not worker.running:
+        worker.start()
 
 
 def waiting_reviews(settings: Settings, policy: CompiledPolicy) -> set[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -20,78 +18,28 @@ from app.domain.review import Reviewer
 from app.errors import HitlError
 from app.main import connection_of, load_compiled_policy, open_codec, open_queue
 from app.policy.compiled import CompiledPolicy
-from app.review_queue.embedded import EmbeddedStore
 from app.review_queue.errors import QueueError
 from app.settings import Settings, load_settings
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
 from app.stream.topics import Topic
+from tests.processes import Process
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 TYPE = "expense.approval"
 
 
-def environment(bootstrap: str, redis_url: str, prefix: str) -> dict[str, str]:
-    """What worker processes and our own settings see."""
-    own = {
-        "HITL_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-        "HITL_REDIS_URL": redis_url,
-        "HITL_TOPIC_PREFIX": prefix,
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**{k: v for k, v in os.environ.items() if not k.startswith("HITL_")}, **own}
-
-
-class WorkerProcess:
-    """``hitl worker``, or a broken variant of it, as a process of its own."""
-
-    def __init__(self, slot: str, env: dict[str, str], log: Path, module: str = "app") -> None:
-        self.slot = slot
-        self.log = log
-        self.kills = 0
-        self._env = env
-        self._module = module
-        self.process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", self._module, "worker", "--slot", self.slot],
-                cwd=ROOT,
-                env=self._env,
-                stdout=log,
-                stderr=log,
-            )
-
-    def kill(self) -> None:
-        """SIGKILL; the supervisor starts it again at once, as any would."""
-        self.kills += 1
-        self.process.kill()
-        self.process.wait(20)
-        self.process = self._start()
-
-    def supervise(self) -> None:
-        """Start again whatever ended by itself (a fenced worker leaves, as it should)."""
-        if self.process.poll() is not None:
-            self.process = self._start()
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(20)
-
-
 @contextmanager
-def workers(
-    count: int, env: dict[str, str], logs: Path, module: str = "app"
-) -> Iterator[list[WorkerProcess]]:
-    """So many workers, stopped at the end."""
-    running = [WorkerProcess(str(slot), env, logs / f"worker-{slot}.log", module) for slot in range(count)]
+def workers(count: int, env: dict[str, str], logs: Path, module: str = "app") -> Iterator[list[Process]]:
+    """So many workers, of ``hitl`` or of a broken variant of it; stopped at the end."""
+    running = [
+        Process(
+            [sys.executable, "-m", module, "worker", "--slot", str(slot)], env, logs / f"worker-{slot}.log"
+        )
+        for slot in range(count)
+    ]
     try:
+        for worker in running:
+            worker.start()
         yield running
     finally:
         for worker in running:
@@ -226,26 +174,6 @@ class Desk(threading.Thread):
                 time.sleep(0.2)
             else:
                 return
-
-
-class RestartableStore:
-    """An embedded store that can be stopped and started again on the same data and address."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._store = EmbeddedStore(directory)
-        self._store.__enter__()
-        self.url = self._store.url
-
-    def restart(self, away: float) -> None:
-        self.stop()
-        time.sleep(away)
-        self._store = EmbeddedStore(self._directory)
-        self._store.__enter__()
-        assert self._store.url == self.url
-
-    def stop(self) -> None:
-        self._store.__exit__(None, None, None)
 
 
 def our_settings(env: dict[str, str]) -> tuple[Settings, CompiledPolicy]:

@@ -6,39 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from app.domain.review import ReviewState
+from tests.e2e.steps import REASON, answers, fill, review_of, take
 
 MINUTE = 60_000
 LATE_CASE = "Lena Fischer"
-REASON = "Receipts are missing and the amount is above the limit for entertainment."
-
-
-def review_of(office, decision):
-    """A review of the finance pool by its decision."""
-    for state in (ReviewState.OPEN, ReviewState.CLAIMED, ReviewState.DECIDED):
-        for review in office.queue.list("finance", state, limit=100):
-            if review.decision_id == decision:
-                return review
-    raise AssertionError(f"{decision} is nowhere")
-
-
-def take(person, office, decision):
-    """Claim a case from its page."""
-    page = person.go(f"/reviews/{review_of(office, decision).review_id}")
-    page.get_by_role("button", name="Take this case").click()
-    expect(page.get_by_role("heading", name=re.compile("^Your (first )?answer$"))).to_be_visible()
-    return page
-
-
-def fill(page, action="Approve", reasoning=REASON):
-    page.get_by_role("radio", name=action, exact=True).check()
-    page.get_by_label("Why?").fill(reasoning)
-    page.get_by_label("Reason that fits best").select_option("agrees")
-
-
-def answers(office):
-    """Every answer that the queue has, by decision."""
-    decided = office.queue.list("finance", ReviewState.DECIDED, limit=100)
-    return {review.decision_id: office.queue.get(review.review_id).answer for review in decided}
 
 
 def test_a_first_case_from_sign_in_to_done(person, office):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,53 +20,17 @@ from app.stream.connection import PARTITIONER, Connection, incoming
 from app.stream.records import Headers, Incoming
 from app.stream.schemas import Schemas
 from app.stream.topics import Topic, TopicTable
+from tests.processes import ROOT, Process, environment, until
 from tests.unit.agents import parts
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CODEC = Codec(Schemas.load())
 NOW = time.time_ns() // 1_000_000
 """One moment for the whole run: records with fixed times, but none so old that a broker drops them."""
 
 
-def until(condition: Callable[[], Any], what: str, timeout: float = 180.0) -> None:
-    """Poll with a deadline."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout:g} s: {what}")
-        time.sleep(0.02)
-
-
 def a_decision(name: str, probability: float | None = 0.97, **changes: Any) -> DecisionSubmitted:
     """One of today that the AI may decide alone, unless something is changed."""
     return parts.decision(name, probability, **{"occurred_at": NOW - 1000, **changes})
-
-
-class Worker:
-    """``hitl worker`` as a process of its own."""
-
-    def __init__(self, command: Sequence[str], env: dict[str, str], log: Path) -> None:
-        self.log = log
-        with log.open("ab") as stream:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=stream, stderr=stream)
-
-    def says(self, text: str) -> bool:
-        """Whether its log holds this."""
-        return text in self.log.read_text(encoding="utf-8", errors="replace")
-
-    def kill(self) -> None:
-        """SIGKILL, and gone."""
-        self.process.kill()
-        self.process.wait(10)
-
-    def terminate(self, timeout: float = 20.0) -> int:
-        """SIGTERM; its exit code. Raises ``subprocess.TimeoutExpired`` when it takes longer."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout)
-
-    @property
-    def running(self) -> bool:
-        return self.process.poll() is None
 
 
 class Watch:
@@ -134,19 +96,11 @@ class Deployment:
     def __init__(self, kafka: str, redis_url: str, prefix: str, directory: Path, policy: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        own = {
-            "HITL_KAFKA_BOOTSTRAP_SERVERS": kafka,
-            "HITL_REDIS_URL": redis_url,
-            "HITL_TOPIC_PREFIX": prefix,
-            "HITL_POLICY": str(policy),
-            "PYTHONUNBUFFERED": "1",
-            "COLUMNS": "200",
-        }
-        self.env = {**{k: v for k, v in os.environ.items() if not k.startswith("HITL_")}, **own}
+        self.env = environment(kafka, redis_url, prefix, HITL_POLICY=str(policy))
         self.settings = load_settings(self.env)
         self.policy = load_compiled_policy(self.settings)
         self.connection = Connection(bootstrap_servers=kafka, prefix=prefix)
-        self._workers: list[Worker] = []
+        self._workers: list[Process] = []
         self._watch: Watch | None = None
         self._parts: QueueParts | None = None
 
@@ -169,18 +123,17 @@ class Deployment:
             timeout=120,
         )
 
-    def worker(self, agents: str = "", slot: str = "0", *, module: str = "app", **env: str) -> Worker:
+    def worker(self, agents: str = "", slot: str = "0", *, module: str = "app", **env: str) -> Process:
         """Start one; all are killed at the end. ``module`` may be one that breaks something on purpose."""
         command = [sys.executable, "-m", module, "worker", "--slot", slot]
         command += ["--agents", agents] if agents else []
         log = self.directory / f"worker-{len(self._workers)}.log"
-        self._workers.append(Worker(command, {**self.env, **env}, log))
+        self._workers.append(Process(command, {**self.env, **env}, log).start())
         return self._workers[-1]
 
     def close(self) -> None:
         for worker in self._workers:
-            if worker.running:
-                worker.kill()
+            worker.kill()
             print(f"--- {worker.log.name}\n{worker.log.read_text(errors='replace')[-4000:]}")
         if self._watch is not None:
             self._watch.close()

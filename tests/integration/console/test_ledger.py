@@ -8,7 +8,7 @@ import pytest
 
 from app.console.ledger import TOPICS, Ledger
 from app.console.session_room import SessionRoom
-from app.domain.quality.figures import SessionItem, SessionKind
+from app.domain.quality.session_figures import SessionItem, SessionKind
 from app.domain.quality.sessions import Given, Opening, SessionRefusedError
 from app.stream.codec import Codec
 from app.stream.connection import Connection
@@ -16,7 +16,7 @@ from app.stream.embedded_broker import EmbeddedBroker
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
 from app.stream.schemas import Schemas
-from tests.chaos.harness import until
+from tests.processes import until
 from tests.unit.domain import cases
 
 CODEC = Codec(Schemas.load())

@@ -11,8 +11,8 @@ from app.stream.errors import BrokerUnreachableError
 from app.stream.producer import Publisher
 from app.stream.reader import LogReader
 from app.stream.records import Incoming, Outgoing
-from tests.chaos.harness import until
 from tests.conftest import MakeTopics
+from tests.processes import until
 
 pytestmark = pytest.mark.broker
 

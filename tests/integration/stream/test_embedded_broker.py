@@ -13,7 +13,7 @@ from app.stream.producer import LagThrottle, Publisher
 from app.stream.reader import LogReader
 from app.stream.records import Outgoing
 from app.stream.transactions import Batch, TransactionalClient
-from tests.chaos.harness import until
+from tests.processes import until
 
 
 def _next(client: TransactionalClient) -> Batch:

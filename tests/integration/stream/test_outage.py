@@ -11,10 +11,11 @@ from app.stream.broadcast import Broadcast
 from app.stream.connection import Connection
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
-from tests.chaos.harness import count, read, submit, until
+from tests.chaos.harness import count, read, submit
 from tests.chaos.oracle import check
 from tests.conftest import create_topics
 from tests.kafka_broker import KafkaBroker
+from tests.processes import until
 
 pytestmark = pytest.mark.broker
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from app.stream.connection import Connection
-from tests.chaos.harness import count, read, submit, until
+from tests.chaos.harness import count, read, submit
 from tests.chaos.oracle import check
+from tests.processes import until
 
 pytestmark = pytest.mark.broker
 

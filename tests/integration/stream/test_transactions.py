@@ -12,8 +12,9 @@ import pytest
 from app.stream.connection import Connection
 from app.stream.records import Outgoing
 from app.stream.transactions import Aborted, Batch, FatalStreamError, Partition, TransactionalClient
-from tests.chaos.harness import count, read, submit, until
+from tests.chaos.harness import count, read, submit
 from tests.chaos.oracle import check
+from tests.processes import until
 
 pytestmark = pytest.mark.broker
 

@@ -1,0 +1,115 @@
+"""What tests start, torment and stop: processes of ours, and a store that comes back on its data."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from app.review_queue.embedded import EmbeddedStore
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def until(condition: Callable[[], Any], what: str, timeout: float = 180.0) -> None:
+    """Poll with a deadline."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}")
+        time.sleep(0.02)
+
+
+def environment(kafka: str, redis_url: str, prefix: str, **more: str) -> dict[str, str]:
+    """What our processes see: these places, and nothing of the tester's own settings."""
+    own = {
+        "HITL_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "HITL_REDIS_URL": redis_url,
+        "HITL_TOPIC_PREFIX": prefix,
+        "PYTHONUNBUFFERED": "1",
+        "COLUMNS": "200",
+    }
+    return {**{k: v for k, v in os.environ.items() if not k.startswith("HITL_")}, **own, **more}
+
+
+class Process:
+    """A command as a process of its own, started with ``start``, also again. Its output goes to ``log``."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        self._command = command
+        self._env = env
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def says(self, text: str) -> bool:
+        """Whether its log holds this."""
+        return text in self.log.read_text(encoding="utf-8", errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """Its exit code. Raises ``subprocess.TimeoutExpired`` when it takes longer."""
+        assert self._process is not None
+        return self._process.wait(timeout)
+
+    def terminate(self, timeout: float = 20.0) -> int:
+        """SIGTERM; its exit code. Raises ``subprocess.TimeoutExpired`` when it takes longer."""
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def kill(self) -> None:
+        """SIGKILL, and gone."""
+        if self.running:
+            self.signal(signal.SIGKILL)
+            self.wait(20)
+
+    def stop(self) -> None:
+        """SIGTERM, and by force when that takes too long."""
+        if self.running:
+            try:
+                self.terminate()
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class RestartableStore:
+    """An embedded store that can be stopped and started again on the same data and address."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.start()
+
+    def start(self) -> None:
+        self._store = EmbeddedStore(self._directory).__enter__()
+        self.url = self._store.url
+
+    def restart(self, away: float) -> None:
+        """Away for so many seconds."""
+        address = self.url
+        self.stop()
+        time.sleep(away)
+        self.start()
+        assert self.url == address
+
+    def stop(self) -> None:
+        self._store.__exit__(None, None, None)

@@ -14,8 +14,9 @@ import structlog
 
 from app.domain.events import Record, SessionRecorded
 from app.domain.ledger import LedgerFold
-from app.domain.quality.figures import SessionFigures, Snapshot
 from app.domain.quality.reading import WORDS_PER_MINUTE
+from app.domain.quality.session_figures import SessionFigures
+from app.domain.quality.snapshot import Snapshot
 from app.domain.terms import Terms
 from app.stream.codec import Codec
 from app.stream.connection import Connection

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.console.ledger import Ledger
 from app.domain.events import SessionRecorded
-from app.domain.quality.figures import SessionFigures
+from app.domain.quality.session_figures import SessionFigures
 from app.domain.quality.sessions import Given, Opening, SessionRefusedError, answered, closed, opened
 from app.stream.topics import Topic
 

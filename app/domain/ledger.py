@@ -6,9 +6,8 @@ sessions are kept apart from work; blind answers are kept apart from answers to 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -28,48 +27,28 @@ from app.domain.gold import caught, truth_of
 from app.domain.learning.digests import digest
 from app.domain.learning.override_rates import BAND_EDGES, Expectation, band_of
 from app.domain.overrides import category_of
-from app.domain.quality.agreement import agreement
-from app.domain.quality.figures import (
-    GoldFeedback,
-    PatternFigures,
-    PoolFigures,
-    SessionItem,
-    Snapshot,
-)
+from app.domain.quality.case_mix import CaseMix
+from app.domain.quality.figures import GoldFeedback, PatternFigures
 from app.domain.quality.funnel import funnel
+from app.domain.quality.latest import Latest
+from app.domain.quality.pool_record import PoolRecord
 from app.domain.quality.reading import WORDS_PER_MINUTE, reading_floor
-from app.domain.quality.reviewer_record import RECENT, GoldRecord, ReviewerRecord, Times, handling
-from app.domain.quality.sessions import SessionBook, item_id_of, item_of
+from app.domain.quality.reviewer_record import ReviewerRecord
+from app.domain.quality.session_offers import SessionOffers
+from app.domain.quality.sessions import SessionBook
+from app.domain.quality.snapshot import Snapshot
 from app.domain.quality.volumes import Volumes, type_of
 from app.domain.resolution import HAND_ONS, agrees
 from app.domain.review import Review, ReviewState
 from app.domain.terms import Terms
 
-HALF_LIFE = 500.0
-"""Answers of a person after which one of them weighs half in override rates."""
-PRIOR = 10.0
-"""Answers that the rate of a type is worth in each of its bands."""
 MOST_PEOPLE = 2000
 MOST_SEEN = 50_000
-MOST_PAIRS = 300
 MOST_PATTERNS = 200
-MOST_CANDIDATES = 60
 MOST_WAITING = 5000
 """Second looks that wait for their other half."""
 
-_FADE = 0.5 ** (1 / HALF_LIFE)
 _COUNTED = frozenset({"escalated", "delegated", "released", "lease_expired", "paused"})
-
-
-class _Pool(msgspec.Struct):
-    answered: int = 0
-    overridden: int = 0
-    late: int = 0
-    decided: int = 0
-    events: Counter[str] = msgspec.field(default_factory=Counter)
-    times: Times = msgspec.field(default_factory=lambda: deque(maxlen=RECENT))
-    pairs: deque[tuple[str, str]] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_PAIRS))
-    gold: GoldRecord = msgspec.field(default_factory=GoldRecord)
 
 
 class LedgerFold:
@@ -89,22 +68,21 @@ class LedgerFold:
         self._words_per_minute = words_per_minute
         self._at = 0
         self._records = 0
-        self._seen: dict[int, None] = {}
-        self._people: dict[str, ReviewerRecord] = {}
-        self._pools: dict[str, _Pool] = defaultdict(_Pool)
-        self._bands: dict[tuple[str, int], Expectation] = {}
-        self._types: dict[str, Expectation] = {}
-        self._held: dict[str, tuple[str, int]] = {}
-        self._waiting: dict[str, tuple[str, str]] = {}
+        self._seen: Latest[int, None] = Latest(MOST_SEEN)
+        self._people: Latest[str, ReviewerRecord] = Latest(MOST_PEOPLE)
+        self._pools: dict[str, PoolRecord] = {}
+        self._case_mix = CaseMix()
+        self._held: Latest[str, tuple[str, int]] = Latest(MOST_SEEN)
+        self._waiting: Latest[str, tuple[str, str]] = Latest(MOST_WAITING)
         self._volumes = Volumes()
-        self._patterns: dict[str, PatternFigures] = {}
-        self._candidates: dict[str, SessionItem] = {}
+        self._patterns: Latest[str, PatternFigures] = Latest(MOST_PATTERNS)
+        self._offers = SessionOffers()
         self._review = msgspec.json.Decoder(Review)
         self._take: dict[type, Callable[..., None]] = {
             ReviewDecided: self._decided,
             ReviewLifecycle: self._step,
             ScoreTally: self._tally,
-            ObservedOutcome: self._observed,
+            ObservedOutcome: self._offers.observed,
             PatternDetected: self._pattern,
             SessionRecorded: self._session,
         }
@@ -133,7 +111,7 @@ class LedgerFold:
 
     def _work(self, decided: ReviewDecided, person: ReviewerRecord) -> None:
         answer, request, routed = decided.answer, decided.requested.request, decided.requested.routed
-        decision, kind, pool = routed.scored.decision, request.kind, self._pools[request.pool]
+        decision, kind, pool = routed.scored.decision, request.kind, self._pool(request.pool)
         recommended = decision.recommendation.action
         override = not agrees(recommended, answer.action, answer.changes)
         day = person.day(answer.decided_at)
@@ -157,7 +135,7 @@ class LedgerFold:
         self._compare(decided, person, override)
         self._pair(decided, pool)
         if "teaching_example" in answer.tags:
-            self._offer(decided, "teaching_example", answer.action)
+            self._offers.add(decided, "teaching_example", answer.action)
 
     def _compare(self, decided: ReviewDecided, person: ReviewerRecord, override: bool) -> None:
         """Shown answers against what colleagues do in the same band; blind first answers beside them."""
@@ -174,19 +152,10 @@ class LedgerFold:
             person.cells[band + audit * len(BAND_EDGES)].add(blind=True, override=override)
             return
         person.cells[band + audit * len(BAND_EDGES)].add(blind=False, override=override)
-        overall = self._types.setdefault(decision_type, Expectation())
-        cell = self._bands.setdefault((decision_type, band), Expectation())
-        rate = (overall.observed + 1) / (overall.weight + 5)
-        usual = (cell.observed + PRIOR * rate) / (cell.weight + PRIOR)
-        for group in (
-            person.shown,
-            person.by_pool.setdefault(request.pool, Expectation()),
-            cell,
-            overall,
-        ):
-            group.add(override, usual, _FADE)
+        in_pool = person.by_pool.setdefault(request.pool, Expectation())
+        self._case_mix.add(decision_type, band, override, person.shown, in_pool)
 
-    def _pair(self, decided: ReviewDecided, pool: _Pool) -> None:
+    def _pair(self, decided: ReviewDecided, pool: PoolRecord) -> None:
         """Two independent answers to one decision."""
         routed, answer = decided.requested.routed, decided.answer
         if routed.route.arm is not Arm.SECOND_LOOK:
@@ -195,12 +164,11 @@ class LedgerFold:
         action = answer.first_action or answer.action
         other = self._waiting.pop(decision_id, None)
         if other is None or other[0] == answer.reviewer:
-            _bounded(self._waiting, MOST_WAITING)
-            self._waiting[decision_id] = answer.reviewer, action
+            self._waiting.put(decision_id, (answer.reviewer, action))
             return
         pool.pairs.append((other[1], action))
         if other[1] != action:
-            self._offer(decided, "disagreement", None, (other[1], action))
+            self._offers.add(decided, "disagreement", None, (other[1], action))
 
     def _gold(self, decided: ReviewDecided, person: ReviewerRecord) -> None:
         routed, answer = decided.requested.routed, decided.answer
@@ -218,19 +186,9 @@ class LedgerFold:
             right=right,
         )
         person.gold.add(feedback)
-        self._pools[decided.requested.request.pool].gold.add(feedback)
+        self._pool(decided.requested.request.pool).gold.add(feedback)
         if not right:
-            self._offer(decided, "gold", truth)
-
-    def _offer(
-        self, decided: ReviewDecided, source: str, truth: str | None, answered: tuple[str, ...] = ()
-    ) -> None:
-        item = item_of(decided, _actions(decided.requested.request.package), source, truth)
-        if answered:
-            item = msgspec.structs.replace(item, answered=answered)
-        self._candidates.pop(item.item_id, None)
-        _bounded(self._candidates, MOST_CANDIDATES)
-        self._candidates[item.item_id] = item
+            self._offers.add(decided, "gold", truth)
 
     # --- everything else ---------------------------------------------------------------------------
 
@@ -245,7 +203,7 @@ class LedgerFold:
         self._hold(step.review_id, review)
         if review.kind in (ReviewKind.GOLD, ReviewKind.CALIBRATION):
             return
-        pool = self._pools[step.pool]
+        pool = self._pool(step.pool)
         if step.event in _COUNTED:
             pool.events[step.event] += 1
             if step.actor:
@@ -263,26 +221,15 @@ class LedgerFold:
             return
         self._held.pop(review_id, None)
         if review.state is ReviewState.CLAIMED:
-            _bounded(self._held, MOST_SEEN)
-            self._held[review_id] = review.holder, review.step
+            self._held.put(review_id, (review.holder, review.step))
 
     def _tally(self, tally: ScoreTally) -> None:
         self._now(tally.routed_at)
         self._volumes.tally(tally)
 
-    def _observed(self, observed: ObservedOutcome) -> None:
-        """A later truth about a case that is on offer for sessions."""
-        item_id = item_id_of(observed.decision_id)
-        item = self._candidates.get(item_id)
-        if item is not None and observed.correct_action is not None:
-            self._candidates[item_id] = msgspec.structs.replace(
-                item, truth=observed.correct_action, source="ground_truth"
-            )
-
     def _pattern(self, pattern: PatternDetected) -> None:
         self._now(pattern.detected_at)
-        _bounded(self._patterns, MOST_PATTERNS)
-        self._patterns[pattern.pattern_id] = PatternFigures(
+        figures = PatternFigures(
             pattern_id=pattern.pattern_id,
             pattern=pattern.pattern,
             learning_key=pattern.learning_key,
@@ -295,6 +242,7 @@ class LedgerFold:
             action=pattern.action,
             detected_at=pattern.detected_at,
         )
+        self._patterns.put(figures.pattern_id, figures)
 
     def _session(self, event: SessionRecorded) -> None:
         self._now(event.at)
@@ -320,36 +268,14 @@ class LedgerFold:
             caught_up=caught_up,
             records=self._records,
             reviewers=reviewers,
-            pools={name: self._pool(name, stamped) for name in sorted(self._pools)},
+            pools={name: pool.figures(self._people, stamped) for name, pool in sorted(self._pools.items())},
             funnel=plot,
             volumes=self._volumes.figures(),
             patterns=tuple(
                 sorted(self._patterns.values(), key=lambda one: (-one.detected_at, one.pattern_id))
             ),
             sessions=self.sessions.figures(),
-            candidates=tuple(reversed(self._candidates.values())),
-        )
-
-    def _pool(self, name: str, stamped: frozenset[str]) -> PoolFigures:
-        pool = self._pools[name]
-        people = sorted(who for who, person in self._people.items() if name in person.pools)
-        groups = {who: group for who in people if (group := self._people[who].by_pool.get(name)) is not None}
-        return PoolFigures(
-            pool=name,
-            answered=pool.answered,
-            overridden=pool.overridden,
-            on_time=pool.decided - pool.late,
-            late=pool.late,
-            escalated=pool.events["escalated"],
-            delegated=pool.events["delegated"],
-            lapsed=pool.events["lease_expired"],
-            paused=pool.events["paused"],
-            reviewers=tuple(people),
-            handling=handling(pool.times),
-            funnel=funnel(groups),
-            agreement=agreement(list(pool.pairs)),
-            gold=pool.gold.figures(),
-            stamped=tuple(who for who in people if who in stamped),
+            candidates=self._offers.figures(),
         )
 
     # --- memory ------------------------------------------------------------------------------------
@@ -361,30 +287,13 @@ class LedgerFold:
         name = digest(identifier, 8)
         if name in self._seen:
             return False
-        _bounded(self._seen, MOST_SEEN)
-        self._seen[name] = None
+        self._seen.put(name, None)
         return True
 
     def _person(self, name: str) -> ReviewerRecord:
-        person = self._people.pop(name, None) or ReviewerRecord(name)
-        _bounded(self._people, MOST_PEOPLE)
-        self._people[name] = person  # last = seen last
+        person = self._people.get(name) or ReviewerRecord(name)
+        self._people.put(name, person)
         return person
 
-
-def _bounded(mapping: dict[Any, Any], most: int) -> None:
-    """Make room for one more; what was put in first goes."""
-    while len(mapping) >= most:
-        del mapping[next(iter(mapping))]
-
-
-def _actions(package: str) -> Sequence[str]:
-    try:
-        found = msgspec.json.decode(package, type=_Actions).available_actions
-    except msgspec.MsgspecError:
-        return ()
-    return [action for action in found if action not in HAND_ONS]
-
-
-class _Actions(msgspec.Struct):
-    available_actions: list[str] = []
+    def _pool(self, name: str) -> PoolRecord:
+        return self._pools.setdefault(name, PoolRecord(name))

@@ -25,16 +25,18 @@ from app.domain.quality.figures import (
     PoolFigures,
     ReviewerFigures,
     RubberStamp,
+    Signal,
+    SignalName,
+    VolumeFigures,
+)
+from app.domain.quality.session_figures import (
     SessionAnswer,
     SessionFigures,
     SessionItem,
     SessionKind,
     SessionScore,
-    Signal,
-    SignalName,
-    Snapshot,
-    VolumeFigures,
 )
+from app.domain.quality.snapshot import Snapshot
 from tests.integration.console.conftest import PASSWORD, House
 
 HOUR = 3_600_000

@@ -22,7 +22,7 @@ from app.console.session_room import SessionRoom
 from app.desk.errors import NotAllowedError
 from app.domain.authority import Denial
 from app.domain.people import Profile, Role
-from app.domain.quality.figures import SessionAnswer, SessionFigures, SessionItem, SessionKind
+from app.domain.quality.session_figures import SessionAnswer, SessionFigures, SessionItem, SessionKind
 from app.domain.quality.sessions import Given, Opening, SessionRefusedError
 
 router = APIRouter(include_in_schema=False)

@@ -16,8 +16,9 @@ from app.console.rendering import render
 from app.desk.errors import NotAllowedError
 from app.domain import words
 from app.domain.authority import Denial
-from app.domain.quality.figures import HourForecast, Snapshot, VolumeFigures
+from app.domain.quality.figures import HourForecast, VolumeFigures
 from app.domain.quality.forecast import HOUR, forecast
+from app.domain.quality.snapshot import Snapshot
 from app.domain.quality.staffing import Plan, what_if
 
 router = APIRouter(include_in_schema=False)

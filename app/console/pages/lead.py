@@ -24,7 +24,8 @@ from app.desk.errors import NotAllowedError
 from app.domain import words
 from app.domain.authority import Denial
 from app.domain.people import Profile
-from app.domain.quality.figures import PoolFigures, ReviewerFigures, Snapshot
+from app.domain.quality.figures import PoolFigures, ReviewerFigures
+from app.domain.quality.snapshot import Snapshot
 from app.domain.review import Review, ReviewState
 from app.review_queue.errors import QueueError
 from app.review_queue.values import PoolStats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.console.parts import ConsoleParts
 from app.domain.people import Profile, Role
-from app.domain.quality.figures import Snapshot
+from app.domain.quality.snapshot import Snapshot
 
 
 def snapshot_of(parts: ConsoleParts) -> Snapshot:

@@ -14,7 +14,7 @@ import msgspec
 from app.domain.events import ReviewDecided, SessionRecorded
 from app.domain.ids import derived_id
 from app.domain.quality.agreement import agreeing, agreement
-from app.domain.quality.figures import (
+from app.domain.quality.session_figures import (
     SessionAnswer,
     SessionFigures,
     SessionItem,

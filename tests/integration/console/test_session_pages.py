@@ -8,7 +8,8 @@ import pytest
 
 from app.console.app import create_console
 from app.console.session_room import SessionRoom
-from app.domain.quality.figures import SessionItem, Snapshot
+from app.domain.quality.session_figures import SessionItem
+from app.domain.quality.snapshot import Snapshot
 from app.domain.quality.sessions import SessionBook
 
 HTML = {"Accept": "text/html"}

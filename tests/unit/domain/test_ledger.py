@@ -18,7 +18,9 @@ from app.domain.events import (
 )
 from app.domain.gold import beside
 from app.domain.ledger import LedgerFold
-from app.domain.quality.figures import SessionItem, SessionKind, SignalName
+from app.domain.quality import session_offers
+from app.domain.quality.figures import SignalName
+from app.domain.quality.session_figures import SessionItem, SessionKind
 from app.domain.quality.sessions import Given, Opening, answered, opened
 from app.domain.review import ReviewState
 from tests.unit.domain import cases
@@ -282,14 +284,16 @@ def test_a_session_counts_for_the_person_and_not_as_work():
 
 
 def test_memory_is_bounded(monkeypatch):
-    for name in ("MOST_PEOPLE", "MOST_SEEN", "MOST_CANDIDATES", "MOST_WAITING", "MOST_PATTERNS"):
+    for name in ("MOST_PEOPLE", "MOST_SEEN", "MOST_WAITING", "MOST_PATTERNS"):
         monkeypatch.setattr(ledger_module, name, 10)
+    monkeypatch.setattr(session_offers, "MOST", 10)
     desk = Desk()
     for n in range(200):
         desk.answer(f"r{n}", "reject", tags=["teaching_example"], arm=Arm.SECOND_LOOK)
         desk.ledger.add(step(1, "claimed", ReviewState.CLAIMED, review_id=f"expenses.{n}", actor=f"r{n}"))
     fold = desk.ledger
-    sizes = [len(fold._people), len(fold._seen), len(fold._candidates), len(fold._waiting), len(fold._held)]
+    offered = desk.seen.candidates
+    sizes = [len(fold._people), len(fold._seen), len(offered), len(fold._waiting), len(fold._held)]
     assert sizes == [10] * 5
 
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from app.domain.quality.figures import SessionItem, SessionKind
+from app.domain.quality.session_figures import SessionItem, SessionKind
 from app.domain.quality.sessions import (
     KEPT,
     Given,

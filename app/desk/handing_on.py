@@ -32,11 +32,6 @@ class HandingOn(Authority):
                     "not_your_delegate", f"you may not hand work on to {to}", "see delegates_to in the policy"
                 )
             )
-        offered = case.review.offered_to
-        if offered not in ("", who.name) and case.review.pool not in who.supervises:
-            raise NotAllowedError(
-                Denial("offered", f"it was given to {offered}", "a lead of the pool may reassign it")
-            )
         receiver = self._receiver(case, to)
         return discreet(
             self._queue.delegate(

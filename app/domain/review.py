@@ -427,17 +427,19 @@ def escalate(review: Review, who: str, epoch: int | None, terms: QueueTerms) -> 
 
 def delegate(
     review: Review,
-    who: str,
+    who: Reviewer,
     epoch: int | None,
     to: Reviewer,
     *,
     terms: QueueTerms,
     siblings: Iterable[Review],
 ) -> Review | Refusal:
-    """Offer the review to one person, who alone (or a supervisor) may then claim it."""
-    refusal = _may_hand_on(review, who, epoch)
+    """Offer the review to one person, who alone (or a supervisor) may then claim it, or hand it on."""
+    refusal = _may_hand_on(review, who.name, epoch)
     if refusal:
         return refusal
+    if review.offered_to not in ("", who.name) and not who.supervisor:
+        return Refusal.OFFERED
     if review.tier and not to.supervisor:
         return Refusal.NOT_SUPERVISOR
     if review.delegations >= terms.max_delegations:

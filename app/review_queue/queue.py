@@ -213,12 +213,9 @@ class ReviewQueue:
     ) -> Review:
         """Offer it to one person of the pool. An epoch is needed while the review is claimed."""
         person = self._admit(to, locate(review_id)[0])
-        detail = _detail(to=person.name, reason=reason)
-        flag = "1" if person.supervisor else "0"
-        most = self._terms.max_delegations
-        return self._step(
-            "delegate", review_id, reviewer, "" if epoch is None else epoch, person.name, flag, most, detail
-        )
+        flags = (_flag(reviewer.supervisor), person.name, _flag(person.supervisor))
+        rest = (*flags, self._terms.max_delegations, _detail(to=person.name, reason=reason))
+        return self._step("delegate", review_id, reviewer, "" if epoch is None else epoch, *rest)
 
     def reassign(self, review_id: str, who: Reviewer, to: Reviewer, *, reason: str = "") -> Review:
         """A supervisor gives it to one person, also out of somebody's hands: the old lease ends."""

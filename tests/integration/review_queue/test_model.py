@@ -233,15 +233,15 @@ class SideBySide(RuleBasedStateMachine):
             lambda: self.desk.queue.escalate(review.review_id, self.person(who), epoch),
         )
 
-    @rule(data=st.data(), behind=st.sampled_from([None, 0, -1]), to=people)
+    @rule(data=st.data(), behind=st.sampled_from([None, 0, -1]), by=people, to=people)
     @precondition(lambda self: self.reviews)
-    def delegate(self, data, behind, to):
+    def delegate(self, data, behind, by, to):
         review, epoch = self.lease(data, behind)
-        who, receiver = (epoch is not None and review.holder) or "ann", self.person(to)
+        who, receiver = (epoch is not None and review.holder) or by, self.person(to)
         self.both(
             review,
             lambda: rules.delegate(
-                review, who, epoch, receiver, terms=self.desk.terms, siblings=self.siblings(review)
+                review, self.person(who), epoch, receiver, terms=self.desk.terms, siblings=self.siblings(review)
             ),
             lambda: self.desk.queue.delegate(review.review_id, self.person(who), receiver, epoch),
         )

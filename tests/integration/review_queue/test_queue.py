@@ -394,6 +394,14 @@ def test_a_delegated_review_is_for_one_person(desk):
     assert desk.take(desk.bob).review_id == identifier
 
 
+def test_of_two_people_who_hand_the_same_review_on_the_first_does(desk):
+    identifier = desk.enter()
+    desk.queue.delegate(identifier, desk.ann, desk.bob)
+    with pytest.raises(errors.OfferedToAnother):
+        desk.queue.delegate(identifier, desk.ann, desk.cat)
+    assert desk.queue.get(identifier).review.offered_to == "bob"
+
+
 def test_a_supervisor_may_take_what_an_absent_person_was_offered(desk):
     identifier = desk.enter()
     desk.queue.delegate(identifier, desk.ann, desk.bob)

@@ -203,10 +203,18 @@ def test_disagreement_raises_once_and_the_next_answer_is_final():
 
 
 def test_an_offer_ends_when_it_is_taken_or_escalated():
-    offered = rules.delegate(new(), "ann", None, BOB, terms=TERMS, siblings=[])
+    offered = rules.delegate(new(), ANN, None, BOB, terms=TERMS, siblings=[])
     assert claimed(offered, ANN) is Refusal.OFFERED
     assert claimed(offered, SUE).offered_to == ""
     assert rules.escalate(offered, "ann", None, TERMS).offered_to == ""
+
+
+def test_what_was_offered_to_one_is_not_handed_on_by_another():
+    cat = Reviewer(name="cat", pools=frozenset({"p"}))
+    offered = rules.delegate(new(), ANN, None, BOB, terms=TERMS, siblings=[])
+    assert rules.delegate(offered, ANN, None, cat, terms=TERMS, siblings=[]) is Refusal.OFFERED
+    assert rules.delegate(offered, BOB, None, cat, terms=TERMS, siblings=[]).offered_to == "cat"
+    assert rules.delegate(offered, SUE, None, cat, terms=TERMS, siblings=[]).offered_to == "cat"
 
 
 def test_every_step_is_counted():

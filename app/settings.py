@@ -53,8 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``HITL_OIDC_CLIENT_ID``, as the identity provider knows the console."""
     oidc_client_secret: str = ""
     """Contents of ``HITL_OIDC_CLIENT_SECRET_FILE``; empty for a public client (PKCE alone)."""
-    oidc_claim: str = "preferred_username"
-    """``HITL_OIDC_CLAIM``: the claim that is the person's name in the policy."""
+    oidc_claim: str = "sub"
+    """``HITL_OIDC_CLAIM``: the claim that says who somebody is, as ``people`` of the policy has it. Only
+    ``sub`` never comes to mean another person (OpenID Connect Core 1.0, 5.7); ``email`` must be verified."""
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -78,7 +79,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         oidc_issuer=_url("HITL_OIDC_ISSUER", env.get("HITL_OIDC_ISSUER")),
         oidc_client_id=env.get("HITL_OIDC_CLIENT_ID", ""),
         oidc_client_secret=_text_of("HITL_OIDC_CLIENT_SECRET_FILE", env.get("HITL_OIDC_CLIENT_SECRET_FILE")),
-        oidc_claim=env.get("HITL_OIDC_CLAIM") or "preferred_username",
+        oidc_claim=env.get("HITL_OIDC_CLAIM") or "sub",
     )
 
 

@@ -55,7 +55,9 @@ async def signed_in(request: Request) -> Visitor:
         return known
     parts = parts_of(request)
     visitor = await run_in_threadpool(identify, parts, request)
-    if request.method not in SAFE:
+    if request.method in SAFE:
+        await run_in_threadpool(count_read, parts, visitor)
+    else:
         if visitor.session_id:
             check_origin(parts, request)
             await _check_csrf(request, visitor)
@@ -64,6 +66,11 @@ async def signed_in(request: Request) -> Visitor:
         )
     request.state.visitor = visitor
     return visitor
+
+
+def count_read(parts: ConsoleParts, visitor: Visitor) -> None:
+    """One more page or answer. Raises ``TooManyError``."""
+    parts.limits.take("reads", visitor.key, parts.terms.requests, "requests in a short time")
 
 
 def needs(scope: Scope) -> Callable[[Visitor], Visitor]:
@@ -125,6 +132,13 @@ async def _check_csrf(request: Request, visitor: Visitor) -> None:
         given = field if isinstance(field, str) else None
     if not hmac.compare_digest((given or "").encode(), visitor.csrf.encode()):
         raise ForgedRequestError("the form is not from this session", hint="reload the page and try again")
+
+
+def asked_here(request: Request) -> bool:
+    """Whether the person asked for it, as far as can be told: not another site's page that opened it, nor
+    a browser that fetches ahead. Programs send neither header."""
+    here = request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+    return here and "prefetch" not in request.headers.get("sec-purpose", "")
 
 
 def check_origin(parts: ConsoleParts, request: Request) -> None:

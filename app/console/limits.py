@@ -30,9 +30,13 @@ class Limits:
 
     def take(self, kind: str, whom: str, allowance: Allowance, what: str) -> None:
         """Count one, or raise ``TooManyError`` ("too many <what>") without counting."""
-        wait = self._run(kind, whom, allowance, 1)
+        wait = self.wait(kind, whom, allowance)
         if wait:
             raise TooManyError(what, wait)
+
+    def wait(self, kind: str, whom: str, allowance: Allowance) -> int:
+        """Count one and return 0, or the time in ms until one may be counted."""
+        return self._run(kind, whom, allowance, 1)
 
     def refill(self, kind: str, whom: str, allowance: Allowance) -> None:
         """All is well: start again with a full bucket."""

@@ -1,7 +1,7 @@
 """Signing in at a company's identity provider: OpenID Connect, authorization code with PKCE.
 
 Needs the extra ``oidc``. Who somebody is comes from the provider; what they may do, from the policy's
-profile of that name.
+profile of that person.
 """
 
 from __future__ import annotations
@@ -181,12 +181,12 @@ def done(request: Request, state: str = "", code: str = "", iss: str = "", error
         counted.labels("oidc", "refused").inc()
         return refused(request, pending.next, "The identity provider did not sign you in.")
     claims = provider.claims(_redirect(parts), code, pending, parts.clock() // 1000)
-    name = _name(claims, parts.settings.oidc_claim)
-    if parts.directory.find(name) is None or not name:
+    who = parts.directory.signed_in_as(_identity(claims, parts.settings.oidc_claim))
+    if who is None:
         counted.labels("oidc", "refused").inc()
         return refused(request, pending.next, "You are signed in there, but not among the people here.")
     counted.labels("oidc", "accepted").inc()
-    response = begin(request, parts, name, "oidc", pending.next)
+    response = begin(request, parts, who.name, "oidc", pending.next)
     response.delete_cookie(_cookie(parts), path="/", secure=parts.place.secure, httponly=True)
     return response
 
@@ -202,7 +202,7 @@ def _begun(parts: ConsoleParts, request: Request, state: str) -> Pending:
     return pending
 
 
-def _name(claims: Mapping[str, Any], claim: str) -> str:
+def _identity(claims: Mapping[str, Any], claim: str) -> str:
     if claim == "email" and claims.get("email_verified") is not True:
         return ""
     return str(claims.get(claim) or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -58,26 +59,42 @@ async def sign_in(
     check_origin(parts, request)
     if not hmac.compare_digest(_form_token(parts, _visit(request)).encode(), csrf_token.encode()):
         raise ForgedRequestError("the sign-in form is too old", hint="reload the page and try again")
-    return await run_in_threadpool(_check, request, parts, name.strip(), password, local_path(next))
+    name, path = name.strip(), local_path(next)
+    try:
+        wait = await run_in_threadpool(_admit, parts, _address(request), name)
+    except TooManyError as error:
+        return _too_many(request, parts, name, path, error)
+    await asyncio.sleep(wait / 1000)
+    return await run_in_threadpool(_check, request, parts, name, password, path)
+
+
+def _admit(parts: ConsoleParts, address: str, name: str) -> int:
+    """How long (ms) this attempt has to wait. Raises ``TooManyError`` for an address that tries too often.
+
+    A stranger must not be able to keep a person out: what others try with a name slows the sign-in under
+    it down, and refuses it only to them."""
+    limits, terms = parts.limits, parts.terms
+    limits.take("address", address, terms.sign_ins_by_address, "attempts to sign in from here")
+    limits.take("account", _pair(name, address), terms.guesses, "attempts to sign in with this name")
+    return min(limits.wait("name", name, terms.guesses_anywhere), terms.sign_in_delay)
+
+
+def _too_many(request: Request, parts: ConsoleParts, name: str, path: str, error: TooManyError) -> Response:
+    request.app.state.metrics.sign_ins.labels("password", "refused").inc()
+    words = f"{error}: {error.hint}.".capitalize()
+    again = _page(request, parts, path, name=name, wrong=words, status=429)
+    again.headers["Retry-After"] = str(error.retry_after)
+    return again
 
 
 def _check(request: Request, parts: ConsoleParts, name: str, password: str, path: str) -> Response:
-    address = request.client.host if request.client else "unknown"
+    address = _address(request)
     terms, counted = parts.terms, request.app.state.metrics.sign_ins
-    try:
-        parts.limits.take("address", address, terms.sign_ins_by_address, "attempts to sign in from here")
-        parts.limits.take("account", name, terms.guesses, "attempts to sign in with this name")
-    except TooManyError as error:
-        counted.labels("password", "refused").inc()
-        words = f"{error}: {error.hint}.".capitalize()
-        again = _page(request, parts, path, name=name, wrong=words, status=429)
-        again.headers["Retry-After"] = str(error.retry_after)
-        return again
     if not parts.accounts.right_password(name, password) or parts.directory.find(name) is None:
         counted.labels("password", "refused").inc()
         log.warning("refused a sign-in from %s", address)
         return _page(request, parts, path, name=name, wrong=_WRONG, status=401)
-    parts.limits.refill("account", name, terms.guesses)
+    parts.limits.refill("account", _pair(name, address), terms.guesses)
     counted.labels("password", "accepted").inc()
     return begin(request, parts, name, "password", path)
 
@@ -144,6 +161,14 @@ def _page(
         samesite="strict",
     )
     return response
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _pair(name: str, address: str) -> str:
+    return f"{name}\n{address}"
 
 
 def _visit_name(parts: ConsoleParts) -> str:

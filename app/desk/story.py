@@ -97,7 +97,7 @@ def _allow_without_review(desk: ReviewDesk, policy: CompiledPolicy, who: Profile
         has_amount=False,
         amount=None,
         subject=brief.subject,
-        submitted_by="",  # not remembered
+        submitted_by=brief.submitted_by,
     )
     desk.allow_look(who, matter)
     return pool

@@ -50,11 +50,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """A person's authority. ``None`` in a limit means that there is none.
 
     ``identities`` are the names under which the person appears as subject or submitter of decisions,
-    ``conflicts`` those of others about whom this person must not decide.
+    ``conflicts`` those of others about whom this person must not decide. ``sign_in`` is who the identity
+    provider says that the person is.
     """
 
     name: str
     title: str = ""
+    sign_in: str = ""
     pools: frozenset[str] = frozenset()
     supervises: frozenset[str] = frozenset()
     roles: frozenset[Role] = frozenset()
@@ -109,6 +111,18 @@ class Directory(msgspec.Struct, frozen=True):
         if self.open_house:
             return Profile(name=name, title=name, pools=self.pools, supervises=self.pools)
         return self.people.get(name)
+
+    def signed_in_as(self, identity: str) -> Profile | None:
+        """Whom the identity provider means. Who has no ``sign_in`` of their own is known there by name.
+
+        >>> people = {"ann": Profile(name="ann", sign_in="2489"), "bob": Profile(name="bob")}
+        >>> found = [Directory(people).signed_in_as(identity) for identity in ("2489", "bob", "ann", "")]
+        >>> [who and who.name for who in found]
+        ['ann', 'bob', None, None]
+        """
+        if not identity or self.open_house:
+            return self.find(identity) if identity else None
+        return next((who for who in self.people.values() if identity == (who.sign_in or who.name)), None)
 
     def capacities(self, profile: Profile, now: int) -> Iterator[Profile]:
         """Everything as which a person may act at ``now``: as themselves first, then in place of those

@@ -100,6 +100,14 @@ class ReasonCode(msgspec.Struct, frozen=True, kw_only=True):
     category: OverrideCategory | None
 
 
+class FactWords(msgspec.Struct, frozen=True, kw_only=True):
+    """How people read a fact. A ``share`` is a part of one: 0.36 is read as 36 %."""
+
+    label: str = ""
+    unit: str = ""
+    share: bool = False
+
+
 Context = dict[str, object]
 """What expressions see: {"facts", "recommendation", "signals", "decision"} and, for rules and
 adjustments, "assessment". Numbers are floats, so that 40 and 40.0 behave alike."""
@@ -122,6 +130,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     low_confidence: float
     required_facts: tuple[str, ...]
     fact_types: Mapping[str, str]
+    fact_words: Mapping[str, FactWords] = {}
     factors: tuple[FactorTerms, ...]
     class_cuts: tuple[float, float, float]
     signals: tuple[SignalTerms, ...]

@@ -245,6 +245,10 @@ def _expressions_compile(t: DecisionType, at: Path) -> Iterator[Finding]:
 
 def _compiles(
     path: Path,
+    for fact in t.fact_words:
+        if fact not in t.fact_types:
+            said = f"'{fact}' is not in fact_types{did_you_mean(fact, t.fact_types)}"
+            yield Finding((*at, "fact_words", fact), said, tuple(t.fact_types))
     text: str,
     check_one: Callable[[str, Collection[str] | None], None],
     facts: Collection[str] | None,

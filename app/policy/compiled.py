@@ -13,6 +13,7 @@ from app.domain.terms import (
     AdjustmentTerms,
     EvidencePlan,
     FactorTerms,
+    FactWords,
     ReasonCode,
     RuleTerms,
     SignalTerms,
@@ -138,6 +139,12 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         class_cuts=(t.consequence.cuts.medium, t.consequence.cuts.high, t.consequence.cuts.critical),
         signals=_signals(t),
         rules=tuple(
+        fact_words=MappingProxyType(
+            {
+                fact: FactWords(label=said.label, unit=said.unit, share=said.share)
+                for fact, said in t.fact_words.items()
+            }
+        ),
             RuleTerms(
                 name=rule.name,
                 text=rule.text,

@@ -53,11 +53,17 @@ class Console(Part):
     sign_in_time: Annotated[Duration, between(MINUTE, HOUR)] = 10 * MINUTE
     """How long a sign-in page, or a sign-in at the identity provider, may take, 1m to 1h."""
     guesses: Guesses = Guesses()
-    """Passwords tried for one account, from anywhere. A right one starts the count again."""
+    """Passwords tried for one account from one address. A right one starts the count again."""
+    guesses_anywhere: Guesses = Guesses(burst=10, per_minute=6)
+    """Passwords tried for one account from anywhere. Beyond that each waits; nobody can be locked out."""
+    sign_in_delay: Annotated[Duration, between(SECOND, MINUTE)] = 5 * SECOND
+    """The longest of these waits, 1s to 1m."""
     sign_ins_by_address: Rate = Rate(burst=30, per_minute=30)
     """Sign-ins tried from one address: an office behind one address signs in every morning."""
     changes: Rate = Rate(burst=120, per_minute=240)
     """Changes by one session or token: far more than hands can do, far less than a runaway script."""
+    requests: Rate = Rate(burst=600, per_minute=1200)
+    """Pages and answers for one session or token: twenty a second, and a morning's burst."""
     answers_kept: Annotated[Duration, between(5 * MINUTE, 7 * DAY)] = DAY
     """How long the answer to an Idempotency-Key is kept, 5m to 7d."""
     streams: Annotated[int, Field(ge=1, le=1000)] = 8
@@ -78,8 +84,11 @@ class ConsoleTerms(msgspec.Struct, frozen=True, kw_only=True):
     session_longest: int
     sign_in_time: int
     guesses: Allowance
+    guesses_anywhere: Allowance
+    sign_in_delay: int
     sign_ins_by_address: Allowance
     changes: Allowance
+    requests: Allowance
     answers_kept: int
     streams: int
 
@@ -91,8 +100,11 @@ def console_terms(section: Console) -> ConsoleTerms:
         session_longest=section.session_longest,
         sign_in_time=section.sign_in_time,
         guesses=_allowance(section.guesses),
+        guesses_anywhere=_allowance(section.guesses_anywhere),
+        sign_in_delay=section.sign_in_delay,
         sign_ins_by_address=_allowance(section.sign_ins_by_address),
         changes=_allowance(section.changes),
+        requests=_allowance(section.requests),
         answers_kept=section.answers_kept,
         streams=section.streams,
     )

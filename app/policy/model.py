@@ -249,6 +249,17 @@ class Reason(Part):
     """A reason that a reviewer can choose; ``other`` with a text is always possible."""
 
     code: Word
+class FactWording(Part):
+    """How people read a fact, where its name and the bare number do not say it."""
+
+    label: str = ""
+    """What people call it; the name in words unless given."""
+    unit: str = ""
+    """What stands behind the value, such as thousand USD."""
+    share: bool = False
+    """A part of one: 0.36 is shown as 36 %."""
+
+
     """Short name, unique in the type."""
     text: Text
     """What the reviewer reads."""
@@ -316,6 +327,8 @@ class DecisionType(Part):
     alpha: Probability | None = None
     """Tolerable error of automation. Default by risk: .05, .02, .01."""
     delta: Probability | None = None
+    fact_words: dict[FactName, FactWording] = {}
+    """How people read the facts: label, unit, share."""
     """Tolerable chance that a learned threshold breaks alpha. Default by risk: .10, .05, .01."""
     evidence: Evidence = Evidence()
     """How many decisions are checked blind to learn from."""

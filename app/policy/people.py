@@ -40,6 +40,8 @@ class Person(Part):
 
     title: Text
     """The person's name, as colleagues know it."""
+    sign_in: PartyName | None = None
+    """Who the identity provider says that this is (the claim HITL_OIDC_CLAIM); unset: the account name."""
     pools: tuple[PoolName, ...] = ()
     """Where this person reviews."""
     supervises: tuple[PoolName, ...] = ()
@@ -80,6 +82,7 @@ def _profile(name: str, person: Person) -> Profile:
     return Profile(
         name=name,
         title=person.title,
+        sign_in=person.sign_in or "",
         pools=frozenset(person.pools),
         supervises=frozenset(person.supervises),
         roles=frozenset(person.roles),

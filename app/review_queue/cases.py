@@ -46,6 +46,7 @@ class Brief(msgspec.Struct, frozen=True, array_like=True):
     action: str | None
     received_at: int
     pool: str = ""
+    submitted_by: str = ""
 
 
 class Resolved(msgspec.Struct, frozen=True, array_like=True):
@@ -113,6 +114,7 @@ def brief(routed: DecisionRouted) -> Brief:
         action=route.action,
         received_at=assessment.received_at,
         pool=route.pool,
+        submitted_by=decision.submitted_by,
     )
 
 

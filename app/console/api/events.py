@@ -62,6 +62,8 @@ async def _stream(
     try:
         yield b"retry: 3000\n\n"
         async for changed in feed.changes(pools, heartbeat / 1000):
+            if _pools_now(parts, visitor) != pools:
+                return  # whoever listens connects again, and then hears of what is theirs now
             if parts.clock() - asked_at >= heartbeat:
                 if not await run_in_threadpool(_still_there, parts, request):
                     return
@@ -71,6 +73,12 @@ async def _stream(
         listeners.dec()
         streams[visitor.key] -= 1
         streams += Counter()  # forgets those at zero
+
+
+def _pools_now(parts: ConsoleParts, visitor: Visitor) -> tuple[str, ...]:
+    """The pools of this person under the policy in force at this moment."""
+    profile = parts.directory.find(visitor.name)
+    return () if profile is None else parts.desk.pools_of(profile)
 
 
 def _still_there(parts: ConsoleParts, request: Request) -> bool:

@@ -35,6 +35,7 @@ from app.console.api.route import Admin, ApiRoute, Lead, Parts, Reader, Worker
 from app.console.api.shapes import decided_out, finite, lease_out, look_out, review_out
 from app.console.errors import UnacceptableError
 from app.console.parts import ConsoleParts
+from app.console.identity import asked_here
 from app.console.problems import problem
 from app.domain.answers import Verdict
 from app.domain.people import Profile
@@ -57,7 +58,8 @@ def claim_next(parts: Parts, visitor: Worker, body: ClaimingNext, response: Resp
 @router.get("/{review_id}")
 def show(parts: Parts, visitor: Reader, review_id: This) -> LookOut:
     """A review with everything that you may see of it."""
-    return look_out(parts.desk.look(visitor.profile, review_id), visitor.name)
+    show_it = parts.desk.look if asked_here(request) else parts.desk.read
+    return look_out(show_it(visitor.profile, review_id), visitor.name)
 
 
 @router.post("/{review_id}/claim")

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from app.console.pages.reading import Fact
+from app.console.pages.reading import Fact, in_words
 from app.domain.answers import MAX_TEXT, MODIFY, OTHER, TAGS, Verdict
 from app.domain.authority import Denial
-from app.domain.events import OverrideCategory
+from app.domain.events import Answer, OverrideCategory
 from app.domain.terms import Terms
 
 TAG_WORDS: Mapping[str, str] = {
@@ -63,6 +63,20 @@ def typed_of(form: Mapping[str, str], tags: Sequence[str]) -> Typed:
         tags=[tag for tag in tags if tag in TAGS],
         changes={name.removeprefix(CHANGE): value for name, value in form.items() if name.startswith(CHANGE)},
         confirmed=form.get("confirmed") == "yes",
+    )
+
+
+def typed_from(answer: Answer) -> Typed:
+    """An answer as it would be typed: one that was taken back fills the form again."""
+    changes = msgspec.json.decode(answer.changes, type=dict[str, object]) if answer.changes else {}
+    return Typed(
+        action=answer.action,
+        reasoning=answer.reasoning,
+        reason_code=answer.reason_code,
+        category=answer.category.value if answer.category else "",
+        note=answer.note,
+        tags=answer.tags,
+        changes={name: _text(value) for name, value in changes.items()},
     )
 
 
@@ -126,12 +140,20 @@ def changeable(facts: Sequence[Fact], terms: Terms | None) -> list[Fact]:
     if not terms or not terms.fact_types:
         return list(facts)
     known = {fact.name: fact for fact in facts}
-    return [known.get(name) or Fact.missing(name) for name in terms.fact_types]
+    return [known.get(name) or Fact.read(name, None, terms.fact_words.get(name)) for name in terms.fact_types]
 
 
 def at_first(fact: Fact) -> str:
     """What the input of a fact holds at first."""
-    return "" if fact.raw is None or fact.raw == "" else fact.value
+    return "" if fact.raw is None or fact.raw == "" else in_words(fact.raw)
+
+
+def input_label(fact: Fact, terms: Terms | None) -> str:
+    """The label of that input: with the unit that a number is to be written in."""
+    said = terms.fact_words.get(fact.name) if terms else None
+    if said and said.share:
+        return f"{fact.label} (a part of 1)"
+    return f"{fact.label} ({said.unit})" if said and said.unit else fact.label
 
 
 def _plain(text: str) -> str:
@@ -162,6 +184,12 @@ _EXPECTED = {
     "boolean": "choose yes or no",
     "string": "write a text",
 }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _value(text: str, kind: str) -> object | None:

@@ -68,7 +68,7 @@ def open_session(request: Request, visitor: Who, form: Form) -> Response:
         kind=SessionKind(kind) if kind in set(SessionKind) else SessionKind.CALIBRATION,
         title=text_of(form, "title")[:200] or "Calibration",
         invited=tuple(sorted({name for name in form.getlist("invited") if isinstance(name, str)})),
-        items=tuple(item for item in snapshot_of(parts).candidates if item.item_id in chosen),
+        items=tuple(item for item in _candidates(parts, visitor.profile) if item.item_id in chosen),
     )
     try:
         session = _room(parts).open(visitor.name, opening)
@@ -113,10 +113,29 @@ def close(request: Request, visitor: Who, session_id: str) -> Response:
     """End it; everybody in it sees everything."""
     parts = parts_of(request)
     session = _visible(parts, visitor, session_id)
-    if session.opened_by != visitor.name:
-        _lead_only(visitor.profile)
+    if not _may_close(parts, visitor.profile, session):
+        raise NotAllowedError(
+            Denial("not_lead", "a session is closed by who opened it, or a lead of its pools")
+        )
     _room(parts).close(visitor.name, session_id)
     return RedirectResponse(f"/sessions/{session_id}?notice=closed", 303)
+
+
+def _candidates(parts: ConsoleParts, who: Profile) -> list[SessionItem]:
+    """What this lead can make sessions of: cases of the own pools."""
+    return [item for item in snapshot_of(parts).candidates if _leads(parts, who, (item,))]
+
+
+def _read(parts: ConsoleParts, item: SessionItem) -> reading.CasePage:
+    return reading.read(_package(item), terms=parts.policy.terms.get(item.decision_type))
+
+
+def _leads(parts: ConsoleParts, who: Profile, items: Sequence[SessionItem]) -> bool:
+    """Whether all of these cases are of pools that this person leads. A type that has left the policy is
+    of no pool."""
+    terms = parts.policy.terms
+    kinds = {item.decision_type for item in items}
+    return all(kind in terms and terms[kind].pool in who.supervises for kind in kinds)
 
 
 def _lead_only(who: Profile) -> None:
@@ -134,13 +153,17 @@ def _visible(parts: ConsoleParts, visitor: Visitor, session_id: str) -> SessionF
     """The session, for who is invited, leads and auditors; for others there is none."""
     who = visitor.profile
     session = _room(parts).session(session_id) if parts.room and session_id.isascii() else None
-    if session is None or not (who.name in session.invited or _sees(who, session)):
+    if session is None or not (who.name in session.invited or _sees(parts, who, session)):
         raise NotFoundError("there is no such session for you", hint="see the list of sessions")
     return session
 
 
-def _sees(who: Profile, session: SessionFigures) -> bool:
-    return session.opened_by == who.name or bool(who.supervises) or Role.AUDITOR in who.roles
+def _sees(parts: ConsoleParts, who: Profile, session: SessionFigures) -> bool:
+    return _may_close(parts, who, session) or Role.AUDITOR in who.roles
+
+
+def _may_close(parts: ConsoleParts, who: Profile, session: SessionFigures) -> bool:
+    return session.opened_by == who.name or (bool(who.supervises) and _leads(parts, who, session.items))
 
 
 def _overview(
@@ -153,7 +176,7 @@ def _overview(
 ) -> Response:
     parts, who = parts_of(request), visitor.profile
     snapshot = snapshot_of(parts)
-    mine = [s for s in snapshot.sessions.values() if who.name in s.invited or _sees(who, s)]
+    mine = [s for s in snapshot.sessions.values() if who.name in s.invited or _sees(parts, who, s)]
     people = sorted(parts.directory.people) or sorted({*snapshot.reviewers, who.name})
     return render(
         request,
@@ -164,8 +187,8 @@ def _overview(
         sessions=sorted(mine, key=lambda session: (session.closed_at is not None, -session.opened_at)),
         kinds=[(kind.value, text) for kind, text in KINDS.items()],
         candidates=[
-            (item, reading.read(_package(item)), SOURCES.get(item.source, item.source))
-            for item in (snapshot.candidates[:_CANDIDATES] if who.supervises else ())
+            (item, _read(parts, item), SOURCES.get(item.source, item.source))
+            for item in _candidates(parts, who)[:_CANDIDATES]
         ],
         people=[(name, ((p := parts.directory.find(name)) and p.title) or name) for name in people],
         may_open=bool(who.supervises) and parts.room is not None,
@@ -200,12 +223,11 @@ def _session(
         session=session,
         kind=KINDS[session.kind],
         item=item,
-        page=item and reading.read(_package(item)),
+        page=item and _read(parts, item),
         done=sum(answer.reviewer == visitor.name for answer in session.answers),
         results=_results(session) if told and item is None else [],
         last=_last(session, visitor.name),
-        may_close=session.closed_at is None
-        and (session.opened_by == visitor.name or bool(visitor.profile.supervises)),
+        may_close=session.closed_at is None and _may_close(parts, visitor.profile, session),
     )
 
 
@@ -214,7 +236,7 @@ def _results(session: SessionFigures) -> list[ItemResult]:
         ItemResult(
             number,
             item,
-            reading.read(_package(item)),
+            _read(parts, item),
             session.by_item.get(item.item_id),
             [answer for answer in session.answers if answer.item_id == item.item_id],
         )

@@ -9,9 +9,19 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.console.identity import Visitor, parts_of
+from app.console.identity import Visitor, asked_here, parts_of
 from app.console.pages import reading
-from app.console.pages.answer_form import CATEGORIES, TAG_WORDS, Mistake, Typed, at_first, changeable, kind_of
+from app.console.pages.answer_form import (
+    CATEGORIES,
+    TAG_WORDS,
+    Mistake,
+    Typed,
+    at_first,
+    changeable,
+    input_label,
+    kind_of,
+    typed_from,
+)
 from app.console.pages.frame import Form, Who, epoch_of, unnoticed
 from app.console.pages.notices import notice_of
 from app.console.pages.presence import Presence
@@ -43,6 +53,12 @@ class Change(msgspec.Struct, frozen=True):
 def show(request: Request, visitor: Who, review_id: str, notice: str = "") -> Response:
     """The case."""
     return case_response(request, visitor, review_id, notice=notice)
+
+
+@router.post("/reviews/{review_id}/seen", status_code=204)
+def seen(request: Request, visitor: Who, review_id: str) -> None:
+    """The page came by another site's link, and somebody is there and uses it: that is a look."""
+    parts_of(request).desk.look(visitor.profile, review_id)
 
 
 @router.post("/reviews/{review_id}/claim")
@@ -108,7 +124,8 @@ def case_response(
 ) -> Response:
     """The whole page, with what was typed when an answer was not taken."""
     parts = parts_of(request)
-    look = parts.desk.look(visitor.profile, review_id)
+    here = asked_here(request)
+    look = (parts.desk.look if here else parts.desk.read)(visitor.profile, review_id)
     return render(
         request,
         "case.html",
@@ -119,6 +136,7 @@ def case_response(
         lost=lost,
         confirm=confirm,
         notice=notice_of(notice),
+        unseen=not here,
         **_case(parts, visitor, look),
     )
 
@@ -146,8 +164,8 @@ def _nothing_yet(look: Look, name: str) -> Typed:
 
 def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
     review, now, who = look.review, parts.clock(), visitor.profile
-    page = reading.read(look.package, look.withheld)
-    terms = parts.policy.terms.get(page.decision_type)
+    terms = parts.policy.terms.get(look.event.routed.scored.decision.decision_type)
+    page = reading.read(look.package, look.withheld, terms)
     holding = review.state is ReviewState.CLAIMED and review.holder == who.name
     titles = {pool.name: pool.title or pool.name for pool in parts.policy.pools}
     codes = {reason.code: reason.text for reason in terms.reason_codes} if terms else {}
@@ -170,7 +188,7 @@ def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
         "others": [],
         "actions": answers_of(look),
         "changeable": [
-            Change(fact.name, fact.label, kind_of(fact, terms), at_first(fact))
+            Change(fact.name, input_label(fact, terms), kind_of(fact, terms), at_first(fact))
             for fact in changeable(page.facts, terms)
         ],
         "reasons": terms.reason_codes if terms else (),

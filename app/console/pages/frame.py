@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
 from app.console.errors import MissingScopeError
-from app.console.identity import Visitor, identify, parts_of, signed_in
+from app.console.identity import Visitor, count_read, identify, parts_of, signed_in
 from app.console.pages.reading import action_label, label
 from app.console.pages.standing import spoken
 from app.console.rendering import TEMPLATES
@@ -49,6 +49,7 @@ def places_of(visitor: Visitor) -> Sequence[MenuItem]:
         MenuItem("/", "My work"),
         *((MenuItem("/lead", "Lead"),) if lead else ()),
         MenuItem("/sessions", "Sessions"),
+        MenuItem("/rules", "Rules"),
         *((MenuItem("/capacity", "Capacity"),) if lead else ()),
         MenuItem("/me", "My numbers"),
     )
@@ -56,7 +57,9 @@ def places_of(visitor: Visitor) -> Sequence[MenuItem]:
 
 def unnoticed(request: Request) -> None:
     """For what a page asks by itself: no sign of life, so that a forgotten tab does not keep a session."""
-    request.state.visitor = identify(parts_of(request), request, renew=False)
+    parts = parts_of(request)
+    request.state.visitor = visitor = identify(parts, request, renew=False)
+    count_read(parts, visitor)
 
 
 async def posted(request: Request) -> FormData:

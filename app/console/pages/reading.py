@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from app.domain.terms import FactWords, Terms
+
 Package = Mapping[str, Any]
 
 HANDED_ON = frozenset({"request_info", "escalate", "delegate", "release"})
@@ -37,9 +39,20 @@ class Fact(msgspec.Struct, frozen=True):
     raw: bool | int | float | str | None
 
     @classmethod
-    def missing(cls, name: str) -> Fact:
-        """A fact that the policy knows and the case does not say."""
-        return cls(name, label(name), in_words(None), None)
+    def read(cls, name: str, value: object, said: FactWords | None) -> Fact:
+        """As the policy says it, where it does.
+
+        >>> Fact.read("loan", 128, FactWords(unit="thousand USD")).value
+        '128 thousand USD'
+        >>> Fact.read("debts", 0.3625, FactWords(label="Debts / income", share=True))
+        Fact(name='debts', label='Debts / income', value='36.25 %', raw=0.3625)
+        """
+        said = said or FactWords()
+        raw = value if isinstance(value, bool | int | float | str) else None
+        number = isinstance(raw, int | float) and not isinstance(raw, bool)
+        text = f"{100 * float(raw):.6g} %" if said.share and number else in_words(value)  # type: ignore[arg-type]
+        text = f"{text} {said.unit}" if said.unit and number else text
+        return cls(name, said.label or label(name), text, raw)
 
 
 class CasePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,8 +87,10 @@ class CasePage(msgspec.Struct, frozen=True, kw_only=True):
     links: Sequence[str]
 
 
-def read(package: Package, revealed: Package | None = None) -> CasePage:
-    """The parts of a package, with what was withheld where that has been revealed."""
+def read(package: Package, revealed: Package | None = None, terms: Terms | None = None) -> CasePage:
+    """The parts of a package, with what was withheld where that has been revealed, the facts in the words
+    of the policy."""
+    said = terms.fact_words if terms else {}
     whole = {**package, **(revealed or {})}
     required = _mapping(whole.get("decision_required"))
     past = _mapping(whole.get("historical_context"))
@@ -102,7 +117,9 @@ def read(package: Package, revealed: Package | None = None) -> CasePage:
         ],
         alternatives=_mappings(whole.get("alternatives")),
         involvement=_mapping(whole.get("involvement")) or None,
-        facts=[_fact(name, value) for name, value in _mapping(whole.get("key_facts")).items()],
+        facts=[
+            Fact.read(name, value, said.get(name)) for name, value in _mapping(whole.get("key_facts")).items()
+        ],
         flags=[_text(flag.get("text")) for flag in _mappings(whole.get("flags_and_concerns"))],
         history=_mappings(past.get("subject")),
         precedents=_mappings(past.get("precedents")),
@@ -166,11 +183,6 @@ def in_words(value: object) -> str:
     if isinstance(value, (dict, list)):
         return msgspec.json.encode(value).decode()
     return str(value) or "(empty)"
-
-
-def _fact(name: str, value: object) -> Fact:
-    raw = value if isinstance(value, bool | int | float | str) else None
-    return Fact(name, label(name), in_words(value), raw)
 
 
 def _factors(factors: Mapping[str, Any]) -> list[tuple[str, str]]:

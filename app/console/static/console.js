@@ -201,6 +201,18 @@
     } catch { /* an outage: the next beat may do */ }
   };
 
+  // A page that another site opened counts as read when somebody is there, not before.
+  const tellSeen = () => {
+    const hold = one("#hold[data-unseen]");
+    if (!hold) return;
+    const signs = ["keydown", "pointermove", "pointerdown", "scroll"];
+    const seen = () => {
+      signs.forEach((name) => document.removeEventListener(name, seen, true));
+      fetch(`/reviews/${encodeURIComponent(hold.dataset.review)}/seen`, { method: "POST", credentials: "same-origin", headers: { "x-csrf-token": csrf(), accept: "text/html", "hx-request": "true" } }).catch(() => { /* an outage */ });
+    };
+    signs.forEach((name) => document.addEventListener(name, seen, { passive: true, capture: true }));
+  };
+
   const beating = () => {
     const hold = one("#hold");
     const lease = Number(hold?.dataset.leaseMs);
@@ -299,6 +311,7 @@
   forgetOld();
   begin(document);
   beating();
+  tellSeen();
   setInterval(tick, 15_000);
 
   // --- the list follows the queue, at most every few seconds, and only while somebody can see it ----------

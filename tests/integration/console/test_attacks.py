@@ -1,13 +1,17 @@
 """What somebody with a token, a link or a role of another pool tries, and does not get."""
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 
 from app.console.post import NotDeliveredError, post
 from app.console.scopes import Scope
 from app.domain.people import Directory, Period, Profile, Substitute
+from app.policy.console import Allowance
+from tests.integration.review_queue.conftest import routed
 
-from .conftest import FINANCE, PEOPLE, POOLS, URL
+from .conftest import FINANCE, PEOPLE, POOLS, URL, sign_in
 
 PAGES = ("/", "/work/live", "/me", "/sessions", "/decisions/exp-1", "/decisions/exp-1/evidence", "/lead")
 SUPPORT = frozenset({"support"})
@@ -104,3 +108,76 @@ def test_no_page_of_ours_links_elsewhere_because_an_address_says_so(house):
 def test_an_address_with_an_impossible_port_is_a_message_not_delivered():
     with pytest.raises(NotDeliveredError):
         post("https://chat.example.org:99999/hook", b"{}", {}, allow_private=False)
+
+
+def looks(house):
+    return [event for event in house.store.events("finance") if event == "looked"]
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Purpose": "prefetch"}],
+)
+def test_no_other_site_can_say_that_somebody_looked(house, elsewhere):
+    ann, identifier = house.signed_in("ann"), house.ask()
+    page = ann.get(f"/reviews/{identifier}", headers=elsewhere)
+    assert page.status_code == 200 and "data-unseen" in page.text
+    assert ann.get(f"/v1/reviews/{identifier}", headers=elsewhere).status_code == 200
+    assert looks(house) == []
+    assert house.signed_in("ann").post(f"/reviews/{identifier}/seen").status_code == 204
+    assert looks(house) == ["looked"]
+
+
+def test_who_comes_by_a_page_of_ours_has_looked(house):
+    identifier = house.ask()
+    page = house.signed_in("ann").get(f"/reviews/{identifier}", headers={"Sec-Fetch-Site": "same-origin"})
+    assert "data-unseen" not in page.text
+    assert looks(house) == ["looked"]
+
+
+def test_what_nobody_was_asked_about_is_no_story_for_who_submitted_it(house):
+    with_people(house, Profile(name="dora", pools=FINANCE, identities=frozenset({"svc"})))
+    event = routed("exp-9", at=house.clock())
+    route = msgspec.structs.replace(event.route, pool="finance")
+    house.cases.remember([msgspec.structs.replace(event, route=route)])
+    assert house.program("ann").get("/v1/decisions/exp-9").status_code == 200
+    answer = house.program("dora").get("/v1/decisions/exp-9")
+    assert answer.status_code == 403 and "0.93" not in answer.text
+
+
+def strangers_guess(house, name, times):
+    """Wrong passwords from one address after another, as few from each as are allowed there."""
+    for number in range(times):
+        stranger = house.browser(client=(f"10.0.0.{number // 5}", 1))
+        assert sign_in(stranger, name, "wrong").status_code == 401
+
+
+def test_strangers_can_slow_a_sign_in_down_but_not_prevent_it(house, monkeypatch):
+    waits = []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    monkeypatch.setattr("app.console.sign_in.asyncio", SimpleNamespace(sleep=sleep))
+    house.signed_in("ann")
+    strangers_guess(house, "ann", 40)
+    assert max(waits) == house.policy.console.sign_in_delay / 1000
+    assert sign_in(house.browser(client=("192.0.2.7", 1)), "ann").status_code == 303
+    assert waits[:3] == [0, 0, 0] and waits[-1] == 5
+
+
+def test_one_address_is_refused_after_some_guesses_at_a_name(house):
+    house.signed_in("ann")
+    guesser = house.browser(client=("10.0.0.1", 1))
+    codes = [sign_in(guesser, "ann", "wrong").status_code for _ in range(12)]
+    assert codes == [401] * 10 + [429] * 2
+
+
+def test_reading_has_a_limit_for_each_session(make_house):
+    house = make_house(requests=Allowance(5, 60_000))
+    ann = house.signed_in("ann")
+    codes = [
+        ann.get(path).status_code for path in ("/", "/work/live", "/v1/me", "/me", "/", "/work/live", "/")
+    ]
+    assert codes == [200] * 5 + [429] * 2
+    assert house.signed_in("ann").get("/").status_code == 200

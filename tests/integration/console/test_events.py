@@ -7,11 +7,14 @@ import time
 from contextlib import contextmanager
 
 import httpx
+import msgspec
 import pytest
 
 from app.console.server import beside, listen
 from app.console.terms import Pace
+from app.domain.people import Directory, Profile
 from app.errors import UsageError
+from tests.integration.console.conftest import POOLS
 
 PATIENCE = 10.0
 
@@ -101,6 +104,17 @@ def test_a_stream_ends_with_the_token(serve):
         house.clock.advance(1000)
         while listener.next() is not None:
             pass
+
+
+def test_a_stream_ends_when_its_pools_are_others(serve):
+    with serve() as (house, url):
+        listener = Listener(url, secret_of(house, "ann"))
+        assert listener.next()["pool"] == "finance"
+        people = {"ann": Profile(name="ann", pools=frozenset({"support"}))}
+        house.policy = msgspec.structs.replace(house.policy, directory=Directory(people, POOLS))
+        house.ask()
+        assert listener.next() is None, "nothing more of the pool that was taken away"
+        assert Listener(url, secret_of(house, "ann")).next()["pool"] == "support"
 
 
 def test_listening_does_not_keep_a_session(serve):

@@ -14,6 +14,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
 from app.console.app import create_console
+from app.domain.people import Directory
+from tests.integration.console.conftest import PEOPLE, POOLS
 
 CLIENT = "console"
 
@@ -26,7 +28,7 @@ class Issuer(ThreadingHTTPServer):
         self.clock = clock
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.key = self.published = RSAKey.generate_key(2048, {"kid": "one"})
-        self.person, self.lie = "ann", {}
+        self.person, self.lie = "2489", {}
         self.codes, self.asked = {}, []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -46,8 +48,8 @@ class Issuer(ThreadingHTTPServer):
         if base64.urlsafe_b64encode(challenge).decode().rstrip("=") != query["code_challenge"]:
             return 400, {"error": "invalid_grant"}
         now = self.clock() // 1000
-        claims = {"iss": self.url, "aud": CLIENT, "sub": "1", "nonce": query["nonce"]}
-        claims |= {"iat": now, "exp": now + 300, "preferred_username": self.person} | self.lie
+        claims = {"iss": self.url, "aud": CLIENT, "sub": self.person, "nonce": query["nonce"]}
+        claims |= {"iat": now, "exp": now + 300, "preferred_username": "ann"} | self.lie
         return 200, {"access_token": "x", "token_type": "Bearer", "id_token": self.sign(claims)}
 
     def sign(self, claims):
@@ -88,6 +90,9 @@ def issuer(house):
     settings = msgspec.structs.replace(
         house.parts.settings, oidc_issuer=server.url, oidc_client_id=CLIENT, oidc_client_secret="s3cret"
     )
+    people = {who.name: who for who in PEOPLE}
+    people["ann"] = msgspec.structs.replace(people["ann"], sign_in="2489")
+    house.policy = msgspec.structs.replace(house.policy, directory=Directory(people, POOLS))
     house.parts = msgspec.structs.replace(house.parts, settings=settings)
     house.app = create_console(house.parts)
     yield server
@@ -178,7 +183,21 @@ def test_another_providers_answer_is_refused(house, issuer):
     assert there_and_back(house, issuer, house.browser(), iss="https://evil.example").status_code == 403
 
 
-@pytest.mark.parametrize("person", ["stranger", "", None])
+def test_a_name_that_the_provider_gives_to_somebody_else_is_not_that_person(house, issuer):
+    issuer.person = "9999"  # who may call themselves ann there, from now on
+    assert there_and_back(house, issuer, house.browser()).status_code == 401
+
+
+@pytest.mark.parametrize(("verified", "status"), [(True, 303), (False, 401), (None, 401)])
+def test_an_address_counts_only_when_the_provider_has_verified_it(house, issuer, verified, status):
+    settings = msgspec.structs.replace(house.parts.settings, oidc_claim="email")
+    house.parts = msgspec.structs.replace(house.parts, settings=settings)
+    house.app = create_console(house.parts)
+    issuer.lie = {"email": "2489", "email_verified": verified}
+    assert there_and_back(house, issuer, house.browser()).status_code == status
+
+
+@pytest.mark.parametrize("person", ["ann", "stranger", "", None])
 def test_somebody_outside_the_policy_does_not_get_in(house, issuer, person):
     issuer.person = person
     assert there_and_back(house, issuer, house.browser()).status_code == 401

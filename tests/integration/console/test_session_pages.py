@@ -8,9 +8,11 @@ import pytest
 
 from app.console.app import create_console
 from app.console.session_room import SessionRoom
+from app.domain.people import Directory, Profile
 from app.domain.quality.session_figures import SessionItem
-from app.domain.quality.snapshot import Snapshot
 from app.domain.quality.sessions import SessionBook
+from app.domain.quality.snapshot import Snapshot
+from tests.integration.console.conftest import PEOPLE, POOLS
 
 HTML = {"Accept": "text/html"}
 PACKAGE = '{"decision_required":{"question":"Approve?"},"key_facts":{"amount":320}}'
@@ -96,6 +98,21 @@ def test_only_leads_open_and_only_the_invited_see(school):
     assert sam.get(path, headers=HTML).status_code == 404
     assert give(sam, path, "item-0", "approve").status_code == 404
     assert "Gifts" not in sam.get("/sessions", headers=HTML).text
+
+
+def test_leading_another_pool_is_no_way_into_a_session(school):
+    _, path = opened(school)
+    support = frozenset({"support"})
+    people = (*PEOPLE, Profile(name="lou", pools=support, supervises=support))
+    directory = Directory({person.name: person for person in people}, POOLS)
+    school.policy = msgspec.structs.replace(school.policy, directory=directory)
+    lou = school.signed_in("lou")
+    assert lou.get(path, headers=HTML).status_code == 404
+    assert lou.post(f"{path}/close", headers=HTML).status_code == 404
+    page = lou.get("/sessions", headers=HTML).text
+    assert "Gifts" not in page and "item-0" not in page
+    form = {"title": "x", "kind": "calibration", "invited": ["ann", "bob"], "items": ["item-0"]}
+    assert lou.post("/sessions", data=form, headers=HTML).status_code == 422, "none of these cases are theirs"
 
 
 def test_a_session_without_people_is_not_opened(school):

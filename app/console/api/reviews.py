@@ -56,7 +56,7 @@ def claim_next(parts: Parts, visitor: Worker, body: ClaimingNext, response: Resp
 
 
 @router.get("/{review_id}")
-def show(parts: Parts, visitor: Reader, review_id: This) -> LookOut:
+def show(parts: Parts, visitor: Reader, review_id: This, request: Request) -> LookOut:
     """A review with everything that you may see of it."""
     show_it = parts.desk.look if asked_here(request) else parts.desk.read
     return look_out(show_it(visitor.profile, review_id), visitor.name)

@@ -150,7 +150,7 @@ def _room(parts: ConsoleParts) -> SessionRoom:
 
 
 def _visible(parts: ConsoleParts, visitor: Visitor, session_id: str) -> SessionFigures:
-    """The session, for who is invited, leads and auditors; for others there is none."""
+    """The session, for who is invited, leads of its pools and auditors; for others there is none."""
     who = visitor.profile
     session = _room(parts).session(session_id) if parts.room and session_id.isascii() else None
     if session is None or not (who.name in session.invited or _sees(parts, who, session)):
@@ -225,13 +225,13 @@ def _session(
         item=item,
         page=item and _read(parts, item),
         done=sum(answer.reviewer == visitor.name for answer in session.answers),
-        results=_results(session) if told and item is None else [],
+        results=_results(parts, session) if told and item is None else [],
         last=_last(session, visitor.name),
         may_close=session.closed_at is None and _may_close(parts, visitor.profile, session),
     )
 
 
-def _results(session: SessionFigures) -> list[ItemResult]:
+def _results(parts: ConsoleParts, session: SessionFigures) -> list[ItemResult]:
     return [
         ItemResult(
             number,

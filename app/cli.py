@@ -18,6 +18,7 @@ from app.commands import (
     doctor,
     evidence,
     gold,
+    inform,
     people,
     policy,
     queue,
@@ -57,6 +58,7 @@ app.command("console")(console.console)
 app.command("submit")(submit.submit)
 app.command("observe")(submit.observe)
 app.command("withdraw")(withdraw.withdraw)
+app.command("inform")(inform.inform)
 app.command("status")(status.status)
 app.command("evidence")(evidence.evidence)
 app.command("doctor")(doctor.doctor)

@@ -279,6 +279,8 @@ def queue_terms(policy: CompiledPolicy) -> QueueTerms:
         boosts=policy.boosts,
         escalation_boost=policy.escalation_boost,
         max_delegations=policy.max_delegations,
+        max_questions=policy.max_questions,
+        max_pause=policy.max_pause,
         raise_boost=policy.raise_boost,
         calendars=policy.calendars,
         backups=policy.backups,
@@ -430,12 +432,15 @@ class Worker:
             self._serve("routing", route.alone, "route", [Topic.DECISIONS_SCORED])
         if "review_request" in chosen:
             gold = GoldItems(self._codec, GoldStore(parts.client, parts.keys), self.settings.secret)
-            request = ReviewRequests(self._codec, self.policy, parts.queue, parts.cases, gold)
+            desk = open_desk(self._codec, self.policy, parts, self._clock)
+            request = ReviewRequests(
+                self._codec, self.policy, parts.queue, parts.cases, gold, inform=desk.inform
+            )
             self._serve(
                 "review_request",
                 request,
                 "review-request",
-                [Topic.DECISIONS_ROUTED, Topic.DECISIONS_WITHDRAWN],
+                [Topic.DECISIONS_ROUTED, Topic.DECISIONS_WITHDRAWN, Topic.REVIEWS_INFORMATION],
             )
         if "outcome" in chosen:
             take = Outcomes(self._codec, self.policy, parts.cases, parts.seen)
@@ -462,6 +467,7 @@ class Worker:
         )
         self.app.host(PoolService("leases", parts.queue.expire, self.policy, seconds=LEASE_SECONDS))
         self.app.host(PoolService("sla", parts.queue.sla, self.policy, seconds=SLA_SECONDS))
+        self.app.host(PoolService("pauses", parts.queue.end_pauses, self.policy, seconds=SLA_SECONDS))
 
     def _serve(
         self,

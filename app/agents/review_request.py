@@ -1,5 +1,5 @@
 """DecisionRouted -> ReviewRequested: what does a person need to judge this, and in which queue?
-DecisionWithdrawn: nobody needs to judge it any more.
+DecisionWithdrawn: nobody needs to judge it any more. InformationGiven: what a reviewer asked for.
 
 Reads committed routes only: what the queue is told can no longer change.
 """
@@ -12,8 +12,16 @@ import msgspec
 
 from app.agents.gold import GoldItems
 from app.agents.store import ask_store
+from app.domain.authority import Denial
 from app.domain.context_package import PastDecision, build, is_blind
-from app.domain.events import DecisionRouted, DecisionWithdrawn, ReviewKind, ReviewRequest, ReviewRequested
+from app.domain.events import (
+    DecisionRouted,
+    DecisionWithdrawn,
+    InformationGiven,
+    ReviewKind,
+    ReviewRequest,
+    ReviewRequested,
+)
 from app.domain.review import review_id_of
 from app.domain.sla import climb
 from app.policy.compiled import CompiledPolicy
@@ -27,6 +35,8 @@ from app.stream.records import DeadLetter, Incoming, Outgoing, Output
 from app.stream.topics import pool_topic
 
 STAGE = "review_request"
+
+Told = DecisionRouted | DecisionWithdrawn | InformationGiven
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -47,8 +57,12 @@ class ReviewRequests:
         queue: ReviewQueue,
         cases: CaseFile,
         gold: GoldItems | None = None,
+        *,
+        inform: Callable[[InformationGiven], Denial | None],
     ) -> None:
-        """Without ``gold`` no items with known truth come beside the reviews."""
+        """``inform`` takes what a reviewer asked for, and says why not where it does not. Without ``gold`` no
+        items with known truth come beside the reviews."""
+        self._inform = inform
         self._codec = codec
         self._policy = policy
         self._queue = queue
@@ -71,6 +85,7 @@ class ReviewRequests:
         enqueued = await ask_store(self._queue.enqueue_many, packed)
         await ask_store(self._cases.remember, [event for _, event in routed])
         await self._end_withdrawn(packed)
+        await self._pass_on(told, output.dead)
         for item, new, kept in zip(asked, packed, enqueued, strict=True):
             headers = event_headers("ReviewRequested", kept.review_id, item.record)
             output.outgoing.append(
@@ -85,13 +100,13 @@ class ReviewRequests:
 
     def _read(
         self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]
-    ) -> tuple[Incoming, DecisionRouted | DecisionWithdrawn] | None:
+    ) -> tuple[Incoming, Told] | None:
         try:
             event = self._codec.decode(record.value)
         except DecodeError as error:
             dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
             return None
-        if isinstance(event, DecisionWithdrawn):
+        if isinstance(event, DecisionWithdrawn | InformationGiven):
             return record, event
         if not isinstance(event, DecisionRouted):
             dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
@@ -121,6 +136,15 @@ class ReviewRequests:
                 await ask_store(
                     self._queue.withdraw, [new.request.review_id], found.withdrawn_by, found.reason
                 )
+
+    async def _pass_on(self, told: Sequence[tuple[Incoming, Told]], dead: list[DeadLetter]) -> None:
+        for record, event in told:
+            if not isinstance(event, InformationGiven):
+                continue
+            denial = await ask_store(self._inform, event)
+            if denial is not None:
+                what = f"{denial.text} ({denial.hint})" if denial.hint else denial.text
+                dead.append(DeadLetter(record, STAGE, denial.code, what))
 
     async def _pack(self, asked: Sequence[_Asked], policy: CompiledPolicy) -> list[NewReview]:
         subjects = sorted({item.routed.scored.decision.subject for item in asked})

@@ -39,6 +39,8 @@ def print_page(review: Mapping[str, object], package: Mapping[str, object], answ
         "epoch",
         "tier",
         "question",
+        "information",
+        "informed_by",
     )
     state: dict[str, object] = {name: review[name] for name in head if review.get(name)}
     _part(str(review["review_id"]), {**state, "digest": review["digest"]})

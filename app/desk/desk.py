@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from app.desk.deciding import Deciding
 from app.desk.handing_on import HandingOn
+from app.desk.informing import Informing
 from app.desk.looking import Looking
 from app.desk.taking import Taking
 
 
-class ReviewDesk(Taking, Looking, Deciding, HandingOn):
+class ReviewDesk(Taking, Looking, Deciding, HandingOn, Informing):
     """Takes and gives everything under the policy in force (``app.desk.authority``)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -20,6 +21,12 @@ MODIFY = "modify"
 MAX_TEXT = 10_000
 """Characters of reasoning and of a note: more belongs into a document with a link."""
 
+MAX_NAME = 256
+"""Characters of a person's or program's name."""
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""What people write ends up in logs, topics and terminals."""
+
 TAGS = ("train_on_this", "policy_issue", "teaching_example")
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {"number": (int, float), "string": str, "boolean": bool}
@@ -35,6 +42,19 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     category: OverrideCategory | None = None
     note: str = ""
     tags: tuple[str, ...] = ()
+
+
+def unfit(text: str, longest: int) -> str:
+    """What is wrong with a text from outside, as the end of a sentence; empty when nothing is.
+
+    >>> unfit("\\x1b[2J", 10), unfit(" ", 10), unfit("Apollo", 10)
+    ('holds control characters', 'is empty', '')
+    """
+    if not text.strip():
+        return "is empty"
+    if len(text) > longest:
+        return f"has {len(text)} characters, at most {longest} are kept"
+    return "holds control characters" if _UNPRINTABLE.search(text) else ""
 
 
 def incomplete(

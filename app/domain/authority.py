@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from app.domain.events import ConsequenceClass, ReviewKind
-from app.domain.people import Profile, Role
+from app.domain.people import Directory, Profile, Role
 from app.domain.review import CLASS_RANK
 
 
@@ -96,6 +96,17 @@ def action_refused(capacities: Iterable[Profile], action: str) -> Denial | None:
         f"you may not answer '{action}'",
         f"allowed to you: {', '.join(sorted(allowed)) or 'nothing'}; or escalate the case",
     )
+
+
+def information_refused(
+    giver: str, people: Directory, capacities: Iterable[Profile], matter: Matter, now: int
+) -> Denial | None:
+    """Why information from outside is not taken from ``giver``; ``capacities`` are those of the person of
+    this name. A person needs what it takes at any entry. Besides, the program that submitted the decision is
+    asked what only it knows; but no person submits something and then steers it."""
+    if giver == matter.submitted_by and giver not in people.people:
+        return None
+    return refused(capacities, Deed.ANSWER_INFO, matter, now)
 
 
 def _leads(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:

@@ -330,6 +330,18 @@ class ReviewDefaulted(Record, frozen=True, kw_only=True):
     default: SafeDefault
 
 
+class InformationGiven(Record, frozen=True, kw_only=True):
+    """The answer to a question that somebody asked in a review. ``lease_epoch`` says which question: the one
+    of the step ``paused`` with this epoch."""
+
+    review_id: str
+    decision_id: str
+    lease_epoch: int
+    information: str
+    given_by: str
+    given_at: int
+
+
 class ReviewLifecycle(Record, frozen=True, kw_only=True):
     """One step in the life of a review. ``state`` is the state after it, as JSON: the queue can be
     rebuilt from the last step of every review."""

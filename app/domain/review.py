@@ -66,6 +66,10 @@ class Refusal(StrEnum):
     """Information was asked for and is not there yet."""
     NOT_WAITING = "not_waiting"
     """Nobody asked for information."""
+    ASKED_ENOUGH = "asked_enough"
+    """Information was asked for as often as the policy allows."""
+    OTHER_QUESTION = "other_question"
+    """The information answers another question than the one that is open."""
     OFFERED = "offered"
     """Delegated to somebody else."""
     NOT_SUPERVISOR = "not_supervisor"
@@ -110,6 +114,10 @@ class QueueTerms(msgspec.Struct, frozen=True, kw_only=True):
     """How many reviews a claim looks at before it says that there is none for this person."""
     max_delegations: int = 3
     """How often a review may be handed on."""
+    max_questions: int = 3
+    """How often information may be asked for in a review."""
+    max_pause: int = 7 * 24 * HOUR
+    """How long the SLA clock stands still for one question, around the clock."""
     raise_boost: int = 8 * HOUR
     """How much earlier a review ranks once its priority was raised."""
     calendars: Mapping[str, Calendar] = msgspec.field(default_factory=dict)
@@ -142,7 +150,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``epoch`` fences: it grows with each claim, and only the latest may write. ``step`` counts what
     happened to the review, refusals included; the highest step of the log is the present state.
     ``ladder`` has the times of the SLA steps before the deadline (0: none), ``rung`` how far up it is
-    (``app.domain.sla``). ``decided_at`` is when the review was over, however it ended.
+    (``app.domain.sla``). ``decided_at`` is when the review was over, however it ended. ``question`` is the
+    last of ``questions``, and stays with the ``information`` that answered it.
     """
 
     review_id: str
@@ -170,6 +179,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     paused_at: int = 0
     paused: int = 0
     question: str = ""
+    questions: int = 0
+    information: str = ""
+    informed_by: str = ""
     votes: tuple[Vote, ...] = ()
     tie_break: bool = False
     first_answers: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -389,22 +401,48 @@ def _closed(review: Review, answer: Answer) -> Review:
     )
 
 
-def request_info(review: Review, who: str, epoch: int, now: int, question: str) -> Review | Refusal:
-    """Ask for information: the lease ends and the SLA clock stands still until it is there."""
+def request_info(
+    review: Review, who: str, epoch: int, now: int, question: str, terms: QueueTerms
+) -> Review | Refusal:
+    """Ask for information: the lease ends and the SLA clock stands still until it is there, at most for
+    ``max_pause``."""
     refusal = holds(review, who, epoch)
     if refusal:
         return refusal
-    waiting = _returned(missed(review, now))
-    return after(waiting, state=ReviewState.WAITING, paused_at=now, question=question)
+    if review.questions >= terms.max_questions:
+        return Refusal.ASKED_ENOUGH
+    return after(
+        _returned(missed(review, now)),
+        state=ReviewState.WAITING,
+        paused_at=now,
+        question=question,
+        questions=review.questions + 1,
+        information="",
+        informed_by="",
+    )
 
 
-def resume(review: Review, now: int, calendar: Calendar | None = None) -> Review | Refusal:
-    """The information is there: back to the queue. Deadline and steps are later by the working time of the
-    pause, in the calendar of the review's SLA class."""
+def resume(
+    review: Review,
+    now: int,
+    calendar: Calendar | None = None,
+    *,
+    by: str = "",
+    information: str = "",
+    epoch: int | None = None,
+) -> Review | Refusal:
+    """The information is there, or nobody waits for it any longer: back to the queue. Deadline and steps are
+    later by the working time of the pause, in the calendar of the review's SLA class. With the ``epoch``
+    under which the question was asked, the information is for it only, and safe to repeat."""
+    answered = review.state is not ReviewState.WAITING or review.epoch != epoch
+    if epoch is not None and answered and (review.informed_by, review.information) == (by, information):
+        return review
     if review.state in ENDED:
         return ENDED[review.state]
     if review.state is not ReviewState.WAITING:
         return Refusal.NOT_WAITING
+    if epoch is not None and review.epoch != epoch:
+        return Refusal.OTHER_QUESTION
     pause = worked(calendar, review.paused_at, now)
     deadline = None if review.deadline is None else due(calendar, review.deadline, pause)
     later = pause if deadline is None or review.deadline is None else deadline - review.deadline
@@ -416,7 +454,8 @@ def resume(review: Review, now: int, calendar: Calendar | None = None) -> Review
         urgency=review.urgency + later,
         deadline=deadline,
         ladder=tuple(at and due(calendar, at, pause) for at in review.ladder),
-        question="",
+        information=information,
+        informed_by=by if information else "",
     )
 
 

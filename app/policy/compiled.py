@@ -58,6 +58,8 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     words_per_minute: float
     raise_boost: int
     max_delegations: int
+    max_questions: int
+    max_pause: int
     duplicate_window: int
     decision_memory: int
     history_length: int
@@ -110,6 +112,8 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         words_per_minute=content.review.words_per_minute,
         raise_boost=content.review.raise_boost,
         max_delegations=content.review.max_delegations,
+        max_questions=content.review.max_questions,
+        max_pause=content.review.max_pause,
         duplicate_window=content.memory.duplicate_window,
         decision_memory=content.memory.decisions,
         history_length=content.memory.history_length,

@@ -78,6 +78,10 @@ class ReviewWork(Part):
     """How much earlier a review ranks once its priority was raised because time runs out."""
     max_delegations: int = Field(default=3, ge=0, le=100)
     """How often a review may be handed on."""
+    max_questions: int = Field(default=3, ge=0, le=100)
+    """How often information may be asked for in a review; each question stops its SLA clock."""
+    max_pause: Duration = 604_800_000
+    """How long the clock stands still for one question; then the review goes on without an answer."""
     words_per_minute: Annotated[float, Field(ge=50, le=2000)] = 400
     """Nobody reads faster: an answer that comes sooner than its package takes is flagged, never refused."""
 

@@ -92,6 +92,22 @@ class NotWaiting(QueueError):
     advice = "see `hitl review show`"
 
 
+class AskedEnough(QueueError):
+    """Information was asked for as often as the policy allows."""
+
+    refusal = Refusal.ASKED_ENOUGH
+    text = "{id}: information was asked for as often as the policy allows"
+    advice = "decide with what is known, or escalate to a supervisor"
+
+
+class OtherQuestion(QueueError):
+    """The information answers another question than the one that is open."""
+
+    refusal = Refusal.OTHER_QUESTION
+    text = "{id}: another question is open by now, asked under epoch {epoch}"
+    advice = "answer the question that is open, see `hitl review show`"
+
+
 class OfferedToAnother(QueueError):
     """Delegated to somebody else."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from app.domain.review import (
 )
 from app.review_queue import keys as names
 from app.review_queue.durability import Durability
-from app.review_queue.errors import REFUSALS, NotYourPool, UnknownReview
+from app.review_queue.errors import REFUSALS, NotYourPool, QueueError, UnknownReview
 from app.review_queue.keys import Keys
 from app.review_queue.state import completed, from_fields, ladder_text, pairs, to_fields
 from app.review_queue.store import Argument, Client, Script, reachable, run_all
@@ -175,25 +176,31 @@ class ReviewQueue:
 
     def request_info(self, review_id: str, reviewer: Reviewer, epoch: int, question: str) -> Review:
         """Ask for information; the lease ends and the SLA clock stands still."""
-        detail = _detail(question=question)
-        return self._step("request_info", review_id, reviewer, epoch, question, detail)
+        detail, most = _detail(question=question), self._terms.max_questions
+        return self._step("request_info", review_id, reviewer, epoch, question, most, detail)
 
     def answer_info(self, review_id: str, reviewer: Reviewer, information: str) -> Review:
         """The information: back to the queue, the deadline later by the working time of the pause."""
+        person = self._admit(reviewer, locate(review_id)[0])
+        return self._resume(review_id, person.name, information, None, _detail(information=information))
+
+    def inform(self, review_id: str, by: str, information: str, epoch: int) -> Review:
+        """Information from outside, for the question that was asked under ``epoch``. Safe to repeat."""
+        return self._resume(review_id, by, information, epoch, _detail(information=information))
+
+    def _resume(self, review_id: str, by: str, information: str, epoch: int | None, detail: bytes) -> Review:
         pool, name = locate(review_id)
-        person = self._admit(reviewer, pool)
         while True:
             seen = self._look(pool, name)
             now = self._clock()
             later = resume(seen, now, self._terms.calendars.get(seen.sla_class))
             if isinstance(later, Refusal):  # the script says so in one step with what it finds by now
                 later = seen
-            arguments: list[Argument] = [now, name, person.name, seen.paused_at, later.urgency]
+            arguments: list[Argument] = [now, name, by, seen.paused_at, later.urgency]
             arguments += ["" if later.deadline is None else later.deadline, ladder_text(later), later.paused]
+            arguments += [detail, information, "" if epoch is None else epoch]
             with reachable:
-                answer = self._scripts["resume"].run(
-                    self._client, self._keys.pool(pool), [*arguments, _detail(information=information)]
-                )
+                answer = self._scripts["resume"].run(self._client, self._keys.pool(pool), arguments)
             if answer[0] == b"ok":
                 return from_fields(review_id, pairs(answer[1]))
             if answer[0] != b"moved":
@@ -313,6 +320,22 @@ class ReviewQueue:
             (f"{pool}.{name.decode()}", event.decode())
             for name, event in zip(answer[1::2], answer[2::2], strict=True)
         ]
+
+    def end_pauses(self, pool: str, *, at_most: int = 100) -> list[str]:
+        """Let reviews go on whose question nobody answered for ``max_pause``, at most so many; their ids."""
+        since = self._clock() - self._terms.max_pause
+        waiting = self._keys.pool(pool, names.WAITING)
+        with reachable:
+            found = self._client.execute_command(
+                "ZRANGE", waiting, "-inf", since, "BYSCORE", "LIMIT", 0, at_most
+            )
+        ended = []
+        for name in found:
+            review_id = f"{pool}.{name.decode()}"
+            with suppress(QueueError):  # somebody was quicker
+                self._resume(review_id, "sla", "", None, _detail(reason="nobody answered in time"))
+                ended.append(review_id)
+        return ended
 
     # --- looking -----------------------------------------------------------------------------------
 

@@ -18,6 +18,8 @@ _TEXT = {
     "holder": "holder",
     "to": "offered_to",
     "question": "question",
+    "info": "information",
+    "informer": "informed_by",
     "answer": "answer_id",
     "default": "safe_default",
 }
@@ -36,6 +38,7 @@ _NUMBER = {
     "lapses": "lapses",
     "pausing": "paused_at",
     "paused": "paused",
+    "questions": "questions",
     "decided": "decided_at",
     "rung": "rung",
 }

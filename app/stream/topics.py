@@ -41,6 +41,7 @@ class Topic(StrEnum):
     REVIEWS_REQUESTED = "reviews.requested"
     """One topic for each pool: see ``pool_topic``."""
     REVIEWS_OUTCOMES = "reviews.outcomes"
+    REVIEWS_INFORMATION = "reviews.information"
     REVIEWS_LIFECYCLE = "reviews.lifecycle"
     OUTCOMES_OBSERVED = "outcomes.observed"
     FEEDBACK_TRAINING_EXAMPLES = "feedback.training_examples"

@@ -171,7 +171,11 @@ class ReviewOut(Part):
     """How often it was escalated."""
     delegations: int
     question: str | None
-    """What somebody asked, while it waits for information."""
+    """What was asked for last, and stays with its answer."""
+    information: str | None
+    """The answer to the question; none while it waits, and where nobody answered in time."""
+    informed_by: str | None
+    """Who gave the information."""
     decided_at: Moment | None
 
 

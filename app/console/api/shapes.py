@@ -43,6 +43,8 @@ def review_out(review: Review, who: str) -> ReviewOut:
         tier=review.tier,
         delegations=review.delegations,
         question=review.question or None,
+        information=review.information or None,
+        informed_by=review.informed_by or None,
         decided_at=_at(review.decided_at),
     )
 

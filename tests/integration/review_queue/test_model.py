@@ -207,7 +207,7 @@ class SideBySide(RuleBasedStateMachine):
         who = review.holder or "ann"
         self.both(
             review,
-            lambda: rules.request_info(review, who, epoch, self.desk.clock(), "Which?"),
+            lambda: rules.request_info(review, who, epoch, self.desk.clock(), "Which?", self.desk.terms),
             lambda: self.desk.queue.request_info(review.review_id, self.person(who), epoch, "Which?"),
         )
 
@@ -217,10 +217,39 @@ class SideBySide(RuleBasedStateMachine):
         review = self.pick(data, ReviewState.WAITING)
         self.both(
             review,
-            lambda: rules.resume(review, self.desk.clock(), self.desk.terms.calendars.get(review.sla_class)),
+            lambda: self.resumed(review, by=who, information="That."),
             lambda: self.desk.queue.answer_info(review.review_id, self.person(who), "That."),
             recorded=False,
         )
+
+    @rule(data=st.data(), by=st.sampled_from(["svc", "ann"]), text=st.sampled_from(["That.", "This."]))
+    @precondition(lambda self: self.in_state(ReviewState.WAITING) or len(self.reviews) > 2)
+    def inform(self, data, by, text):
+        review = self.pick(data, ReviewState.WAITING)
+        epoch = review.epoch + data.draw(epochs)
+        self.both(
+            review,
+            lambda: self.resumed(review, by=by, information=text, epoch=epoch),
+            lambda: self.desk.queue.inform(review.review_id, by, text, epoch),
+            recorded=False,
+        )
+
+    @rule(most=st.integers(1, 3), early=st.sampled_from([0, 1]))
+    @precondition(lambda self: self.in_state(ReviewState.WAITING))
+    def nobody_answers(self, most, early):
+        waiting = sorted((r.paused_at, r.review_id) for r in self.in_state(ReviewState.WAITING))
+        end = waiting[0][0] + self.desk.terms.max_pause
+        self.desk.clock.advance(max(0, end - early - self.desk.clock()))
+        since = self.desk.clock() - self.desk.terms.max_pause
+        due = [name for paused_at, name in waiting if paused_at <= since][:most]
+        assert self.desk.queue.end_pauses("expenses", at_most=most) == due
+        for name in due:
+            self.reviews[name] = self.resumed(self.reviews[name])
+            assert self.desk.queue.get(name).review == self.reviews[name]
+
+    def resumed(self, review, **given):
+        calendar = self.desk.terms.calendars.get(review.sla_class)
+        return rules.resume(review, self.desk.clock(), calendar, **given)
 
     @rule(data=st.data(), behind=st.sampled_from([None, 0, -1]))
     @precondition(lambda self: self.reviews)

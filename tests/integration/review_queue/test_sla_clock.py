@@ -108,6 +108,41 @@ def test_a_deadline_that_passes_before_the_clock_comes_is_counted_by_whoever_com
     assert run_clock(desk.queue) == [(asked, "deadline_rule")]
 
 
+def test_nobody_answers_and_the_clock_goes_on(desk):
+    review = enter(desk, sla_class="standard", working=8 * HOUR)
+    other = enter(desk, "d2", sla_class="standard")
+    for name in (review, other):
+        held = desk.take(desk.ann, name)
+        desk.queue.request_info(name, desk.ann, held.epoch, "?")
+        desk.clock.advance(1)
+    desk.clock.advance(desk.terms.max_pause - 3)
+    assert desk.queue.end_pauses("expenses") == []
+    desk.clock.advance(1)
+    assert desk.queue.end_pauses("expenses") == [review]  # to the millisecond, and only what is due
+    back = desk.queue.get(review).review
+    assert (back.state, back.paused, back.question, back.information) == (
+        ReviewState.OPEN,
+        desk.terms.max_pause,
+        "?",
+        "",
+    )
+    assert back.deadline == held.requested_at + 8 * HOUR + desk.terms.max_pause
+    assert desk.outbox()[-1][:2] == ("resumed", "sla")
+    assert desk.queue.end_pauses("expenses") == []
+
+
+def test_two_clocks_end_a_pause_once(desk, monkeypatch):
+    review = enter(desk, sla_class="standard")
+    held = desk.take(desk.ann)
+    desk.queue.request_info(review, desk.ann, held.epoch, "?")
+    desk.clock.advance(desk.terms.max_pause)
+    first, second = desk.queue_on(desk.client), desk.queue_on(desk.client)
+    really = second._resume
+    monkeypatch.setattr(second, "_resume", lambda *call: (first.end_pauses("expenses"), really(*call))[1])
+    assert second.end_pauses("expenses") == []
+    assert desk.events().count("resumed") == 1
+
+
 def test_information_for_another_pause_is_worked_out_again(desk, monkeypatch):
     review = enter(desk, sla_class="standard")
     held = desk.take(desk.ann)

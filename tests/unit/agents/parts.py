@@ -11,11 +11,13 @@ from app.agents.outcome import Outcomes
 from app.agents.review_request import ReviewRequests
 from app.agents.routing import Routing
 from app.agents.scoring import Scored, Scoring
+from app.domain.authority import Denial
 from app.domain.events import (
     DecisionResolved,
     DecisionRouted,
     DecisionSubmitted,
     DecisionWithdrawn,
+    InformationGiven,
     ObservedOutcome,
     Record,
 )
@@ -124,6 +126,8 @@ class Store:
         self.reviews: dict[str, Enqueued] = {}
         self.gone: dict[str, Withdrawal] = {}
         self.ended: list[str] = []
+        self.informed: list[InformationGiven] = []
+        self.denial: Denial | None = None
 
     def _reach(self) -> None:
         if self.away:
@@ -165,6 +169,11 @@ class Store:
         known = [name in self.reviews for name in review_ids]
         self.ended += [name for name, there in zip(review_ids, known, strict=True) if there]
         return known
+
+    def inform(self, event: InformationGiven) -> Denial | None:
+        self._reach()
+        self.informed.append(event)
+        return self.denial
 
     def briefs(self, ids: Sequence[str]) -> list[Brief | None]:
         self._reach()
@@ -210,7 +219,7 @@ def routing(policy=POLICY, updates=None) -> Routing:
 
 
 def review_requests(store: Store, policy=POLICY) -> ReviewRequests:
-    return ReviewRequests(CODEC, lambda: policy, store, store)
+    return ReviewRequests(CODEC, lambda: policy, store, store, inform=store.inform)
 
 
 def outcomes(store: Store, policy=POLICY) -> Outcomes:

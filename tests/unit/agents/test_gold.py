@@ -56,7 +56,8 @@ async def item(decision_id="old-311", truth="reject"):
 
 
 def requests(store, ring, policy=ALWAYS):
-    return ReviewRequests(CODEC, lambda: policy, store, store, GoldItems(CODEC, ring, SECRET))
+    gold = GoldItems(CODEC, ring, SECRET)
+    return ReviewRequests(CODEC, lambda: policy, store, store, gold, inform=store.inform)
 
 
 async def test_an_item_comes_beside_a_decision_where_one_is_due():

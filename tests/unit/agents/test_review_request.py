@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from app.domain.events import DecisionWithdrawn, OnDeadline, ReviewKind, ReviewRequested
+from app.domain.authority import Denial
+from app.domain.events import DecisionWithdrawn, InformationGiven, OnDeadline, ReviewKind, ReviewRequested
 from app.domain.review import review_id_of
 from app.domain.working_time import due
 from app.stream.errors import TransientError
@@ -182,3 +183,42 @@ async def test_a_pool_without_backups_offers_nothing_to_them():
     request = read((await review_requests(Store())([record])).outgoing[0]).request
     assert request.ladder[2] == 0
     assert all(request.ladder[i] for i in (0, 1, 3))
+
+
+# --- information ----------------------------------------------------------------------------------
+
+
+def information(offset: int = 9):
+    event = InformationGiven(
+        review_id="expenses.x",
+        decision_id="exp-1",
+        lease_epoch=1,
+        information="Apollo",
+        given_by="svc",
+        given_at=NOW,
+    )
+    return incoming(event, offset, topic=Topic.REVIEWS_INFORMATION)
+
+
+async def test_information_is_passed_on():
+    store = Store()
+    output = await review_requests(store)([information()])
+    assert [event.information for event in store.informed] == ["Apollo"]
+    assert not output.dead
+    assert not output.outgoing
+
+
+async def test_information_that_is_not_taken_is_a_dead_letter_that_says_why():
+    store = Store()
+    store.denial = Denial("not_waiting", "nobody asked", "look again")
+    output = await review_requests(store)([information()])
+    assert reasons(output) == [(9, "review_request", "not_waiting")]
+    assert "nobody asked (look again)" in output.dead[0].message
+
+
+async def test_information_waits_out_an_outage_of_the_store():
+    store = Store()
+    store.away = True
+    with pytest.raises(TransientError):
+        await review_requests(store)([information()])
+    assert not store.informed

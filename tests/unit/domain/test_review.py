@@ -134,7 +134,7 @@ def test_only_the_present_lease_may_write(who, behind):
     epoch = review.epoch - behind
     assert rules.extend(review, who, epoch, NOW, 1) is Refusal.STALE_LEASE
     assert rules.release(review, who, epoch) is Refusal.STALE_LEASE
-    assert rules.request_info(review, who, epoch, NOW, "?") is Refusal.STALE_LEASE
+    assert rules.request_info(review, who, epoch, NOW, "?", TERMS) is Refusal.STALE_LEASE
     assert rules.decide(review, answer(review, who, lease_epoch=epoch), TERMS) is Refusal.STALE_LEASE
 
 
@@ -159,7 +159,7 @@ def test_pauses_add_up_and_the_budget_stays(first, second):
     review, now = new(), NOW
     for pause in (first, second):
         review = claimed(review, now=now)
-        review = rules.request_info(review, "ann", review.epoch, now, "?")
+        review = rules.request_info(review, "ann", review.epoch, now, "?", TERMS)
         now += pause
         review = rules.resume(review, now)
     assert review.deadline - now == HOUR
@@ -169,8 +169,52 @@ def test_pauses_add_up_and_the_budget_stays(first, second):
 
 def test_a_clock_that_steps_back_does_not_shorten_a_deadline():
     review = claimed(new())
-    review = rules.request_info(review, "ann", 1, NOW, "?")
+    review = rules.request_info(review, "ann", 1, NOW, "?", TERMS)
     assert rules.resume(review, NOW - 5_000).deadline == review.deadline
+
+
+def asked(review, now=NOW, terms=TERMS):
+    held = claimed(review)
+    return rules.request_info(held, "ann", held.epoch, now, "?", terms)
+
+
+def test_information_is_asked_for_as_often_as_the_policy_allows():
+    terms = msgspec.structs.replace(TERMS, max_questions=2)
+    review = new()
+    for _ in range(2):
+        review = rules.resume(asked(review, terms=terms), NOW)
+    assert asked(review, terms=terms) is Refusal.ASKED_ENOUGH
+    assert review.questions == 2
+
+
+def test_a_question_stays_with_its_answer_until_the_next_one():
+    told = rules.resume(asked(new()), NOW, by="svc", information="Apollo", epoch=1)
+    assert (told.state, told.question) == (ReviewState.OPEN, "?")
+    assert (told.information, told.informed_by) == ("Apollo", "svc")
+    assert asked(told).information == ""
+
+
+def test_information_is_for_the_question_it_answers():
+    first = asked(new())
+    told = rules.resume(first, NOW, by="svc", information="Apollo", epoch=first.epoch)
+    again = asked(told)
+    assert (
+        rules.resume(again, NOW, by="svc", information="Apollo", epoch=first.epoch) is Refusal.OTHER_QUESTION
+    )
+    repeated = rules.resume(again, NOW, by="svc", information="Apollo", epoch=again.epoch)
+    assert repeated.state is ReviewState.OPEN  # the same words answer another question as well
+
+
+def test_information_from_outside_is_safe_to_repeat():
+    waiting = asked(new())
+    given = {"by": "svc", "information": "Apollo", "epoch": waiting.epoch}
+    told = rules.resume(waiting, NOW, **given)
+    held = claimed(told)
+    done = rules.decide(held, answer(held), TERMS)
+    for later in (told, held, done):
+        assert rules.resume(later, NOW, **given) is later
+    assert rules.resume(told, NOW, **{**given, "by": "other"}) is Refusal.NOT_WAITING
+    assert rules.resume(done, NOW, **{**given, "information": "Zeus"}) is Refusal.ALREADY_DECIDED
 
 
 def test_votes_of_one_decision_are_of_distinct_people():

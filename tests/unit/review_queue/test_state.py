@@ -36,6 +36,9 @@ reviews = st.builds(
     holder=texts,
     offered_to=texts,
     question=texts,
+    questions=numbers,
+    information=texts,
+    informed_by=texts,
     votes=st.lists(st.builds(Vote, texts, texts, texts), max_size=3).map(tuple),
     tie_break=st.booleans(),
     first_answers=st.dictionaries(texts, texts, max_size=3),
@@ -64,6 +67,7 @@ def test_every_field_of_a_review_has_a_place():
         digest="x",
         urgency=4, arrival=5, state=ReviewState.WAITING, step=6, epoch=7, tier=8, holder="h", claimed_at=9,
         lease_until=10, offered_to="o", delegations=11, lapses=12, paused_at=13, paused=14, question="q",
+        questions=19, information="i", informed_by="b",
         votes=(Vote("a", "b", "c"),), tie_break=True, first_answers={"a": "b"}, answer_id="i", decided_at=15,
         ladder=(16, 0, 17, 18), rung=3, backups=True, on_deadline=OnDeadline.SAFE_DEFAULT, safe_default="x",
     )  # fmt: skip

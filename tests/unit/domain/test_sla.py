@@ -94,7 +94,7 @@ def test_nobody_to_help_out_is_no_step():
 
 def test_the_clock_stands_still_while_it_waits():
     held = rules.claim(new(), ANN, NOW, TERMS, [])
-    waiting = rules.request_info(held, "ann", held.epoch, NOW + HOUR, "?")
+    waiting = rules.request_info(held, "ann", held.epoch, NOW + HOUR, "?", TERMS)
     assert next_step(waiting) is None
     back = rules.resume(waiting, NOW + 101 * HOUR)
     assert next_step(back) == (Rung.AT_RISK, NOW + 112 * HOUR)
@@ -115,7 +115,7 @@ def test_a_pause_over_the_weekend_gives_no_working_time():
 
 def test_a_missed_deadline_counts_even_if_the_clock_was_late():
     held = rules.claim(new(), ANN, NOW, TERMS, [])
-    waiting = rules.request_info(held, "ann", held.epoch, NOW + 16 * HOUR, "?")
+    waiting = rules.request_info(held, "ann", held.epoch, NOW + 16 * HOUR, "?", TERMS)
     assert (waiting.rung, waiting.step) == (rules.MISSED, held.step + 2)
     assert rules.cancel(held, NOW + 16 * HOUR - 1).rung == 0
     assert rules.cancel(held, NOW + 16 * HOUR).rung == rules.MISSED

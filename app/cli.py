@@ -27,6 +27,7 @@ from app.commands import (
     submit,
     token,
     topics,
+    webhooks,
     withdraw,
     worker,
 )
@@ -51,6 +52,7 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(gold.app, name="gold")
 app.add_typer(people.app, name="people")
 app.add_typer(token.app, name="token")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("demo")(demo.demo)
 app.command("up")(worker.up)
 app.command("worker")(worker.worker)

@@ -26,15 +26,15 @@ from app.agents.scoring import Scoring
 from app.agents.upkeep import LEASE_SECONDS, SLA_SECONDS, PoolService, RelayService
 from app.console.accounts import Accounts
 from app.console.courier import Courier
-from app.console.courier import Outgoing as Messages
 from app.console.keys import ConsoleKeys
 from app.console.ledger import Ledger
 from app.console.limits import Limits
+from app.console.outgoing import Outgoing as Messages
 from app.console.parts import ConsoleParts, Place
 from app.console.publishing import EventPublisher
 from app.console.session_room import SessionRoom
 from app.console.sessions import Sessions
-from app.console.webhooks import load_hooks
+from app.console.webhooks import load_addresses
 from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
 from app.domain.events import PolicyActivated, Record, ReviewRequested
@@ -206,7 +206,8 @@ def open_console(
     )
     publisher = EventPublisher(lambda: open_writer(settings))
     keys = ConsoleKeys(settings.topic_prefix)
-    told = _webhooks(settings, policy, connection, codec, Messages(queue.client, keys), url, clock)
+    messages = Messages(queue.client, keys)
+    told = _webhooks(settings, book, connection, codec, messages, url, clock)
     try:
         activated.start()
         book.require_activated()
@@ -229,6 +230,7 @@ def open_console(
             draw=secrets.token_bytes,
             publisher=publisher,
             broker_answers=BrokerProbe(connection),
+            messages=messages,
             ledger=ledger,
             evidence=EvidenceRoom(
                 LogReader(connection),
@@ -252,7 +254,7 @@ def open_console(
 
 def _webhooks(
     settings: Settings,
-    policy: CompiledPolicy,
+    policy: Callable[[], CompiledPolicy],
     connection: Connection,
     codec: Codec,
     messages: Messages,
@@ -262,8 +264,13 @@ def _webhooks(
     """Who tells chat tools what happens, if anybody is to be told."""
     if settings.webhooks_file is None:
         return ()
-    courier = Courier(messages, load_hooks(settings.webhooks_file), codec, url, clock)
-    topics = [Topic.REVIEWS_LIFECYCLE, *(pool_topic(pool) for pool in policy.pool_names)]
+    file = settings.webhooks_file
+    load_addresses(file)  # a file that can not be used is said at the start, not with the first message
+    courier = Courier(messages, lambda: policy().webhooks, lambda: load_addresses(file), codec, url, clock)
+
+    def topics() -> Sequence[str]:
+        return [Topic.REVIEWS_LIFECYCLE, *(pool_topic(pool) for pool in policy().pool_names)]
+
     return (courier, GroupReader(connection, "hitl-webhooks", topics, courier.hear))
 
 

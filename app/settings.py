@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     accounts_file: Path = ACCOUNTS_FILE
     """``HITL_ACCOUNTS_FILE``: passwords and API tokens, hashed."""
     webhooks_file: Path | None = None
-    """``HITL_WEBHOOKS_FILE``: who is told what happens to reviews (docs/api.md); unset means nobody."""
+    """``HITL_WEBHOOKS_FILE``: where the policy's webhooks lead (docs/webhooks.md); unset: nowhere."""
     oidc_issuer: str | None = None
     """``HITL_OIDC_ISSUER``: the identity provider's issuer; unset means local accounts only."""
     oidc_client_id: str = ""

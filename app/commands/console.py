@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from importlib.util import find_spec
 from typing import Annotated
@@ -54,7 +55,14 @@ def address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def check(settings: Settings, policy: CompiledPolicy, url: str, *, open_house: bool) -> None:
+def check(
+    settings: Settings,
+    policy: CompiledPolicy,
+    url: str,
+    *,
+    open_house: bool,
+    tell: Callable[[str], None] = lambda text: errors.print(text, style="yellow"),
+) -> None:
     """Refuse to start where it would not be safe. Raises ``UsageError``."""
     place = Place(url)
     if not place.secure and not place.loopback:
@@ -80,4 +88,4 @@ def check(settings: Settings, policy: CompiledPolicy, url: str, *, open_house: b
                 "HITL_SECRET_FILE is not set: anybody could forge the sign-in form",
                 hint="openssl rand -hex 32 > secret; set HITL_SECRET_FILE",
             )
-        errors.print("HITL_SECRET_FILE is not set: a development key is used", style="yellow")
+        tell("HITL_SECRET_FILE is not set: a development key is used")

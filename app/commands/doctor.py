@@ -4,40 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import typer
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from app.agents.books import usable
+from app.commands.doctor_console import Finding, State, console, webhooks
 from app.commands.output import print_rows
-from app.console.courier import Outgoing as Messages
-from app.console.keys import ConsoleKeys
-from app.console.webhooks import load_hooks
 from app.errors import HitlError, ServiceUnreachableError
-from app.main import connection_of, load_compiled_policy, now, open_codec, store_of
+from app.main import activated_policy, connection_of, load_compiled_policy, now, open_codec, store_of
 from app.settings import Settings, load_settings
 from app.stream.errors import BrokerUnreachableError
 from app.stream.schemas import Schemas
 from app.stream.topics import TopicTable
 
-State = Literal["ok", "warning", "failed"]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """The result of one check, with what to do about it."""
-
-    check: str
-    state: State
-    detail: str
-    do: str = ""
-
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False,
 ) -> None:
-    """Check policy, schemas, broker, topics, store, clock and secret, and say what to do.
+    """Check policy, schemas, broker, topics, store, clock, secret, console and webhooks, and say what to do.
 
     Exit code 1 when something is wrong, 3 when a service can not be reached.
 
@@ -46,7 +34,7 @@ def doctor(
     settings = load_settings()
     findings: list[Finding] = []
     unreachable = False
-    for check in (_policy, _schemas, _broker, _store, _secret, _webhooks):
+    for check in (_policy, _schemas, _broker, _store, _secret, console, webhooks):
         try:
             findings.extend(check(settings))
         except HitlError as error:
@@ -97,6 +85,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     if missing:
         yield Finding("topics", "failed", f"missing: {', '.join(missing)}", "hitl topics apply")
         return
+    yield from _in_force(settings)
     try:
         states = table.compare(admin, pools, connection.prefix, timeout=5.0)
     except BrokerUnreachableError:
@@ -109,6 +98,20 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         yield Finding("topics", "warning", detail, "change the topic, or topics.yaml")
     if not different:
         yield Finding("topics", "ok", f"{len(states)} there, as in topics.yaml")
+
+
+def _in_force(settings: Settings) -> Iterator[Finding]:
+    event, here = activated_policy(settings), load_compiled_policy(settings).version
+    if event is None:
+        yield Finding("policy in force", "ok", f"version {here}, from the file: nothing was activated")
+        return
+    version = usable(event).version
+    detail = f"version {version}, activated by {event.activated_by}"
+    if version == here:
+        yield Finding("policy in force", "ok", detail)
+    else:
+        detail += f"; {settings.policy_path} is {here}, and counts for nothing"
+        yield Finding("policy in force", "warning", detail, "hitl policy activate, if the file is right")
 
 
 def _store(settings: Settings) -> Iterator[Finding]:
@@ -145,20 +148,6 @@ def _secret(settings: Settings) -> Iterator[Finding]:
         yield Finding("secret", "warning", detail, "openssl rand -hex 32 > secret; set HITL_SECRET_FILE")
     else:
         yield Finding("secret", "ok", "set")
-
-
-def _webhooks(settings: Settings) -> Iterator[Finding]:
-    if settings.webhooks_file is None:
-        return
-    hooks = load_hooks(settings.webhooks_file)
-    with closing(store_of(settings)) as client:
-        dead = Messages(client, ConsoleKeys(settings.topic_prefix)).dead()
-    if dead:
-        detail = f"{dead} messages were given up after three days"
-        key = ConsoleKeys(settings.topic_prefix).deliveries("dead")
-        yield Finding("webhooks", "warning", detail, f"see why: LRANGE '{key}' 0 -1; done with them: DEL")
-    else:
-        yield Finding("webhooks", "ok", f"{len(hooks)} receivers, nothing given up")
 
 
 def _info(answer: object) -> dict[str, str]:

@@ -51,7 +51,7 @@ def create_console(parts: ConsoleParts) -> FastAPI:
         openapi_url="/openapi.json",
         lifespan=lifespan,
     )
-    metrics = ConsoleMetrics()
+    metrics = ConsoleMetrics(parts.messages)
     app.state.parts, app.state.metrics = parts, metrics
     app.state.answers = Answers(parts.client, parts.keys, parts.pace, lambda: parts.terms.answers_kept)
     app.state.feed = Feed(Revision(parts.client, parts.queue_keys), parts.pace)

@@ -25,10 +25,15 @@ PENDING = "sign-in:"
 """+ SHA-256 of the state, string: a sign-in under way at the identity provider. TTL: the policy's
 `sign_in_time`; read once."""
 
-DUE = "due"
-"""Sorted set of messages to webhooks, by the time of the next attempt. No TTL: at least once."""
+DUE = "due:"
+"""+ receiver, sorted set of messages to a webhook, by the time of the next attempt. Bounded by the policy's
+`most_waiting`. No TTL: at least once."""
 DELIVERY = "delivery:"
 """+ delivery id, hash: such a message. Goes when it was delivered or given up."""
+RECEIVERS = "receivers"
+"""Set of the receivers that ever had a message; a handful. One that left the policy goes with its last."""
+RECEIVER = "receiver:"
+"""+ receiver, hash: failures in a row, until when it rests, why, and what arrived or was given up."""
 DEAD = "dead"
 """List of messages that were given up, newest first, bounded; for `hitl doctor` and whoever repairs."""
 

@@ -14,6 +14,8 @@ _NAMES = {
     "SESSIONS_OF": keys.SESSIONS_OF,
     "DUE": keys.DUE,
     "DELIVERY": keys.DELIVERY,
+    "RECEIVERS": keys.RECEIVERS,
+    "RECEIVER": keys.RECEIVER,
     "DEAD": keys.DEAD,
     "ARRIVALS": queue_keys.ARRIVALS,
     "OUTBOX": queue_keys.OUTBOX,

@@ -12,6 +12,7 @@ from app.console.accounts import Accounts
 from app.console.keys import ConsoleKeys
 from app.console.ledger import Ledger
 from app.console.limits import Limits
+from app.console.outgoing import Outgoing
 from app.console.publishing import EventPublisher, Writer
 from app.console.session_room import SessionRoom
 from app.console.sessions import Draw, Sessions
@@ -91,6 +92,8 @@ class ConsoleParts(msgspec.Struct, frozen=True, kw_only=True):
     """Publishes what is submitted; waits for the broker's word."""
     broker_answers: Callable[[], bool]
     """Whether the broker answers, within a second or two."""
+    messages: Outgoing | None = None
+    """What waits for webhooks; ``None`` as the ledger."""
     ledger: Ledger | None = None
     """The read model behind the numbers; ``None`` where there is no broker (tests of pages)."""
     evidence: EvidenceRoom | None = None

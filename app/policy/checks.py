@@ -15,6 +15,7 @@ from app.domain.events import ConsequenceClass, OnDeadline
 from app.policy.expressions import ExpressionError, check_condition, check_number
 from app.policy.model import FACTOR_NAMES, SIGNAL_NAMES, DecisionType, FactType, PolicyContent, Risk
 from app.policy.people import Person
+from app.policy.webhooks import Webhook
 
 Path = tuple[str | int, ...]
 
@@ -60,6 +61,8 @@ def check(policy: PolicyContent) -> Iterator[Finding]:
         yield from _expressions_compile(decision_type, at)
     if policy.console.session_idle > policy.console.session_longest:
         yield Finding(("console", "session_idle"), "is longer than session_longest: it would never count")
+    for name, hook in policy.webhooks.items():
+        yield from _webhook_fits(("webhooks", name), hook, policy)
     for name, person in policy.people.items():
         yield from _person_fits(name, person, policy)
 
@@ -100,6 +103,15 @@ def _sla_fits(policy: PolicyContent) -> Iterator[Finding]:
         if list(shares) != sorted(shares):
             said = ", ".join(f"{share:g}" for share in shares)
             yield Finding(at, f"at_risk, raise_at, backups_at and supervisor_at must not fall: {said}")
+
+
+def _webhook_fits(at: Path, hook: Webhook, policy: PolicyContent) -> Iterator[Finding]:
+    for i, pool in enumerate(hook.pools):
+        yield from _unknown((*at, "pools", i), "pool", pool, policy.pools)
+    if hook.first_pause > hook.longest_pause:
+        yield Finding((*at, "first_pause"), "is longer than longest_pause")
+    if hook.longest_pause > hook.give_up:
+        yield Finding((*at, "longest_pause"), "is longer than give_up: nothing would be tried again")
 
 
 def _person_fits(name: str, person: Person, policy: PolicyContent) -> Iterator[Finding]:
@@ -229,6 +241,10 @@ def _facts_agree(t: DecisionType, at: Path) -> Iterator[Finding]:
         if fact not in t.fact_types:
             said = f"'{fact}' is not in fact_types{did_you_mean(fact, t.fact_types)}"
             yield Finding((*at, "required_facts", i), said, tuple(t.fact_types))
+    for fact in t.fact_words:
+        if fact not in t.fact_types:
+            said = f"'{fact}' is not in fact_types{did_you_mean(fact, t.fact_types)}"
+            yield Finding((*at, "fact_words", fact), said, tuple(t.fact_types))
 
 
 def _expressions_compile(t: DecisionType, at: Path) -> Iterator[Finding]:
@@ -245,10 +261,6 @@ def _expressions_compile(t: DecisionType, at: Path) -> Iterator[Finding]:
 
 def _compiles(
     path: Path,
-    for fact in t.fact_words:
-        if fact not in t.fact_types:
-            said = f"'{fact}' is not in fact_types{did_you_mean(fact, t.fact_types)}"
-            yield Finding((*at, "fact_words", fact), said, tuple(t.fact_types))
     text: str,
     check_one: Callable[[str, Collection[str] | None], None],
     facts: Collection[str] | None,

@@ -32,6 +32,7 @@ from app.policy.model import (
 )
 from app.policy.people import directory_of
 from app.policy.sla import SlaTerms, sla_terms
+from app.policy.webhooks import WebhookTerms, webhook_terms
 
 
 class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +67,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     precedents: int
     directory: Directory
     console: ConsoleTerms
+    webhooks: Mapping[str, WebhookTerms]
 
     @property
     def calendars(self) -> Mapping[str, Calendar]:
@@ -120,6 +122,7 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         precedents=content.memory.precedents,
         directory=directory_of(content.people, content.pools),
         console=console_terms(content.console),
+        webhooks=webhook_terms(content.webhooks),
     )
 
 
@@ -139,16 +142,16 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         required_facts=t.required_facts,
         amount_fact=t.amount_fact,
         fact_types=MappingProxyType({fact: kind.value for fact, kind in t.fact_types.items()}),
-        factors=factors,
-        class_cuts=(t.consequence.cuts.medium, t.consequence.cuts.high, t.consequence.cuts.critical),
-        signals=_signals(t),
-        rules=tuple(
         fact_words=MappingProxyType(
             {
                 fact: FactWords(label=said.label, unit=said.unit, share=said.share)
                 for fact, said in t.fact_words.items()
             }
         ),
+        factors=factors,
+        class_cuts=(t.consequence.cuts.medium, t.consequence.cuts.high, t.consequence.cuts.critical),
+        signals=_signals(t),
+        rules=tuple(
             RuleTerms(
                 name=rule.name,
                 text=rule.text,

@@ -32,6 +32,7 @@ from app.policy.fields import (
 )
 from app.policy.people import Person, PersonName
 from app.policy.sla import BusinessCalendar, SlaClassOrDuration, usual_sla_classes
+from app.policy.webhooks import Webhook
 
 
 class FactType(StrEnum):
@@ -249,10 +250,6 @@ class Evidence(Part):
     """Automated decisions after which the added share has fallen to 37 %. Default by risk: 800, 500, 500."""
 
 
-class Reason(Part):
-    """A reason that a reviewer can choose; ``other`` with a text is always possible."""
-
-    code: Word
 class FactWording(Part):
     """How people read a fact, where its name and the bare number do not say it."""
 
@@ -264,6 +261,10 @@ class FactWording(Part):
     """A part of one: 0.36 is shown as 36 %."""
 
 
+class Reason(Part):
+    """A reason that a reviewer can choose; ``other`` with a text is always possible."""
+
+    code: Word
     """Short name, unique in the type."""
     text: Text
     """What the reviewer reads."""
@@ -314,6 +315,8 @@ class DecisionType(Part):
     """Facts without which nobody should decide; completeness is measured against them."""
     fact_types: dict[FactName, FactType] = {}
     """What facts there are. If given, expressions may use no others."""
+    fact_words: dict[FactName, FactWording] = {}
+    """How people read the facts: label, unit, share."""
     amount_fact: FactName | None = None
     """The number among the facts that people's amount limits are compared with."""
     consequence: ConsequenceTerms
@@ -331,8 +334,6 @@ class DecisionType(Part):
     alpha: Probability | None = None
     """Tolerable error of automation. Default by risk: .05, .02, .01."""
     delta: Probability | None = None
-    fact_words: dict[FactName, FactWording] = {}
-    """How people read the facts: label, unit, share."""
     """Tolerable chance that a learned threshold breaks alpha. Default by risk: .10, .05, .01."""
     evidence: Evidence = Evidence()
     """How many decisions are checked blind to learn from."""
@@ -398,6 +399,8 @@ class PolicyContent(Part):
     """Which times of decisions are believable."""
     console: Console = Console()
     """Sessions and limits of the reviewer console."""
+    webhooks: dict[Word, Webhook] = {}
+    """Chats and programs that are told what happens to reviews, by name."""
     people: dict[PersonName, Person] = {}
     """Who may decide what, by account name. Nobody named: anybody who reaches the queue may do anything."""
     decision_types: Annotated[dict[TypeName, DecisionType], Field(min_length=1)]

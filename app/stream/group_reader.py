@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 import structlog
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from app.errors import HitlError
 from app.stream.connection import Connection, incoming
@@ -20,22 +20,24 @@ BATCH = 200
 
 
 class GroupReader:
-    """Reads committed records of ``topics`` (logical names) in a thread of its own, at least once.
+    """Reads committed records of ``topics`` (logical names, asked again and again) in a thread of its own,
+    at least once.
 
     ``on_batch`` must have stored what follows from a batch when it returns; if it raises, the batch comes
-    again. A group that is new begins with what comes from now on.
+    again. A group that is new begins with what comes from now on, also when it is stopped before anything
+    came: where it began is written down at once.
     """
 
     def __init__(
         self,
         connection: Connection,
         group: str,
-        topics: Sequence[str],
+        topics: Callable[[], Sequence[str]],
         on_batch: Callable[[Sequence[Incoming]], None],
     ) -> None:
         self._connection = connection
         self._group = connection.prefix + group
-        self._topics = [connection.topic(topic) for topic in topics]
+        self._topics = topics
         self._on_batch = on_batch
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=group, daemon=True)
@@ -55,7 +57,6 @@ class GroupReader:
         while not self._stopping.is_set():
             consumer = Consumer(self._connection.reader(self._group, **config))
             try:
-                consumer.subscribe(self._topics)
                 self._read(consumer)
             except (HitlError, KafkaException) as error:
                 log.warning("read again in a moment", group=self._group, error=str(error))
@@ -64,10 +65,26 @@ class GroupReader:
                 consumer.close()
 
     def _read(self, consumer: Consumer) -> None:
+        subscribed: list[str] = []
         while not self._stopping.is_set():
+            topics = [self._connection.topic(topic) for topic in self._topics()]
+            if topics != subscribed:
+                consumer.subscribe(topics, on_assign=_begin)
+                subscribed = topics
             messages = [one for one in consumer.consume(BATCH, WAIT_SECONDS) if one.error() is None]
             if messages:
                 self._on_batch([incoming(self._connection, one) for one in messages])
                 for one in messages:
                     consumer.store_offsets(one)
                 consumer.commit(asynchronous=False)
+
+
+def _begin(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    """Go on where the group was; where it never was, from the end, and from there after a restart, too."""
+    known = consumer.committed(partitions, timeout=10)
+    fresh = [partition for partition in known if partition.offset < 0]
+    for partition in fresh:
+        partition.offset = consumer.get_watermark_offsets(partition, timeout=10)[1]
+    if fresh:
+        consumer.commit(offsets=fresh, asynchronous=False)
+    consumer.assign(known)

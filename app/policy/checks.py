@@ -237,14 +237,14 @@ def _facts_agree(t: DecisionType, at: Path) -> Iterator[Finding]:
     if t.amount_fact is not None and t.amount_fact not in t.fact_types:
         said = f"'{t.amount_fact}' is not in fact_types{did_you_mean(t.amount_fact, t.fact_types)}"
         yield Finding((*at, "amount_fact"), said, tuple(t.fact_types))
-    for i, fact in enumerate(t.required_facts):
-        if fact not in t.fact_types:
-            said = f"'{fact}' is not in fact_types{did_you_mean(fact, t.fact_types)}"
-            yield Finding((*at, "required_facts", i), said, tuple(t.fact_types))
     for fact in t.fact_words:
         if fact not in t.fact_types:
             said = f"'{fact}' is not in fact_types{did_you_mean(fact, t.fact_types)}"
             yield Finding((*at, "fact_words", fact), said, tuple(t.fact_types))
+    for i, fact in enumerate(t.required_facts):
+        if fact not in t.fact_types:
+            said = f"'{fact}' is not in fact_types{did_you_mean(fact, t.fact_types)}"
+            yield Finding((*at, "required_facts", i), said, tuple(t.fact_types))
 
 
 def _expressions_compile(t: DecisionType, at: Path) -> Iterator[Finding]:

@@ -34,8 +34,8 @@ from app.console.api.models import (
 from app.console.api.route import Admin, ApiRoute, Lead, Parts, Reader, Worker
 from app.console.api.shapes import decided_out, finite, lease_out, look_out, review_out
 from app.console.errors import UnacceptableError
-from app.console.parts import ConsoleParts
 from app.console.identity import asked_here
+from app.console.parts import ConsoleParts
 from app.console.problems import problem
 from app.domain.answers import Verdict
 from app.domain.people import Profile

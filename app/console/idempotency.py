@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from app.console.errors import IdempotencyConflictError, IdempotencyMismatchErro
 from app.console.keys import ConsoleKeys
 from app.console.lua import ConsoleScript
 from app.console.terms import Pace
+from app.review_queue.errors import StoreUnavailableError
 from app.review_queue.store import Client, reachable
 
 HEADER = "idempotency-key"
@@ -22,7 +24,8 @@ _LONGEST = 255
 
 class Answers:
     """Answers to requests, by who asked and key. Only success is kept: what was refused changed
-    nothing, and may be tried again under the same key. ``kept_for`` says for how many ms."""
+    nothing, and may be tried again under the same key; so may what an outage left unfinished.
+    ``kept_for`` says for how many ms."""
 
     def __init__(self, client: Client, keys: ConsoleKeys, pace: Pace, kept_for: Callable[[], int]) -> None:
         self._client = client
@@ -49,7 +52,11 @@ class Answers:
         except BaseException:
             await run_in_threadpool(self._forget, key)
             raise
-        await run_in_threadpool(self._keep, key, response)
+        if getattr(request.state, "unfinished", False):
+            with suppress(StoreUnavailableError):  # then the key is free in a minute
+                await run_in_threadpool(self._forget, key)
+        else:
+            await run_in_threadpool(self._keep, key, response)
         return response
 
     def _kept(self, key: str, print_: str) -> Response | None:
@@ -84,6 +91,11 @@ class Answers:
     def _forget(self, key: str) -> None:
         with reachable:
             self._client.execute_command("DEL", key)
+
+
+def unfinished(request: Request) -> None:
+    """Only a part of this request was done: its answer is true now, and not what a repeat should get."""
+    request.state.unfinished = True
 
 
 def fingerprint(request: Request, body: bytes) -> str:

@@ -34,6 +34,7 @@ from app.console.api.models import (
 from app.console.api.route import Admin, ApiRoute, Lead, Parts, Reader, Worker
 from app.console.api.shapes import decided_out, finite, lease_out, look_out, review_out
 from app.console.errors import UnacceptableError
+from app.console.idempotency import unfinished
 from app.console.identity import asked_here
 from app.console.parts import ConsoleParts
 from app.console.problems import problem
@@ -97,7 +98,8 @@ def decide(parts: Parts, visitor: Worker, review_id: This, body: Answering) -> D
 @router.post("/decide")
 def decide_batch(parts: Parts, visitor: Worker, body: Batch, request: Request) -> BatchOut:
     """Answer like items together, one after the other. Each is checked and recorded by itself; when one
-    is refused, the others still count. An outage ends the batch: what follows was not tried."""
+    is refused, the others still count. An outage ends the batch: what follows was not tried, and a repeat,
+    under the same key, too, does the rest."""
     results: list[BatchResult] = []
     out: HitlError | None = None
     for item in body.answers:
@@ -108,6 +110,7 @@ def decide_batch(parts: Parts, visitor: Worker, body: Batch, request: Request) -
         except HitlError as error:
             if isinstance(error, ServiceUnreachableError):
                 out = error
+                unfinished(request)
             results.append(_refused(parts, item, error, request))
         else:
             results.append(BatchResult(review_id=item.review_id, status=200, decided=decided))

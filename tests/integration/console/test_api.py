@@ -8,6 +8,7 @@ import pytest
 
 from app.console.scopes import Scope
 from app.domain.events import ReviewKind
+from app.review_queue.errors import StoreUnavailableError
 from app.stream.errors import BrokerUnreachableError
 
 DECISION = {
@@ -282,6 +283,41 @@ def test_a_batch_answers_one_by_one(house):
     assert results[0]["decided"]["final"]
     states = [ann.get(f"/v1/reviews/{r['review_id']}").json()["review"]["state"] for r in reviews]
     assert states == ["decided", "claimed", "decided"]
+
+
+@pytest.mark.parametrize("reached_the_store", [True, False])
+def test_a_batch_that_an_outage_cut_short_is_finished_by_its_repeat(house, monkeypatch, reached_the_store):
+    """Under the same key: what was done is not done again, what was not done is done."""
+    ann = house.program("ann")
+    reviews = [house.claimed(ann, house.ask(f"exp-{i}")) for i in range(4)]
+    body = {"answers": [house.answer(r) | {"review_id": r["review_id"]} for r in reviews]}
+    key = {"Idempotency-Key": "batch-1"}
+    decide, calls = house.queue.decide, []
+
+    def cut_short(*arguments, **options):
+        calls.append(arguments[0])
+        if len(calls) != 2:
+            return decide(*arguments, **options)
+        if reached_the_store:  # ... and the store's word got lost on its way back
+            decide(*arguments, **options)
+        raise StoreUnavailableError("the store does not serve")
+
+    monkeypatch.setattr(house.queue, "decide", cut_short)
+
+    def steps():
+        outbox = f"{house.store.prefix}hitl:{{finance}}:outbox"
+        return house.store.client.execute_command("XLEN", outbox)
+
+    before = steps()
+    first = ann.post("/v1/reviews/decide", json=body, headers=key)
+    assert [result["status"] for result in first.json()["results"]] == [200, 503, 503, 503]
+    again = ann.post("/v1/reviews/decide", json=body, headers=key)
+    assert [result["status"] for result in again.json()["results"]] == [200, 200, 200, 200]
+    assert "idempotency-replayed" not in again.headers
+    assert again.json()["results"][0] == first.json()["results"][0]
+    assert steps() - before == 4, "one step for each answer"
+    last = ann.post("/v1/reviews/decide", json=body, headers=key)
+    assert last.headers["idempotency-replayed"] == "true" and last.json() == again.json()
 
 
 # --- repeats -------------------------------------------------------------------------------------------

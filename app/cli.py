@@ -23,6 +23,7 @@ from app.commands import (
     policy,
     queue,
     review,
+    rules,
     status,
     submit,
     token,
@@ -48,6 +49,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(topics.app, name="topics")
 app.add_typer(review.app, name="review")
 app.add_typer(queue.app, name="queue")
+app.add_typer(rules.app, name="rules")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(gold.app, name="gold")
 app.add_typer(people.app, name="people")

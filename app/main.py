@@ -22,6 +22,8 @@ from app.agents.gold import GoldItems
 from app.agents.outcome import Outcomes
 from app.agents.review_request import ReviewRequests
 from app.agents.routing import Routing
+from app.agents.rule_book import RuleBook
+from app.agents.rule_watch import RuleExpiryService, RuleWatch
 from app.agents.scoring import Scoring
 from app.agents.upkeep import LEASE_SECONDS, SLA_SECONDS, PoolService, RelayService
 from app.console.accounts import Accounts
@@ -37,7 +39,8 @@ from app.console.sessions import Sessions
 from app.console.webhooks import load_addresses
 from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
-from app.domain.events import PolicyActivated, Record, ReviewRequested
+from app.desk.rules import RuleDesk
+from app.domain.events import PolicyActivated, Record, ReviewDecided, ReviewRequested, RuleChanged
 from app.domain.evidence_chain import seal, seal_key
 from app.domain.review import QueueTerms
 from app.errors import UsageError
@@ -48,6 +51,7 @@ from app.review_queue.gold import GoldStore
 from app.review_queue.keys import Keys
 from app.review_queue.outbox import Seal
 from app.review_queue.queue import ReviewQueue
+from app.review_queue.rule_tallies import RuleTallies
 from app.review_queue.seen import SeenDecisions
 from app.review_queue.store import Client, open_client
 from app.settings import Settings
@@ -182,6 +186,35 @@ def open_desk(
     return ReviewDesk(parts.queue, policy, lambda record: codec.decode_as(record, ReviewRequested), clock)
 
 
+def open_rules(
+    settings: Settings,
+    policy: Callable[[], CompiledPolicy],
+    client: Client,
+    book: RuleBook,
+    write: Callable[[str, RuleChanged], None],
+    answered: Callable[[str], Sequence[ReviewDecided]],
+    *,
+    clock: Callable[[], int] = now,
+    draw: Callable[[int], str] = secrets.token_hex,
+) -> RuleDesk:
+    """The one way in for what people do about standing rules. ``write`` stores an event under its key;
+    ``book`` then knows it at once."""
+
+    def written(key: str, event: RuleChanged) -> None:
+        write(key, event)
+        book.note(event)
+
+    return RuleDesk(
+        lambda: book().known,
+        written,
+        policy,
+        RuleTallies(client, Keys(settings.topic_prefix)),
+        answered=answered,
+        clock=clock,
+        new_id=lambda: f"r-{draw(4)}",
+    )
+
+
 @contextmanager
 def open_console(
     settings: Settings,
@@ -205,12 +238,15 @@ def open_console(
         words_per_minute=lambda: book().words_per_minute,
     )
     publisher = EventPublisher(lambda: open_writer(settings))
+    rules = RuleBook(codec)
+    rules_changed = Broadcast(connection, Topic.RULES_CHANGED, rules.hear)
     keys = ConsoleKeys(settings.topic_prefix)
     messages = Messages(queue.client, keys)
     told = _webhooks(settings, book, connection, codec, messages, url, clock)
     try:
         activated.start()
         book.require_activated()
+        rules_changed.start()
         ledger.start()
         for service in told:
             service.start()
@@ -232,6 +268,15 @@ def open_console(
             broker_answers=BrokerProbe(connection),
             messages=messages,
             ledger=ledger,
+            rules=open_rules(
+                settings,
+                book,
+                queue.client,
+                rules,
+                lambda key, event: publisher.publish(Topic.RULES_CHANGED, key, event),
+                ledger.recent.of,
+                clock=clock,
+            ),
             evidence=EvidenceRoom(
                 LogReader(connection),
                 codec,
@@ -248,6 +293,7 @@ def open_console(
         for service in told:
             service.stop()
         ledger.stop()
+        rules_changed.stop()
         activated.stop()
         queue.client.close()
 
@@ -390,16 +436,18 @@ class Worker:
         self.policy = PolicyBook(self._codec, policy, self._parts.follow)
         self.thresholds = ThresholdBook(self._codec)
         self.calibrations = CalibrationBook(self._codec)
+        self.rules = RuleBook(self._codec)
         self._broadcasts = [
             Broadcast(self._connection, Topic.POLICY_ACTIVATED, self.policy.hear),
             Broadcast(self._connection, Topic.THRESHOLDS_UPDATED, self.thresholds.hear),
             Broadcast(self._connection, Topic.CALIBRATION_UPDATED, self.calibrations.hear),
+            Broadcast(self._connection, Topic.RULES_CHANGED, self.rules.hear),
         ]
         self.app = create_app("hitl")
         self._compose()
 
     def prepare(self) -> None:
-        """Learn what must be known before the first record: policy, thresholds, calibrations. Raises
+        """Learn what must be known before the first record: policy, thresholds, calibrations, rules. Raises
         ``UnusablePolicyError`` when the activated policy can not be used here."""
         with ThreadPoolExecutor(len(self._broadcasts)) as side_by_side:  # a restart should be short
             list(side_by_side.map(Broadcast.start, self._broadcasts))
@@ -426,7 +474,7 @@ class Worker:
     def _compose(self) -> None:
         chosen, parts = self._agents, self._parts
         score = Scoring(self._codec, self.policy, self.calibrations, parts.seen)
-        route = Routing(self._codec, self.policy, self.thresholds, self.settings.secret)
+        route = Routing(self._codec, self.policy, self.thresholds, self.settings.secret, self.rules)
         if {"scoring", "routing"} <= chosen:
             # One chain: the batch is handed on in memory, within one transaction.
             submitted, scored = self.app.work_channel(), self.app.work_channel()
@@ -437,11 +485,12 @@ class Worker:
             self._serve("scoring", score.alone, "decide", [Topic.DECISIONS_SUBMITTED])
         elif "routing" in chosen:
             self._serve("routing", route.alone, "route", [Topic.DECISIONS_SCORED])
+        watch = RuleWatch(RuleTallies(parts.client, parts.keys), self.rules, self.policy, self._codec)
         if "review_request" in chosen:
             gold = GoldItems(self._codec, GoldStore(parts.client, parts.keys), self.settings.secret)
             desk = open_desk(self._codec, self.policy, parts, self._clock)
             request = ReviewRequests(
-                self._codec, self.policy, parts.queue, parts.cases, gold, inform=desk.inform
+                self._codec, self.policy, parts.queue, parts.cases, gold, rules=watch, inform=desk.inform
             )
             self._serve(
                 "review_request",
@@ -450,7 +499,7 @@ class Worker:
                 [Topic.DECISIONS_ROUTED, Topic.DECISIONS_WITHDRAWN, Topic.REVIEWS_INFORMATION],
             )
         if "outcome" in chosen:
-            take = Outcomes(self._codec, self.policy, parts.cases, parts.seen)
+            take = Outcomes(self._codec, self.policy, parts.cases, parts.seen, rules=watch)
             self._serve("outcome", take, "outcome", [Topic.REVIEWS_OUTCOMES, Topic.OUTCOMES_OBSERVED])
             if self._upkeep:
                 self._host_upkeep()
@@ -472,6 +521,7 @@ class Worker:
                 seal=sealer(self.settings),
             )
         )
+        self.app.host(RuleExpiryService(self.rules, self._codec, self._connection, self._clock))
         self.app.host(PoolService("leases", parts.queue.expire, self.policy, seconds=LEASE_SECONDS))
         self.app.host(PoolService("sla", parts.queue.sla, self.policy, seconds=SLA_SECONDS))
         self.app.host(PoolService("pauses", parts.queue.end_pauses, self.policy, seconds=SLA_SECONDS))

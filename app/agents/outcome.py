@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from app.agents.rule_watch import RuleWatch
 from app.agents.store import ask_store
 from app.domain.deadline import may_default
 from app.domain.events import (
@@ -57,7 +58,9 @@ class Outcomes:
         policy: Callable[[], CompiledPolicy],
         cases: CaseFile,
         seen: SeenDecisions,
+        rules: RuleWatch | None = None,
     ) -> None:
+        self._rules = rules
         self._codec = codec
         self._policy = policy
         self._cases = cases
@@ -78,6 +81,9 @@ class Outcomes:
                 self._defaulted(item.record, item.event, output, resolved)
         await ask_store(self._cases.resolved, resolved)
         await self._observed(told, output)
+        if self._rules is not None:
+            answers = [(item.record, item.event) for item in told if isinstance(item.event, ReviewDecided)]
+            output.outgoing.extend(await self._rules.checked(answers))
         return output
 
     def _read(self, record: Incoming, dead: list[DeadLetter]) -> _Told | None:

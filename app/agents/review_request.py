@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from app.agents.gold import GoldItems
+from app.agents.rule_watch import RuleWatch
 from app.agents.store import ask_store
 from app.domain.authority import Denial
 from app.domain.context_package import PastDecision, build, is_blind
@@ -57,11 +58,14 @@ class ReviewRequests:
         queue: ReviewQueue,
         cases: CaseFile,
         gold: GoldItems | None = None,
+        rules: RuleWatch | None = None,
         *,
         inform: Callable[[InformationGiven], Denial | None],
     ) -> None:
-        """``inform`` takes what a reviewer asked for, and says why not where it does not. Without ``gold`` no
-        items with known truth come beside the reviews."""
+        """``inform`` takes what a reviewer asked for, and says why not where it does not. Without
+        ``gold`` no items with known truth come beside the reviews; without ``rules`` nobody
+        counts how often a standing rule is used."""
+        self._rules = rules
         self._inform = inform
         self._codec = codec
         self._policy = policy
@@ -84,6 +88,8 @@ class ReviewRequests:
         packed = await self._pack(asked, policy)
         enqueued = await ask_store(self._queue.enqueue_many, packed)
         await ask_store(self._cases.remember, [event for _, event in routed])
+        if self._rules is not None:
+            await self._rules.used(routed)
         await self._end_withdrawn(packed)
         await self._pass_on(told, output.dead)
         for item, new, kept in zip(asked, packed, enqueued, strict=True):

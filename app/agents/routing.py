@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from app.agents.books import Thresholds
+from app.agents.rule_book import RuleBook, StandingRules
 from app.agents.scoring import Scored
 from app.agents.strides import strides
 from app.domain.events import DecisionResolved, DecisionRouted, DecisionScored, Route, ScoreTally
@@ -30,7 +31,7 @@ STAGE = "routing"
 
 
 class Routing:
-    """Routes scored decisions. Policy and thresholds are read once per batch."""
+    """Routes scored decisions. Policy, thresholds and standing rules are read once per batch."""
 
     def __init__(
         self,
@@ -38,7 +39,9 @@ class Routing:
         policy: Callable[[], CompiledPolicy],
         thresholds: Callable[[], Thresholds],
         secret: bytes,
+        rules: Callable[[], StandingRules] | None = None,
     ) -> None:
+        self._rules = rules or RuleBook(codec)
         self._codec = codec
         self._policy = policy
         self._thresholds = thresholds
@@ -48,9 +51,9 @@ class Routing:
         """DecisionRouted for each, DecisionResolved for those the AI decides, and the traffic tallies."""
         output = Output()
         traffic = Traffic()
-        thresholds = self._thresholds()
+        thresholds, rules = self._thresholds(), self._rules()
         for part in strides(decisions):
-            routes = [self._route(scored, thresholds) for scored in part]
+            routes = [self._route(scored, thresholds, rules) for scored in part]
             events = [
                 DecisionRouted(scored=scored.event, route=decided)
                 for scored, decided in zip(part, routes, strict=True)
@@ -97,7 +100,7 @@ class Routing:
         cause = msgspec.structs.replace(record, timestamp=event.assessment.received_at)
         return Scored(cause, position, event, record.value or b"", terms, context)
 
-    def _route(self, scored: Scored, thresholds: Thresholds) -> Route:
+    def _route(self, scored: Scored, thresholds: Thresholds, rules: StandingRules) -> Route:
         decision = scored.event.decision
         return route(
             decision,
@@ -106,6 +109,7 @@ class Routing:
             scored.terms,
             thresholds(learning_key(decision), scored.terms),
             draws(self._secret, decision.decision_id),
+            rules(decision.decision_type),
         )
 
     def _write(

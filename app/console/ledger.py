@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from app.domain.events import Record, SessionRecorded
+from app.domain.events import Record, ReviewDecided, SessionRecorded
 from app.domain.ledger import LedgerFold
 from app.domain.quality.reading import WORDS_PER_MINUTE
 from app.domain.quality.session_figures import SessionFigures
 from app.domain.quality.snapshot import Snapshot
+from app.domain.rule_trial import RecentAnswers
 from app.domain.terms import Terms
 from app.stream.codec import Codec
 from app.stream.connection import Connection
@@ -61,6 +62,8 @@ class Ledger:
         self._codec = codec
         self._clock = clock
         self._lock = threading.Lock()
+        self.recent = RecentAnswers()
+        """The last answers of each type: what a standing rule is tried on."""
         self._fold = LedgerFold(since=since, terms=terms, words_per_minute=words_per_minute)
         self._snapshot = self._fold.snapshot(caught_up=False)
         self._dirty = False
@@ -102,6 +105,8 @@ class Ledger:
             log.debug("not counted", position=record.position, error=str(error))
             return
         with self._lock:
+            if isinstance(event, ReviewDecided):
+                self.recent.add(event)
             self._fold.add(event)
             self._dirty = True
 

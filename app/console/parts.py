@@ -19,6 +19,7 @@ from app.console.sessions import Draw, Sessions
 from app.console.terms import Pace
 from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
+from app.desk.rules import RuleDesk
 from app.domain.people import Directory
 from app.policy.compiled import CompiledPolicy
 from app.policy.console import ConsoleTerms
@@ -98,6 +99,8 @@ class ConsoleParts(msgspec.Struct, frozen=True, kw_only=True):
     """The read model behind the numbers; ``None`` where there is no broker (tests of pages)."""
     evidence: EvidenceRoom | None = None
     """Makes evidence packs; ``None`` as the ledger."""
+    rules: RuleDesk | None = None
+    """Standing rules; ``None`` as the ledger."""
     room: SessionRoom | None = None
     """Calibration sessions and onboarding; ``None`` as the ledger."""
     pace: Pace = Pace()

@@ -23,7 +23,13 @@ from app.console.errors import (
     WrongHostError,
 )
 from app.console.limits import TooManyError
-from app.desk.errors import IncompleteAnswerError, NotAllowedError, UnknownDecisionError
+from app.desk.errors import (
+    IncompleteAnswerError,
+    NotAllowedError,
+    RuleConflictError,
+    UnknownDecisionError,
+    UnknownRuleError,
+)
 from app.domain.quality.sessions import SessionRefusedError
 from app.errors import HitlError, ServiceUnreachableError, UsageError
 from app.review_queue import errors as queue
@@ -103,6 +109,8 @@ _OF: Mapping[type[BaseException], Kind] = {
     NotFoundError: NOT_FOUND,
     UnknownDecisionError: NOT_FOUND,
     UnacceptableError: INVALID,
+    UnknownRuleError: NOT_FOUND,
+    RuleConflictError: CONFLICT,
     IdempotencyConflictError: REQUEST_CONFLICT,
     IdempotencyMismatchError: KEY_REUSED,
     BodyTooLargeError: TOO_LARGE,

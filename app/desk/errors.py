@@ -33,3 +33,24 @@ class UnknownDecisionError(HitlError):
         super().__init__(
             f"decision '{decision_id}' is not remembered", hint="`hitl status` reads the whole log"
         )
+
+
+class InvalidRuleError(IncompleteAnswerError):
+    """A standing rule can not be taken as it is; ``fields`` says why, by field of the form."""
+
+
+class UnknownRuleError(HitlError):
+    """No such rule, or none that this person may see."""
+
+    def __init__(self, rule_id: str) -> None:
+        super().__init__(f"there is no rule '{rule_id}' for you", hint="see `hitl rules list`")
+
+
+class RuleConflictError(HitlError):
+    """The rule is in a state in which this is not possible."""
+
+    def __init__(self, rule_id: str, state: str) -> None:
+        super().__init__(
+            f"rule {rule_id} is {state}", hint="what is over stays over: propose a new rule instead"
+        )
+        self.code = state

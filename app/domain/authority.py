@@ -64,6 +64,26 @@ class Denial(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
+class RuleDeed(StrEnum):
+    """Everything a person can do about a standing rule."""
+
+    LOOK = "look"
+    PROPOSE = "propose"
+    APPROVE = "approve"
+    REJECT = "reject"
+    REVOKE = "revoke"
+
+
+class RuleMatter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deed about a standing rule is about. ``hardest`` is the most harmful and largest case that the
+    rule covers, ``actions`` the recommendations that it covers."""
+
+    hardest: Matter
+    actions: tuple[str, ...]
+    proposed_by: str = ""
+    approved_by: str = ""
+
+
 Rule = Callable[[Profile, Deed, Matter, int], Denial | None]
 
 
@@ -107,6 +127,61 @@ def information_refused(
     if giver == matter.submitted_by and giver not in people.people:
         return None
     return refused(capacities, Deed.ANSWER_INFO, matter, now)
+
+
+def rule_refused(
+    directory: Directory, who: Profile, deed: RuleDeed, rule: RuleMatter, now: int
+) -> Denial | None:
+    """Why a person may not do this to a standing rule at ``now`` (ms UTC); ``None`` allows it.
+
+    Proposing and approving need the own authority to decide every case that the rule covers: what is lent
+    for an absence is lent for single cases. The two must be different people, neither standing in for the
+    other; a role changes nothing about that. Ending a rule is easy: either of the two, a lead, an admin."""
+    pool = rule.hardest.pool
+    behind = who.name in (rule.proposed_by, rule.approved_by)
+    ends = behind or pool in who.supervises or Role.ADMIN in who.roles
+    if deed is RuleDeed.LOOK:
+        if ends or Role.AUDITOR in who.roles or pool in who.all_pools:
+            return None
+        return Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'")
+    if deed is RuleDeed.REVOKE:
+        return None if ends else _NOT_YOUR_RULE
+    if deed is RuleDeed.REJECT and ends:
+        return None
+    if directory.open_house:
+        return _OPEN_HOUSE
+    same = None if deed is RuleDeed.PROPOSE else _same_eyes(directory, who, rule.proposed_by, now)
+    return same or _beyond(who, rule, now)
+
+
+_NOT_YOUR_RULE = Denial(
+    "not_your_rule",
+    "a rule is revoked by who proposed or approved it, a lead of the pool or an admin",
+    "tell one of them",
+)
+_OPEN_HOUSE = Denial(
+    "open_house", "this policy names nobody, so nobody can vouch for a rule", "name people in the policy"
+)
+
+
+def _beyond(who: Profile, rule: RuleMatter, now: int) -> Denial | None:
+    """Which of the cases that a rule covers is beyond a person's own authority."""
+    denial = _refused_as(who, Deed.DECIDE, rule.hardest, now)
+    if denial is not None:
+        text = f"the rule covers cases that you may not decide: {denial.text}"
+        hint = "give the rule narrower bounds, or let somebody else do it"
+        return Denial(denial.code, text, hint)
+    return next((found for action in rule.actions if (found := action_refused((who,), action))), None)
+
+
+def _same_eyes(directory: Directory, who: Profile, proposed_by: str, now: int) -> Denial | None:
+    if who.name == proposed_by:
+        return Denial("four_eyes", "a rule needs the approval of another person", "ask a colleague")
+    proposer = directory.find(proposed_by)
+    pairs = ((who, proposed_by), (proposer, who.name)) if proposer else ((who, proposed_by),)
+    if any(s.name == name and s.period.covers(now) for one, name in pairs for s in one.substitutes):
+        return Denial("stand_in", f"you and {proposed_by} stand in for one another: that is one pair of eyes")
+    return None
 
 
 def _leads(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:

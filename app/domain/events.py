@@ -92,6 +92,27 @@ class ObservationKind(StrEnum):
     AUDIT_FINDING = "audit_finding"
 
 
+class RuleKind(StrEnum):
+    """What a standing rule does to the cases that it covers."""
+
+    AUTO_APPROVE = "auto_approve"
+    """What a person would only have approved runs at level 2, spot-checked."""
+    EXCEPTION = "exception"
+    """At least so much human involvement: only ever stricter."""
+
+
+class RuleChange(StrEnum):
+    """What happened to a standing rule. Whatever comes after ``APPROVED`` ends it, for good."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    REVOKED = "revoked"
+    SUSPENDED = "suspended"
+    """Ended by itself: its spot checks went worse than the type's target allows."""
+    EXPIRED = "expired"
+
+
 # --- decisions.submitted ------------------------------------------------------------------------
 
 
@@ -531,6 +552,39 @@ class SessionRecorded(Record, frozen=True, kw_only=True):
     actor: str
     at: int
     detail: str
+
+
+class StandingRule(Record, frozen=True, kw_only=True):
+    """A rule that one person proposed and another may approve, for a while. It covers decisions of its type
+    whose recommendation is ``action`` (any, where that is empty), up to ``max_class`` and ``max_amount``,
+    for which ``condition`` (CEL) holds. ``min_level`` and ``pool`` are an exception's."""
+
+    rule_id: str
+    kind: RuleKind
+    decision_type: str
+    condition: str
+    action: str
+    max_class: ConsequenceClass
+    max_amount: float | None
+    min_level: int
+    pool: str | None
+    reason: str
+    source_review: str | None
+    proposed_by: str
+    proposed_at: int
+    expires_at: int
+
+
+class RuleChanged(Record, frozen=True, kw_only=True):
+    """One step in the life of a standing rule, with the rule whole. ``excluded`` are the subjects and
+    submitters that the actor must not judge: a rule does not speak about them."""
+
+    rule: StandingRule
+    change: RuleChange
+    actor: str
+    at: int
+    reason: str
+    excluded: list[str]
 
 
 class PolicyActivated(Record, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from app.domain.events import (
     ReviewKind,
     ReviewLifecycle,
     ReviewRequested,
+    RuleChanged,
 )
 from app.domain.review import Review
 
@@ -105,6 +106,14 @@ def seal(key: bytes, topic: str, record_key: bytes, value: bytes) -> str:
     return mac.hexdigest()
 
 
+def sealed(keys: Sequence[bytes], topic: str, record_key: bytes, value: bytes, found: str | None) -> bool:
+    """Whether ``found`` is the record's seal under one of the keys: the present one, and the one before it."""
+    if found is None:
+        return False
+    expected = (seal(key, topic, record_key, value) for key in keys)
+    return any(hmac.compare_digest(one.encode(), found.encode()) for one in expected)
+
+
 def told(
     event: Record, topic: str, partition: int, offset: int, written_at: int, key: bytes, value: bytes,
     seal: str | None,
@@ -127,9 +136,9 @@ def told(
 
 
 def ordered(records: Sequence[Told]) -> list[Told]:
-    """A decision's records in their one order: submission, score, route, then each review with its steps and
-    answer, then the resolution and what turned out later. Exact repeats (the outbox delivers at least once)
-    count once; items with known truth that borrow the id are no part of the decision.
+    """A decision's records in their one order: submission, score, route with the standing rules that took
+    part, then each review with its steps and answer, then the resolution and what turned out later. Exact
+    repeats (the outbox delivers at least once) count once; items with known truth that borrow the id are no part of the decision.
 
     The order follows from content alone, so that it is the same whatever order topics are read in.
     """
@@ -178,7 +187,7 @@ def seal_holds(record: Evidence, key: bytes) -> bool:
         value = base64.b64decode(record.value, validate=True)
     except ValueError:
         return False
-    return hmac.compare_digest(seal(key, record.topic, record.key.encode(), value), record.seal)
+    return sealed((key,), record.topic, record.key.encode(), value, record.seal)
 
 
 def state_of(step: ReviewLifecycle) -> Review | None:
@@ -224,6 +233,8 @@ def _place(event: Record) -> tuple[int, str, int, int]:
             return stage, answer.review_id, _LAST, answer.decided_at
         case ReviewDefaulted(default=default):
             return stage, default.review_id, _LAST, default.taken_at
+        case RuleChanged():
+            return stage, event.rule.rule_id, 0, event.at
     at = event.observed_at if isinstance(event, ObservedOutcome) else 0
     return stage, "", 0, event.at if isinstance(event, DecisionWithdrawn) else at
 
@@ -233,6 +244,7 @@ _STAGES: dict[type, int] = {
     DecisionSubmitted: 0,
     DecisionScored: 1,
     DecisionRouted: 2,
+    RuleChanged: 2,
     ReviewRequested: 3,
     ReviewLifecycle: 3,
     ReviewDecided: 3,

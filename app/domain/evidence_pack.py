@@ -17,6 +17,7 @@ from app.domain.events import (
     ReviewDefaulted,
     ReviewLifecycle,
     ReviewRequested,
+    RuleChanged,
 )
 from app.domain.evidence_chain import Evidence, Head, Told, chained, head, ordered
 from app.domain.terms import Terms
@@ -84,6 +85,12 @@ def explain(records: Sequence[Told]) -> list[str]:
         told += _route(routed)
     for record in records:
         match record.event:
+            case RuleChanged() as changed:
+                why = f": {changed.reason or changed.rule.reason}."
+                told.append(
+                    f"Rule {changed.rule.rule_id} was {changed.change.value} by {changed.actor} at "
+                    f"{moment(changed.at)}{why}"
+                )
             case ReviewDecided(requested=requested, answer=answer):
                 told.append(_answer(requested, answer))
             case ReviewDefaulted(default=default):

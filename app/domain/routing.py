@@ -1,9 +1,11 @@
 """DecisionScored -> Route: who decides, why, and what was drawn at random with which probability.
 
 The steps, in order (docs/routing.md): hard rules, signals and input, the preset on the adjusted
-confidence, the threshold in force, authority, the type's minimum and maximum, then the random parts.
-Nothing but a valid score of at least the threshold runs without a person; every other step can only add
-human involvement, except a certificate, which may move one step down.
+confidence, the threshold in force, authority, the type's minimum and maximum, standing rules, then the
+random parts.
+Nothing but a valid score of at least the threshold runs without a person, or what two people agreed on in a
+standing rule; every other step can only add human involvement, except a certificate, which may move one step
+down.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from app.domain.evidence import Draws
 from app.domain.expression_context import with_assessment
 from app.domain.findings import MISSING_FACTS, NOTICES
 from app.domain.ids import derived_id
+from app.domain.rule_effect import with_standing_rules
+from app.domain.standing_rules import AUTO_APPROVED, EXCEPTION, NO_RULES, RulesInForce
 from app.domain.terms import Context, RuleTerms, SignalAction, Terms
 from app.domain.thresholds import ThresholdInForce
 from app.domain.words import LEVELS, SIGNALS, against
@@ -71,22 +75,32 @@ def route(
     terms: Terms,
     in_force: ThresholdInForce,
     draws: Draws,
+    standing: RulesInForce = NO_RULES,
 ) -> Route:
     """Route one scored decision.
 
     ``context`` is ``build_context(decision, facts)``, ``in_force`` the threshold of the decision's
-    learning key, ``draws`` those of its id. Pure: the same arguments give the same route.
+    learning key, ``draws`` those of its id, ``standing`` the standing rules of its type. Pure: the same
+    arguments give the same route.
     """
     reasons: list[Reason] = []
     answers: list[bool | str] = []
+    if terms.rules or terms.adjustments or standing.rules:
+        context = with_assessment(context, assessment)
     if terms.rules or terms.adjustments:
-        answers = terms.evaluate_rules(with_assessment(context, assessment))
+        answers = terms.evaluate_rules(context)
     rules = hard_rule(terms.rules, answers, reasons) if terms.rules else NO_RULE
     needed = max(signal_level(assessment, terms, reasons), input_level(assessment, reasons))
     adjusted = adjust(assessment, answers[len(terms.rules) :], terms, in_force, reasons)
     level = decided_level(assessment, adjusted, terms, in_force, reasons)
     level = _within(max(level, needed), rules.minimum, assessment, terms, reasons)
-    drawn = draw(level, terms, in_force.evidence_probability, draws, reasons)
+    reserved = max(rules.minimum, needed) > 2
+    effect = with_standing_rules(
+        level, standing, decision, assessment, context, terms, in_force, reserved=reserved, reasons=reasons
+    )
+    # What a rule decides is no evidence about scores: only the spot check is drawn.
+    q = 0.0 if effect.covered else in_force.evidence_probability
+    drawn = draw(effect.level, terms, q, draws, reasons)
     level = drawn.level
 
     consequence = assessment.consequence.consequence_class
@@ -104,13 +118,13 @@ def route(
         epoch=in_force.epoch,
         reasons=reasons,
         evidence=drawn.evidence,
-        evidence_probability=in_force.evidence_probability,
+        evidence_probability=q,
         audit=drawn.audit,
         audit_probability=drawn.audit_probability,
         arm=drawn.arm,
         arm_probability=drawn.arm_probability,
         review_kinds=drawn.kinds,
-        pool=(rule and rule.pool) or (terms.expert_pool if level > 3 else terms.pool),
+        pool=(rule and rule.pool) or effect.pool or (terms.expert_pool if level > 3 else terms.pool),
         sla_class=sla_class,
         deadline=_deadline(decision, assessment, terms, sla_class, human) if drawn.kinds else None,
         on_deadline=_on_deadline(consequence, terms, reasons) if human else terms.on_deadline,
@@ -192,9 +206,9 @@ def eligible(routed: DecisionRouted) -> bool:
     if assessment.consequence.consequence_class is not ConsequenceClass.LOW:
         return False
     for reason in routed.route.reasons:
-        if reason.step in ("signal", "input"):
+        if reason.step in ("signal", "input", AUTO_APPROVED):
             return False
-        if reason.step in ("rule", "minimum") and (reason.limit or 0.0) >= 3.0:
+        if reason.step in ("rule", "minimum", EXCEPTION) and (reason.limit or 0.0) >= 3.0:
             return False
     return True
 

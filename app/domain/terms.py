@@ -172,6 +172,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     still can. The audit draw decides: no review has another use for it."""
     certainty_limit: float = 0.001
     """No signal and no score counts as more certain than 1 - this, or less than this."""
+    rules_may_approve: bool = True
+    """Whether a standing rule may let cases run at level 2 that a person would have approved."""
+    rules_max_class: ConsequenceClass = ConsequenceClass.LOW
+    """No standing rule lets a more harmful case run."""
+    rules_longest: int = 2_592_000_000
+    """ms. No standing rule lives longer."""
+    rules_suspend_at: float = 0.05
+    """Level of the test of a rule's spot checks against ``alpha``."""
     amount_fact: str | None = None
     """The number among the facts that people's amount limits are compared with."""
     sla_calendars: Mapping[str, Calendar] = msgspec.field(default_factory=dict)

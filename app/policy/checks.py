@@ -57,6 +57,7 @@ def check(policy: PolicyContent) -> Iterator[Finding]:
         yield from _names_are_unique(decision_type, at)
         yield from _deadline_is_safe(decision_type, at)
         yield from _rules_do_something(decision_type, at)
+        yield from _standing_rules_fit(decision_type, at)
         yield from _facts_agree(decision_type, at)
         yield from _expressions_compile(decision_type, at)
     if policy.console.session_idle > policy.console.session_longest:
@@ -65,6 +66,13 @@ def check(policy: PolicyContent) -> Iterator[Finding]:
         yield from _webhook_fits(("webhooks", name), hook, policy)
     for name, person in policy.people.items():
         yield from _person_fits(name, person, policy)
+
+
+def _standing_rules_fit(t: DecisionType, at: Path) -> Iterator[Finding]:
+    if t.standing_rules.max_class is ConsequenceClass.CRITICAL:
+        allowed = tuple(c.value for c in ConsequenceClass if c is not ConsequenceClass.CRITICAL)
+        path = (*at, "standing_rules", "max_class")
+        yield Finding(path, "no rule lets a critical case run without a person", allowed)
 
 
 def _unknown(path: Path, what: str, name: str | None, known: Collection[str]) -> Iterator[Finding]:

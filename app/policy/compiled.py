@@ -218,6 +218,10 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         max_age=content.limits.max_age,
         min_volume=t.min_volume,
         certainty_limit=t.certainty_limit,
+        rules_may_approve=t.standing_rules.auto_approve,
+        rules_max_class=t.standing_rules.max_class,
+        rules_longest=t.standing_rules.longest,
+        rules_suspend_at=t.standing_rules.suspend_at,
     )
 
 

@@ -292,6 +292,19 @@ DEFAULT_REASONS = (
 )
 
 
+class StandingRules(Part):
+    """What two people may agree on between two versions of the policy (docs/rules.md)."""
+
+    auto_approve: bool = True
+    """Whether a rule may let cases run at level 2 that a person would have approved."""
+    max_class: ConsequenceClass = ConsequenceClass.LOW
+    """No rule lets a more harmful case run; critical ones are always people's."""
+    longest: Duration = 2_592_000_000
+    """No rule lives longer; 30d unless given."""
+    suspend_at: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """A rule ends by itself when its spot checks are this unlikely at the type's tolerable error (alpha)."""
+
+
 class DecisionType(Part):
     """Everything the system needs to know about one kind of decision."""
 
@@ -329,6 +342,8 @@ class DecisionType(Part):
     """Contextual shifts of the routing score."""
     levels: Levels = Levels()
     """Which levels of involvement are possible."""
+    standing_rules: StandingRules = StandingRules()
+    """What two people may agree on between two versions of the policy."""
     threshold_floor: Probability | None = None
     """Nothing is ever automated below this score, whatever was learned; bands.low unless given."""
     alpha: Probability | None = None

@@ -72,13 +72,20 @@ RING = "ring:"
 """+ decision type, list of past decisions with their truth, the next one first; bounded. No TTL: a copy,
 made from the log by ``hitl gold collect``."""
 
+# --- standing rules: <prefix>hitl:{rules}:... ----------------------------------------------------
+RULES = "rules"
+"""Hash tag of what is counted about standing rules."""
+RULE = "rule:"
+"""+ rule id, hash: ``uses``, ``checked``, ``overridden``, and for each partition that told of the rule the
+offset that was counted last. No TTL: a dozen short fields for each rule there ever was."""
+
 GROUP = "relay"
 """The consumer group of every outbox."""
 
 _LUA = (
     "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
     "DEADLINES", "CLOCK", "BACKUPS", "AGES", "DECIDED", "ARRIVALS", "OUTBOX", "CASE", "FATE", "SUBJECT",
-    "PRECEDENTS", "LOOKED",
+    "PRECEDENTS", "LOOKED", "RULE",
 )  # fmt: skip
 
 
@@ -103,6 +110,10 @@ class Keys:
     def gold(self, name: str, item: str) -> str:
         """A ring of items with known truth."""
         return f"{self._root}{{{GOLD}}}:{name}{item}"
+
+    def rules(self, name: str = "", item: str = "") -> str:
+        """What is counted about a standing rule; without a name, what all of these keys begin with."""
+        return f"{self._root}{{{RULES}}}:{name}{item}"
 
 
 def lua_names() -> str:

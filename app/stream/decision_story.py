@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from app.domain.events import RuleChanged
 from app.domain.evidence_chain import SEAL_HEADER, Told, told
 from app.domain.evidence_pack import routed_of
+from app.domain.standing_rules import rules_of
 from app.stream.codec import Codec
 from app.stream.errors import BrokerUnreachableError, DecodeError
 from app.stream.reader import LogReader
@@ -41,7 +43,15 @@ def story(reader: LogReader, codec: Codec, decision_id: str, *, since: int = 0) 
     routed = routed_of(records)
     if routed is not None and routed.route.review_kinds:
         records += _requests(reader, codec, pool_topic(routed.route.pool), key, since)
+    if routed is not None and (rules := rules_of(routed)):
+        records += _rules(reader, codec, rules)
     return records
+
+
+def _rules(reader: LogReader, codec: Codec, rules: Collection[str]) -> list[Told]:
+    """What happened to the standing rules that took part, also later."""
+    found = _told(codec, reader.read_all([Topic.RULES_CHANGED]))
+    return [one for one in found if isinstance(one.event, RuleChanged) and one.event.rule.rule_id in rules]
 
 
 def _requests(reader: LogReader, codec: Codec, topic: str, key: bytes, since: int) -> list[Told]:

@@ -55,6 +55,7 @@ class Topic(StrEnum):
     PATTERNS_DETECTED = "patterns.detected"
     SESSIONS_RECORDED = "sessions.recorded"
     POLICY_ACTIVATED = "policy.activated"
+    RULES_CHANGED = "rules.changed"
     DEADLETTER = "deadletter"
 
 

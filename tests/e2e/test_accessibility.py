@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.domain.review import ReviewState
+from app.review_queue.errors import StoreUnavailableError
+from tests.e2e.steps import fill, take
 
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -15,6 +17,8 @@ LEAD = [
     "/sessions/open",
     "/sessions/over",
     "/capacity",
+    "/rules",
+    "/rules/new",
     "/me",
     "/help",
     "/?class=low",
@@ -90,6 +94,125 @@ def test_a_case_in_every_state(person, office, scheme, width):
     page.get_by_role("button", name="Submit my answer").click()
     page.locator("#mistakes").wait_for()
     check(page, "mistakes")
+    fill(page)
+    page.get_by_role("button", name="Submit my answer").click()
+    page.get_by_role("button", name="Undo: take my answer back").wait_for()
+    check(page, "done, and may be taken back")
+    page.get_by_role("link", name="See this case again").click()
+    page.get_by_role("heading", name="Answered").wait_for()
+    check(page, "answered, and may be taken back")
+    page.get_by_role("button", name="Undo: take my answer back").click()
+    page.get_by_text("You took your answer back").wait_for()
+    check(page, "taken back")
+
+
+def test_pages_after_an_answer(person, office, scheme, width):
+    ann = person("ann", color_scheme=scheme, viewport=width, bypass_csp=True)
+    page = take(ann, office, "exp-4002")
+    fill(page)
+    page.get_by_role("button", name="Submit my answer").click()
+    page.get_by_role("heading", name="Done").wait_for()
+    check(page, "done")
+    page.get_by_role("link", name="See this case again").click()
+    page.get_by_role("heading", name="Approve this expense report?").wait_for()
+    check(page, "answered")
+    page = take(ann, office, "exp-4003")
+    page.get_by_role("button", name="Give it back unanswered").click()
+    page.get_by_text("You gave the case back").wait_for()
+    check(page, "a notice")
+
+
+def test_a_case_that_was_lost(person, office, scheme, width):
+    ann = person("ann", color_scheme=scheme, viewport=width, bypass_csp=True)
+    page = take(ann, office, "exp-4002")
+    fill(page)
+    office.clock.advance(2 * 60_000)
+    office.queue.expire("finance")
+    page.get_by_role("heading", name="You no longer hold this case").wait_for()
+    check(page, "lost while typing")
+    take(person("cleo"), office, "exp-4002")
+    page.reload()
+    page.get_by_role("heading", name="cleo holds this case").wait_for()
+    check(page, "held by another")
+
+
+def test_pages_that_say_no(person, office, scheme, width):
+    ann = person("ann", color_scheme=scheme, viewport=width, bypass_csp=True)
+    for path, title in (
+        ("/nowhere", "Not found"),
+        ("/decisions/exp-none", "Not found"),
+        ("/lead", "Not allowed"),
+        ("/reviews/support.00000000-0000-0000-0000-000000000000", "Unknown review"),
+    ):
+        page = ann.go(path)
+        page.get_by_role("heading", name=title).wait_for()
+        check(page, path)
+
+
+def test_nothing_to_do(person, office, scheme, width):
+    """Empty lists, and a pool without work."""
+    sam = person("sam", color_scheme=scheme, viewport=width, bypass_csp=True)
+    for path in ("/", "/me", "/sessions", "/?notice=none"):
+        check(sam.go(path), path)
+
+
+def test_during_an_outage(person, office, scheme, width, monkeypatch):
+    ann = person("ann", color_scheme=scheme, viewport=width, bypass_csp=True)
+    page = take(ann, office, "exp-4002")
+    fill(page)
+
+    def away(*_arguments, **_more):
+        raise StoreUnavailableError("the store does not serve", hint="start it")
+
+    monkeypatch.setattr(office.parts.desk, "glance", away)
+    page.get_by_role("button", name="Submit my answer").click()
+    page.get_by_role("heading", name="Your answer has not arrived").wait_for()
+    check(page, "an answer that did not arrive")
+    page.goto(page.url)
+    page.get_by_role("heading", name="Not available now").wait_for()
+    check(page, "503")
+
+
+@pytest.mark.parametrize("zoom", [2, 4])
+def test_zoomed_pages_reflow(person, office, scheme, zoom):
+    """A window of 1280 px at 200 and 400 %: as many CSS pixels less, each drawn as large (WCAG 1.4.10)."""
+    viewport = {"width": 1280 // zoom, "height": 1024 // zoom}
+    lead = person("cleo", color_scheme=scheme, viewport=viewport, device_scale_factor=zoom, bypass_csp=True)
+    for path in (*LEAD, "/decisions/exp-4001"):
+        page = lead.go(path)
+        assert fits(page), path
+    page = take(lead, office, "exp-4006")
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert fits(page), "the case, with what an attacker wrote"
+    assert violations(page) == []
+
+
+def test_a_rule_in_every_state(person, office, scheme, width):
+    ann, cleo = (person(n, color_scheme=scheme, viewport=width, bypass_csp=True) for n in ("ann", "cleo"))
+    page = ann.go("/rules/new")
+    page.get_by_label("Cases of which type?").select_option("expense.approval")
+    page.get_by_label("When?").fill("facts.amuont < 50")
+    page.get_by_label("Where the AI recommends").select_option("approve")
+    page.get_by_label("Why is this right?").fill("tram tickets")
+    page.get_by_role("button", name="Propose it").click()
+    page.locator("#mistakes").wait_for()
+    check(page, "a mistake in a proposal")
+    page.get_by_label("When?").fill("facts.amount < 50")
+    page.get_by_role("button", name="Propose it").press("Enter")
+    page.get_by_text("Proposed.").wait_for()
+    check(page, "proposed")
+    where = page.url.split("?")[0].removeprefix(office.url)
+    page = cleo.go(where)
+    check(page, "waits for approval")
+    page.get_by_role("button", name="Approve").press("Enter")
+    page.get_by_text("Approved: the rule holds").wait_for()
+    check(page, "active")
+    check(cleo.go("/rules"), "the list")
+    page = ann.go(where)
+    page.get_by_label("Why?").fill("prices changed")
+    page.get_by_role("button", name="Revoke it at once").press("Enter")
+    page.get_by_text("✓ Revoked").wait_for()
+    check(page, "revoked")
 
 
 def test_pages_are_light(person, office):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from app.console.api import decisions, events, people, queues, reviews
+from app.console.api import decisions, events, people, queues, reviews, rules
 
-routers = [queues.router, reviews.router, decisions.router, people.router, events.router]
+routers = [queues.router, reviews.router, decisions.router, people.router, rules.router, events.router]

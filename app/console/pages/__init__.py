@@ -17,6 +17,7 @@ from app.console.pages import (
     hand_on,
     lead,
     me,
+    rules,
     work,
 )
 
@@ -29,5 +30,6 @@ routers: list[APIRouter] = [
     calibration.router,
     capacity.router,
     decision.router,
+    rules.router,
     me.router,
 ]

@@ -29,6 +29,10 @@ NOTICES: Mapping[str, Notice] = {
     "reassigned": Notice("good", "✓ Reassigned."),
     "opened": Notice("good", "✓ The session is open."),
     "closed": Notice("good", "✓ The session is closed; everybody in it may see the answers now."),
+    "proposed": Notice("good", "✓ Proposed. The rule does nothing until somebody else approves it."),
+    "rule-approve": Notice("good", "✓ Approved: the rule holds from now on."),
+    "rule-reject": Notice("good", "✓ Rejected."),
+    "rule-revoke": Notice("good", "✓ Revoked: the rule has no effect any more."),
     "kept": Notice("good", "✓ Your answer is kept."),
 }
 

@@ -9,6 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
+from app.agents.rule_book import RuleBook
 from app.console.accounts import Accounts
 from app.console.app import create_console
 from app.console.keys import ConsoleKeys
@@ -23,11 +24,12 @@ from app.domain import context_package
 from app.domain.events import Arm, ConsequenceClass, ReviewKind, ReviewRequest, ReviewRequested
 from app.domain.people import Directory, Profile, Role
 from app.domain.review import review_id_of
-from app.main import load_compiled_policy
+from app.main import load_compiled_policy, open_rules
 from app.policy.console import Allowance
 from app.review_queue.cases import CaseFile
 from app.review_queue.values import NewReview
 from app.settings import load_settings
+from app.stream.topics import Topic
 from tests.integration.review_queue.conftest import (
     Desk as Store,
 )
@@ -115,6 +117,17 @@ class House:
             broker_answers=lambda: self.broker_up,
             pace=pace or Pace(),
         )
+        self.book = RuleBook(codec)
+        rules = open_rules(
+            msgspec.structs.replace(self.parts.settings, topic_prefix=store.prefix),
+            lambda: self.policy,
+            store.client,
+            self.book,
+            lambda key, event: self.parts.publisher.publish(Topic.RULES_CHANGED, key, event),
+            lambda _type: (),
+            clock=self.clock,
+        )
+        self.parts = msgspec.structs.replace(self.parts, rules=rules)
         self.app = create_console(self.parts)
         self.url = url
 

@@ -19,7 +19,7 @@ from app import __version__
 from app.agents.books import CalibrationBook, PolicyBook, ThresholdBook
 from app.agents.drift import Drift
 from app.agents.gold import GoldItems
-from app.agents.outcome import Outcomes
+from app.agents.outcome import Outcomes, Sealed
 from app.agents.review_request import ReviewRequests
 from app.agents.routing import Routing
 from app.agents.rule_book import RuleBook
@@ -41,7 +41,7 @@ from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
 from app.desk.rules import RuleDesk
 from app.domain.events import PolicyActivated, Record, ReviewDecided, ReviewRequested, RuleChanged
-from app.domain.evidence_chain import seal, seal_key
+from app.domain.evidence_chain import seal, seal_key, sealed
 from app.domain.review import QueueTerms
 from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy, compile_policy
@@ -130,6 +130,12 @@ def store_of(settings: Settings) -> Client:
             hint="set it to your server, e.g. redis://localhost:6379/0, or use `hitl up` for an embedded one",
         )
     return open_client(settings.redis_url)
+
+
+def seals_of(settings: Settings) -> Sealed:
+    """Whether a record bears our seal, of this secret or of the one before."""
+    secrets = [settings.secret, *([settings.previous_secret] if settings.previous_secret else [])]
+    return partial(sealed, [seal_key(secret) for secret in secrets])
 
 
 def sealer(settings: Settings) -> Seal:

@@ -33,6 +33,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret: bytes
     """Contents of ``HITL_SECRET_FILE``: keys the evidence draw. Without it, a fixed development key."""
     secret_is_default: bool
+    previous_secret: bytes | None = None
+    """Contents of ``HITL_PREVIOUS_SECRET_FILE``: after a change of the secret, what was sealed with the one
+    before still counts; set it until all of that is processed."""
     schema_registry_url: str | None
     """``HITL_SCHEMA_REGISTRY_URL``; set it to write Confluent frames."""
     topic_prefix: str
@@ -61,14 +64,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment once. Raises ``UsageError`` naming the variable that is wrong."""
     env = os.environ if environ is None else environ
-    secret_file = env.get("HITL_SECRET_FILE")
+    secret_file, previous = env.get("HITL_SECRET_FILE"), env.get("HITL_PREVIOUS_SECRET_FILE")
     return Settings(
         kafka_bootstrap_servers=env.get("HITL_KAFKA_BOOTSTRAP_SERVERS") or None,
         kafka_config=_properties(env.get("HITL_KAFKA_CONFIG")),
         redis_url=env.get("HITL_REDIS_URL") or None,
         policy_path=Path(env["HITL_POLICY"]) if env.get("HITL_POLICY") else EXAMPLE_POLICY,
-        secret=_secret(secret_file) if secret_file else b"development-only-secret",
+        secret=_secret("HITL_SECRET_FILE", secret_file) if secret_file else b"development-only-secret",
         secret_is_default=not secret_file,
+        previous_secret=_secret("HITL_PREVIOUS_SECRET_FILE", previous) if previous else None,
         schema_registry_url=env.get("HITL_SCHEMA_REGISTRY_URL") or None,
         topic_prefix=env.get("HITL_TOPIC_PREFIX", ""),
         worker_slot=env.get("HITL_WORKER_SLOT", "0"),
@@ -83,16 +87,14 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-def _secret(path: str) -> bytes:
+def _secret(name: str, path: str) -> bytes:
     try:
         secret = Path(path).read_bytes().strip()
     except OSError as error:
-        raise UsageError(
-            f"HITL_SECRET_FILE={path}: {error.strerror}", hint="point it to a readable file"
-        ) from error
+        raise UsageError(f"{name}={path}: {error.strerror}", hint="point it to a readable file") from error
     if len(secret) < 16:
         raise UsageError(
-            f"HITL_SECRET_FILE={path}: {len(secret)} bytes are too few",
+            f"{name}={path}: {len(secret)} bytes are too few",
             hint="write at least 16 random bytes, e.g. `openssl rand -hex 32`",
         )
     return secret

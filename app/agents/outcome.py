@@ -15,11 +15,14 @@ from app.domain.events import (
     DecisionRouted,
     LearningLabel,
     ObservedOutcome,
+    PatternDetected,
     Record,
     Resolution,
     ReviewDecided,
     ReviewDefaulted,
 )
+from app.domain.evidence_chain import SEAL_HEADER
+from app.domain.ids import derived_id
 from app.domain.labels import DecisionBrief, label_for, label_for_observation
 from app.domain.overrides import feedback_for
 from app.domain.resolution import resolve_answer, resolve_default
@@ -33,6 +36,12 @@ from app.stream.records import DeadLetter, Incoming, Outgoing, Output
 from app.stream.topics import Topic
 
 STAGE = "outcome"
+
+FORGED = "unsealed_answer"
+"""Reason of the dead letter and name of the pattern."""
+
+Sealed = Callable[[str, bytes, bytes, str | None], bool]
+"""Whether a record of this topic, key and value bears a seal of ours: (topic, key, value, seal)."""
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -58,6 +67,7 @@ class Outcomes:
         policy: Callable[[], CompiledPolicy],
         cases: CaseFile,
         seen: SeenDecisions,
+        sealed: Sealed,
         rules: RuleWatch | None = None,
     ) -> None:
         self._rules = rules
@@ -65,12 +75,15 @@ class Outcomes:
         self._policy = policy
         self._cases = cases
         self._seen = seen
+        self._sealed = sealed
 
     async def __call__(self, records: Sequence[Incoming]) -> Output:
         """What a batch of answers and truths becomes. A second delivery of the same one is dropped: the
-        outbox delivers at least once."""
+        outbox delivers at least once. What nobody of ours sealed counts for nothing."""
         output = Output()
         told = [item for record in records if (item := self._read(record, output.dead)) is not None]
+        if forged := [letter.record for letter in output.dead if letter.reason == FORGED]:
+            output.outgoing.append(self._alarm(forged))
         told = await self._first_only(told)
         policy = self._policy()
         resolved: list[DecisionResolved] = []
@@ -95,7 +108,17 @@ class Outcomes:
         if not isinstance(event, ReviewDecided | ReviewDefaulted | ObservedOutcome):
             dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
             return None
+        if not isinstance(event, ObservedOutcome) and not self._is_ours(record):
+            what = "bears no seal of ours: nobody gave this answer at the desk, or it was changed"
+            dead.append(DeadLetter(record, STAGE, FORGED, what))
+            return None
         return _Told(record, event)
+
+    def _is_ours(self, record: Incoming) -> bool:
+        """Checked before anything is remembered of a record, so that a forged one is in nobody's way."""
+        seal = next((value for name, value in record.headers if name == SEAL_HEADER), None)
+        text = None if seal is None else seal.decode(errors="replace")
+        return self._sealed(record.topic, record.key or b"", record.value or b"", text)
 
     async def _first_only(self, told: list[_Told]) -> list[_Told]:
         if not told:
@@ -186,6 +209,23 @@ class Outcomes:
             if label is not None:
                 output.outgoing.append(self._label(label, record))
         await ask_store(self._cases.observed, known)
+
+    def _alarm(self, forged: Sequence[Incoming]) -> Outgoing:
+        """Somebody has to look. Says where and how many: what a stranger wrote is repeated nowhere."""
+        first = forged[0]
+        pattern = PatternDetected(
+            pattern_id=derived_id(first.origin, FORGED),
+            pattern=FORGED,
+            learning_key="",
+            segment="",
+            value=float(len(forged)),
+            limit=0.0,
+            count=len(forged),
+            text=f"{len(forged)} answers without a seal of ours, the first at {first.position}.",
+            action="Find out who can write to reviews.outcomes besides the relay, and take it away.",
+            detected_at=first.timestamp,
+        )
+        return self._event(Topic.PATTERNS_DETECTED, "", pattern, pattern.pattern_id, first)
 
     def _label(self, label: LearningLabel, record: Incoming) -> Outgoing:
         return self._event(Topic.LEARNING_CASES, label.learning_key, label, label.label_id, record)

@@ -107,7 +107,7 @@ def seal(key: bytes, topic: str, record_key: bytes, value: bytes) -> str:
 
 
 def sealed(keys: Sequence[bytes], topic: str, record_key: bytes, value: bytes, found: str | None) -> bool:
-    """Whether ``found`` is the record's seal under one of the keys: the present one, and the one before it."""
+    """Whether ``found`` is the record's seal under one of the keys: the present one, or the one before."""
     if found is None:
         return False
     expected = (seal(key, topic, record_key, value) for key in keys)

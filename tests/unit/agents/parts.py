@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -21,6 +22,7 @@ from app.domain.events import (
     ObservedOutcome,
     Record,
 )
+from app.domain.evidence_chain import SEAL_HEADER, seal, seal_key, sealed
 from app.policy.compiled import compile_policy
 from app.policy.load import policy_from_text
 from app.review_queue.cases import Brief, Case, Observed, Resolved, Withdrawal, brief
@@ -35,6 +37,7 @@ from tests.unit.domain import cases
 
 CODEC = Codec(Schemas.load())
 SECRET = b"a fixed secret of tests"
+SEALED = partial(sealed, (seal_key(SECRET), seal_key(b"the secret before")))
 NOW = cases.NOW
 
 POLICY_TEXT = """\
@@ -99,6 +102,13 @@ def incoming(
 ) -> Incoming:
     value = CODEC.encode(event) if isinstance(event, Record) else event
     return Incoming(topic, partition, offset, key, value, list(headers), NOW)
+
+
+def relayed(event: Record, offset: int = 0, *, headers: Iterable[tuple[str, bytes]] = ()) -> Incoming:
+    """An answer as the relay published it."""
+    record = incoming(event, offset, topic=Topic.REVIEWS_OUTCOMES, headers=headers)
+    mark = seal(seal_key(SECRET), record.topic, record.key, record.value)
+    return replaced(record, headers=[*record.headers, (SEAL_HEADER, mark.encode())])
 
 
 def again(outgoing: Outgoing, offset: int = 0) -> Incoming:
@@ -223,7 +233,7 @@ def review_requests(store: Store, policy=POLICY) -> ReviewRequests:
 
 
 def outcomes(store: Store, policy=POLICY) -> Outcomes:
-    return Outcomes(CODEC, lambda: policy, store, store)
+    return Outcomes(CODEC, lambda: policy, store, store, SEALED)
 
 
 async def scored(*records: Incoming, store: Store | None = None, policy=POLICY) -> list[Scored]:

@@ -12,6 +12,7 @@ from tests.unit.agents.parts import (
     CODEC,
     POLICY,
     POLICY_TEXT,
+    SEALED,
     SECRET,
     Store,
     again,
@@ -20,6 +21,7 @@ from tests.unit.agents.parts import (
     of,
     policy_of,
     read,
+    relayed,
     replaced,
     routed,
 )
@@ -107,8 +109,8 @@ async def test_its_answer_is_no_resolution_no_feedback_and_no_label():
     for action in ("approve", "reject"):
         decided = answered(gold.routed, action, tags=["train_on_this"], answer_id=f"a-{action}")
         decided = replaced(decided, requested=gold)
-        agent = Outcomes(CODEC, lambda: ALWAYS, store, store)
-        found = await agent([incoming(decided, topic=Topic.REVIEWS_OUTCOMES)])
+        agent = Outcomes(CODEC, lambda: ALWAYS, store, store, SEALED)
+        found = await agent([relayed(decided)])
         assert found.outgoing == []
         assert found.dead == []
     assert store.fates == {}

@@ -17,6 +17,7 @@ from app.domain.events import (
     ReviewKind,
     SafeDefault,
 )
+from app.domain.evidence_chain import SEAL_HEADER, seal, seal_key
 from app.stream.errors import TransientError
 from app.stream.topics import Topic
 from tests.unit.agents.parts import (
@@ -34,6 +35,8 @@ from tests.unit.agents.parts import (
     policy_of,
     read,
     reasons,
+    relayed,
+    replaced,
     routed,
 )
 from tests.unit.domain.cases import answered
@@ -53,7 +56,7 @@ async def story(decision_id="exp-1", probability=0.8, policy=POLICY, **changes):
 async def told(decision_id="exp-1", action="approve", offset=0, *, policy=POLICY, fields=None, **changes):
     """An answer as the agent reads it."""
     event = answered(await story(decision_id, policy=policy, **(fields or {})), action, **changes)
-    return incoming(event, offset, topic=Topic.REVIEWS_OUTCOMES)
+    return relayed(event, offset)
 
 
 def observed(decision_id="exp-1", offset=0, kind=ObservationKind.CONFIRMED_CORRECT, headers=(), **changes):
@@ -148,12 +151,7 @@ async def test_an_answer_whose_type_left_the_policy_is_a_dead_letter_and_can_be_
     output = await outcomes(store)([record, await told("exp-2", offset=1, answer_id="a-2")])
     assert reasons(output) == [(0, "outcome", "unknown_type")]
     assert [r.key for r in of(output, Topic.DECISIONS_RESOLVED)] == [b"exp-2"]
-    replayed = incoming(
-        record.value,
-        99,
-        topic=Topic.REVIEWS_OUTCOMES,
-        headers=replayed_from("reviews.outcomes[0]@0"),
-    )
+    replayed = replaced(record, offset=99, headers=[*record.headers, *replayed_from("reviews.outcomes[0]@0")])
     after = await outcomes(store, both)([replayed])
     assert [r.key for r in of(after, Topic.DECISIONS_RESOLVED)] == [b"exp-1"]
 
@@ -249,6 +247,59 @@ async def test_an_answer_read_again_gives_the_same_bytes():
     assert await outcomes(store)([record]) == await outcomes(store)([record])
 
 
+# --- seals ----------------------------------------------------------------------------------------
+
+
+def unsealed(record):
+    return replaced(record, headers=[])
+
+
+def sealed_with(record, secret):
+    mark = seal(seal_key(secret), record.topic, record.key, record.value)
+    return replaced(record, headers=[(SEAL_HEADER, mark.encode())])
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        unsealed,
+        lambda record: sealed_with(record, b"a secret of my own"),
+        lambda record: replaced(record, headers=[(SEAL_HEADER, b"\xff\xfe")]),
+        lambda record: replaced(record, key=b"exp-2"),
+        lambda record: replaced(record, topic=Topic.OUTCOMES_OBSERVED),
+    ],
+    ids=["no seal", "another secret", "no text", "another key", "another topic"],
+)
+async def test_what_nobody_of_ours_sealed_resolves_and_teaches_nothing(forge):
+    store = Store()
+    genuine = await told(offset=4)
+    output = await outcomes(store)([forge(genuine)])
+    assert reasons(output) == [(4, "outcome", "unsealed_answer")]
+    [alarm] = output.outgoing
+    assert alarm.topic == Topic.PATTERNS_DETECTED
+    assert (read(alarm).pattern, read(alarm).count) == ("unsealed_answer", 1)
+    assert store.fates == {}
+    after = await outcomes(store)([genuine])  # and a forged one is not in the way of the true one
+    assert len(of(after, Topic.DECISIONS_RESOLVED)) == 1
+
+
+async def test_a_changed_answer_counts_for_nothing():
+    store = Store()
+    genuine, other = await told(action="approve"), await told(action="reject")
+    output = await outcomes(store)([replaced(other, headers=genuine.headers)])
+    assert [letter.reason for letter in output.dead] == ["unsealed_answer"]
+
+
+async def test_a_default_needs_a_seal_as_well():
+    output = await outcomes(Store())([unsealed(await defaulted())])
+    assert not of(output, Topic.DECISIONS_RESOLVED)
+
+
+async def test_what_was_sealed_with_the_secret_before_still_counts():
+    output = await outcomes(Store())([sealed_with(await told(), b"the secret before")])
+    assert len(of(output, Topic.DECISIONS_RESOLVED)) == 1
+
+
 # --- the deadline rule ------------------------------------------------------------------------------
 
 
@@ -257,9 +308,7 @@ async def defaulted(action="reject", offset=0, kind=ReviewKind.REVIEW, **fields)
     default = SafeDefault(
         default_id="x-1", review_id="expenses.1", action=action, deadline=NOW, taken_at=NOW + 5
     )
-    return incoming(
-        ReviewDefaulted(requested=event.requested, default=default), offset, topic=Topic.REVIEWS_OUTCOMES
-    )
+    return relayed(ReviewDefaulted(requested=event.requested, default=default), offset)
 
 
 async def test_a_safe_default_resolves_and_is_nobodys_answer():

@@ -95,15 +95,17 @@ def _sit(seat: Seat, port: int) -> None:
     with seat.open(port) as invitation:
         console.print(
             f"\nOne seat is yours: {invitation.waiting} cases wait at {invitation.url}\n"
-            f"sign in with the name {invitation.name} and the password {invitation.password};"
-            " ctrl-c ends the demo",
+            f"sign in with the name {invitation.name} and the password {invitation.password}\n"
+            "Here, ctrl-c ends the demo and tells how you did; signing out there does not.",
             markup=False,
             highlight=False,
         )
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
     score = seat.score()
-    if score.answered:
+    if not score.answered:
+        console.print("\nYou answered none of the cases; with `hitl demo` they wait again.", highlight=False)
+    else:
         console.print(
             f"\nYou answered {score.answered}: {score.person_right} as the lender did; the AI would have had"
             f" {score.ai_right}. (Half of the cases were chosen because the AI was wrong.)",

@@ -36,13 +36,13 @@ _WRONG = "The name or the password is wrong."
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - the parameter's public name
-    """The form. Whoever is signed in goes on."""
+def sign_in_page(request: Request, next: str = "/", left: bool = False) -> Response:  # noqa: A002 - the parameter's public name
+    """The form. Whoever is signed in goes on. ``left``: somebody has just signed out here."""
     parts = parts_of(request)
     try:
         identify(parts, request)
     except NotSignedInError:
-        return _page(request, parts, local_path(next))
+        return _page(request, parts, local_path(next), left=left)
     return RedirectResponse(local_path(next), 303)
 
 
@@ -129,14 +129,21 @@ async def sign_out(request: Request, visitor: Annotated[Visitor, Depends(signed_
     parts = parts_of(request)
     if visitor.session_id:
         await run_in_threadpool(parts.sessions.end, visitor.session_id)
-    response = RedirectResponse("/sign-in", 303)
+    response = RedirectResponse("/sign-in?left=true", 303)
     response.delete_cookie(cookie_name(parts), path="/", secure=parts.place.secure, httponly=True)
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
 
 def _page(
-    request: Request, parts: ConsoleParts, path: str, *, name: str = "", wrong: str = "", status: int = 200
+    request: Request,
+    parts: ConsoleParts,
+    path: str,
+    *,
+    name: str = "",
+    wrong: str = "",
+    left: bool = False,
+    status: int = 200,
 ) -> Response:
     """The form, bound to this browser by a cookie: nobody can make it send somebody else's name."""
     visit = _visit(request) or token(parts.draw)
@@ -147,6 +154,7 @@ def _page(
         next=path,
         name=name,
         wrong=wrong,
+        left=left,
         form_token=_form_token(parts, visit),
         csrf_field=CSRF_FIELD,
         oidc=bool(parts.settings.oidc_issuer),

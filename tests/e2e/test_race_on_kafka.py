@@ -26,7 +26,7 @@ NAMES = ("ann", "cleo")
 PEOPLE = """\
 people:
   ann: {title: Ann Ortega, pools: [expenses]}
-  cleo: {title: Cleo Park, pools: [expenses]}
+  cleo: {title: Cleo Park, pools: [expenses], supervises: [expenses]}
 """
 
 
@@ -113,3 +113,19 @@ def test_two_browsers_race_and_each_decision_is_resolved_once(person, office):
         resolution = CODEC.decode_as(resolved[decision].value, DecisionResolved).resolution
         assert (resolution.action, resolution.decided_by.value) == ("approve", "human")
         assert CODEC.decode_as(outcomes[decision].value, ReviewDecided).answer.reviewer == winner
+    holds(office, people[1], names[1])
+
+
+def holds(office, lead, decision):
+    """A lead downloads the evidence pack from the decision's page; it is whole, and a changed one is not."""
+    page = lead.go(f"/decisions/{decision}")
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="Download the evidence pack").click()
+    file = office.deployment.directory / begun.value.suggested_filename
+    begun.value.save_as(file)
+    said = office.deployment.hitl("evidence", "verify", str(file))
+    assert (said.returncode, said.stdout.split(":")[0]) == (0, "holds"), said.stdout + said.stderr
+    assert office.deployment.hitl("evidence", "verify", decision).returncode == 0
+    file.write_text(file.read_text().replace("seen by", "read by"))
+    said = office.deployment.hitl("evidence", "verify", str(file))
+    assert (said.returncode, said.stdout.split(":")[0]) == (1, "broken"), said.stdout

@@ -199,6 +199,7 @@ def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
         "colleagues": _colleagues(parts, who, review.pool),
         "answer": look.answer,
         "decided_at": words.moment(review.decided_at) if review.decided_at else "",
+        "reason_words": codes,
         "reason_text": look.answer and codes.get(look.answer.reason_code, look.answer.reason_code),
         **_confidence(page.confidence),
     }

@@ -90,7 +90,6 @@ class CasePage(msgspec.Struct, frozen=True, kw_only=True):
 def read(package: Package, revealed: Package | None = None, terms: Terms | None = None) -> CasePage:
     """The parts of a package, with what was withheld where that has been revealed, the facts in the words
     of the policy."""
-    said = terms.fact_words if terms else {}
     whole = {**package, **(revealed or {})}
     required = _mapping(whole.get("decision_required"))
     past = _mapping(whole.get("historical_context"))
@@ -117,10 +116,8 @@ def read(package: Package, revealed: Package | None = None, terms: Terms | None 
         ],
         alternatives=_mappings(whole.get("alternatives")),
         involvement=_mapping(whole.get("involvement")) or None,
-        facts=[
-            Fact.read(name, value, said.get(name)) for name, value in _mapping(whole.get("key_facts")).items()
-        ],
-        flags=[_text(flag.get("text")) for flag in _mappings(whole.get("flags_and_concerns"))],
+        facts=_facts(_mapping(whole.get("key_facts")), terms),
+        flags=[_begun(_text(flag.get("text"))) for flag in _mappings(whole.get("flags_and_concerns"))],
         history=_mappings(past.get("subject")),
         precedents=_mappings(past.get("precedents")),
         related=_mappings(whole.get("related_decisions")),
@@ -183,6 +180,19 @@ def in_words(value: object) -> str:
     if isinstance(value, (dict, list)):
         return msgspec.json.encode(value).decode()
     return str(value) or "(empty)"
+
+
+def _facts(facts: Package, terms: Terms | None) -> list[Fact]:
+    """In the order of the policy, then those that it does not know."""
+    said, known = (terms.fact_words, [*terms.fact_types]) if terms else ({}, [])
+    named = [name for name in known if name in facts]
+    named += [name for name in facts if name not in known]
+    return [Fact.read(name, facts[name], said.get(name)) for name in named]
+
+
+def _begun(text: str) -> str:
+    """As the beginning of a sentence; the rest stays: AI."""
+    return text[:1].upper() + text[1:]
 
 
 def _factors(factors: Mapping[str, Any]) -> list[tuple[str, str]]:

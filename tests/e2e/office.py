@@ -61,7 +61,7 @@ class Office(House):
         numbers = SimpleNamespace(snapshot=lambda: numbers_at(self.clock()))
         room = SimpleNamespace(session=self._session)
         self.parts = msgspec.structs.replace(self.parts, ledger=numbers, room=room)
-        for name in ("ann", "bob", "cleo"):
+        for name in ("ann", "bob", "cleo", "sam"):
             self.accounts.set_password(name, PASSWORD, new=True)
         self.start()
 

@@ -31,11 +31,13 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str
     pools: tuple[str, ...]
+    supervises: bool = False
+    """Takes what is escalated, in all of the type's pools."""
 
 
 UNDERWRITER = Role(title="underwriter", pools=("pool",))
 SENIOR = Role(title="senior underwriter", pools=("pool", "expert_pool"))
-LEAD = Role(title="head of underwriting", pools=("expert_pool", "supervisor_pool"))
+LEAD = Role(title="head of underwriting", pools=("expert_pool",), supervises=True)
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

@@ -139,7 +139,7 @@ class Seat:
         return sum(pool.open + pool.supervisor + pool.offered for pool in self._site.queue.stats())
 
     def _tick(self) -> None:
-        """Time passes, answers go to the log, leases run out."""
+        """Time passes, answers go to the log, leases and deadlines run out."""
         start, began = self._clock.now, time.monotonic()
         while not self._stopping.wait(TICK):
             self._clock.now = start + int(1000 * (time.monotonic() - began))
@@ -147,6 +147,7 @@ class Seat:
                 self._site.relay()
                 for pool in self._policy.pool_names:
                     self._site.queue.expire(pool)
+                    self._site.queue.sla(pool)
 
 
 def choose(routed: Sequence[DecisionRouted], lender: Callable[[str], str | None]) -> list[Case]:

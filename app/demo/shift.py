@@ -58,14 +58,14 @@ class Person(msgspec.Struct, frozen=True):
 
 def people(profiles: Sequence[Profile], terms: Terms) -> list[Person]:
     """The reviewers of a decision type: each profile's roles in the pools of the policy."""
-    pools = {"pool": terms.pool, "expert_pool": terms.expert_pool, "supervisor_pool": terms.supervisor_pool}
+    pools = {"pool": terms.pool, "expert_pool": terms.expert_pool}
     made = []
     for profile in profiles:
         ordinary = frozenset(pools[name] for name in profile.role.pools)
-        supervisor = "supervisor_pool" in profile.role.pools
-        reach = frozenset(pools.values()) if supervisor else ordinary
+        supervises = profile.role.supervises
+        reach = frozenset(pools.values()) if supervises else ordinary
         made.append(
-            Person(profile, Reviewer(name=profile.name, pools=reach, supervisor=supervisor), ordinary)
+            Person(profile, Reviewer(name=profile.name, pools=reach, supervisor=supervises), ordinary)
         )
     return made
 
@@ -117,6 +117,7 @@ class Shift:
         left open. Whoever holds a review at closing time finishes it.
         """
         self._clock.now = max(self._clock.now, opens_at)
+        self._climb()
         self._open = {review.review_id: review for review in self._listed()}
         for person in self._staff:
             self._at(opens_at, lambda person=person: self._look(person, closes_at))  # type: ignore[misc]
@@ -124,8 +125,11 @@ class Shift:
         next_break = opens_at + hour
         while self._events:
             time, _, happens = heapq.heappop(self._events)
-            while between is not None and time >= next_break:
-                between()
+            while time >= next_break:
+                if self._climb():
+                    self._open = {review.review_id: review for review in self._listed()}
+                if between is not None:
+                    between()
                 next_break += hour
             self._clock.now = max(self._clock.now, time)
             happens()
@@ -133,9 +137,17 @@ class Shift:
             between()
         return len(self._open)
 
+    def _climb(self) -> bool:
+        """The SLA clock, which workers run all the time: here with each simulated hour, so that the same seed
+        gives the same. Whether anything was due."""
+        return bool([step for pool in self._pools() for step in self._queue.sla(pool)])
+
+    def _pools(self) -> list[str]:
+        return sorted({pool for person in self._staff for pool in person.reviewer.pools})
+
     def _listed(self) -> list[Review]:
         found: list[Review] = []
-        for pool in sorted({pool for person in self._staff for pool in person.reviewer.pools}):
+        for pool in self._pools():
             for escalated in (False, True):
                 offset = 0
                 while page := self._queue.list(pool, ReviewState.OPEN, offset, PAGE, escalated=escalated):

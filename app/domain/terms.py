@@ -151,7 +151,6 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     gold_share: float
     pool: str
     expert_pool: str
-    supervisor_pool: str
     sla_class: str
     sla_by_class: Mapping[ConsequenceClass, str]
     sla_durations: Mapping[str, int]

@@ -85,7 +85,6 @@ def _unknown(path: Path, what: str, name: str | None, known: Collection[str]) ->
 def _names_exist(t: DecisionType, at: Path, policy: PolicyContent) -> Iterator[Finding]:
     yield from _unknown((*at, "pool"), "pool", t.pool, policy.pools)
     yield from _unknown((*at, "expert_pool"), "pool", t.expert_pool, policy.pools)
-    yield from _unknown((*at, "supervisor_pool"), "pool", t.supervisor_pool, policy.pools)
     yield from _unknown((*at, "sla_class"), "SLA class", t.sla_class, policy.sla_classes)
     for consequence, sla_class in t.sla_by_class.items():
         path = (*at, "sla_by_class", consequence.value)

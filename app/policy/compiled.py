@@ -191,7 +191,6 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         human_only_share=t.human_only_share,
         pool=t.pool,
         expert_pool=expert_pool,
-        supervisor_pool=t.supervisor_pool or expert_pool,
         sla_class=t.sla_class,
         sla_by_class=MappingProxyType({c: t.sla_by_class.get(c, t.sla_class) for c in ConsequenceClass}),
         sla_durations=MappingProxyType({n: sla.duration for n, sla in content.sla_classes.items()}),

@@ -69,7 +69,6 @@ def effective(content: PolicyContent) -> dict[str, Any]:
         _fill(decision_type, alpha=alpha, delta=delta, threshold_floor=decision_type["bands"]["low"])
         _fill(decision_type["evidence"], floor=floor, initial=1.0, scale=scale)
         _fill(decision_type, expert_pool=decision_type["pool"])
-        _fill(decision_type, supervisor_pool=decision_type["expert_pool"])
     return values
 
 

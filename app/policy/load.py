@@ -164,7 +164,8 @@ def _finding(detail: Any, values: dict[str, Any]) -> Finding:  # noqa: ANN401 - 
     name = str(path[-1]) if path else ""
     if kind == "extra_forbidden":
         known = tuple(sorted(_fields(path[:-1])))
-        return Finding(path, f"unknown field '{name}'{did_you_mean(name, known)}", known)
+        said = _GONE.get(name) or f"unknown field '{name}'{did_you_mean(name, known)}"
+        return Finding(path, said, known)
     if kind == "missing":
         return Finding(path, "is missing")
     if kind == "enum":
@@ -182,6 +183,12 @@ def _finding(detail: Any, values: dict[str, Any]) -> Finding:  # noqa: ANN401 - 
         path, _PLAIN.get(kind, "{said}, not {given}").format(said=_said(detail), given=_short(given))
     )
 
+
+_GONE = {
+    "supervisor_pool": "is no field any more, it never moved anything: what is escalated is for those who "
+    "`supervise` the review's pool; delete this line",
+}
+"""Fields that older files may have."""
 
 _PLAIN = {
     "string_type": "must be text, not {given}",

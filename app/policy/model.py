@@ -316,8 +316,6 @@ class DecisionType(Part):
     """Who reviews."""
     expert_pool: PoolName | None = None
     """Who decides at level 4 and above; the pool unless given."""
-    supervisor_pool: PoolName | None = None
-    """Who takes what misses its deadline; the expert pool unless given."""
     preset: Preset = Preset.FLOWCHART
     """flowchart (conservative) or matrix (consequence x confidence)."""
     risk: Risk = Risk.MEDIUM

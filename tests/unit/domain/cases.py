@@ -102,7 +102,6 @@ TERMS = Terms(
     gold_share=0.02,
     pool="expenses",
     expert_pool="experts",
-    supervisor_pool="leads",
     sla_class="standard",
     sla_by_class={},
     sla_durations={"urgent": 4 * HOUR, "standard": DAY},

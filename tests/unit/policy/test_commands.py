@@ -73,7 +73,7 @@ def test_show_fills_in_defaults_and_can_be_read_back(minimal, tmp_path):
     again.write_text(shown, encoding="utf-8")
     assert load_policy(again).content.decision_types["expense.approval"].alpha == 0.02
     one = json.loads(run(app, ["show", str(minimal), "--type", "expense.approval", "--json"]).stdout)
-    assert one["supervisor_pool"] == "reviewers"
+    assert one["expert_pool"] == "reviewers"
     unknown = run(app, ["show", str(minimal), "--type", "expense.aproval"])
     assert isinstance(unknown.exception, UsageError)
     assert "did you mean expense.approval?" in str(unknown.exception)

@@ -334,3 +334,13 @@ def changed_example(draw):
 @given(changed_example())
 def test_any_change_of_a_good_policy_is_loaded_or_refused(text):
     loads_or_says_why(text)
+
+
+def test_a_field_that_is_gone_says_what_to_do_instead():
+    with pytest.raises(PolicyError) as refused:
+        policy_from_text(
+            MINIMAL.replace("    pool: reviewers\n", "    pool: reviewers\n    supervisor_pool: reviewers\n")
+        )
+    [problem] = refused.value.problems
+    assert problem.field == "decision_types.expense.approval.supervisor_pool"
+    assert "delete this line" in problem.message

@@ -25,7 +25,7 @@ from app.agents.routing import Routing
 from app.agents.rule_book import RuleBook
 from app.agents.rule_watch import RuleExpiryService, RuleWatch
 from app.agents.scoring import Scoring
-from app.agents.upkeep import LEASE_SECONDS, SLA_SECONDS, PoolService, RelayService
+from app.agents.upkeep import ASSIGNMENT_SECONDS, LEASE_SECONDS, SLA_SECONDS, PoolService, RelayService
 from app.console.accounts import Accounts
 from app.console.courier import Courier
 from app.console.keys import ConsoleKeys
@@ -37,6 +37,7 @@ from app.console.publishing import EventPublisher
 from app.console.session_room import SessionRoom
 from app.console.sessions import Sessions
 from app.console.webhooks import load_addresses
+from app.desk.assigning import Assigning
 from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
 from app.desk.rules import RuleDesk
@@ -46,6 +47,7 @@ from app.domain.review import QueueTerms
 from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy, compile_policy
 from app.policy.load import load_policy
+from app.review_queue.assignments import Assignments
 from app.review_queue.cases import CaseFile
 from app.review_queue.gold import GoldStore
 from app.review_queue.keys import Keys
@@ -343,6 +345,7 @@ def queue_terms(policy: CompiledPolicy) -> QueueTerms:
         raise_boost=policy.raise_boost,
         calendars=policy.calendars,
         backups=policy.backups,
+        fatigue=policy.fatigue,
     )
 
 
@@ -530,6 +533,14 @@ class Worker:
         self.app.host(RuleExpiryService(self.rules, self._codec, self._connection, self._clock))
         self.app.host(PoolService("leases", parts.queue.expire, self.policy, seconds=LEASE_SECONDS))
         self.app.host(PoolService("sla", parts.queue.sla, self.policy, seconds=SLA_SECONDS))
+        assigning = Assigning(
+            parts.queue,
+            Assignments(parts.client, parts.keys, parts.queue, self._clock),
+            self.policy,
+            lambda record: self._codec.decode_as(record, ReviewRequested),
+            self._clock,
+        )
+        self.app.host(PoolService("assignment", assigning, self.policy, seconds=ASSIGNMENT_SECONDS))
         self.app.host(PoolService("pauses", parts.queue.end_pauses, self.policy, seconds=SLA_SECONDS))
 
     def _serve(

@@ -26,6 +26,7 @@ LOOK_SECONDS = 0.05  # between two looks at an empty outbox: what an answer wait
 OUTAGE_SECONDS = 1.0
 LEASE_SECONDS = 1.0
 SLA_SECONDS = 1.0  # how late a step of the ladder may be
+ASSIGNMENT_SECONDS = 1.0  # how long a new review waits for its person
 
 
 class RelayService(Service):

@@ -11,7 +11,7 @@ from app.desk.errors import NotAllowedError
 from app.domain.authority import Deed, Denial
 from app.domain.people import Profile
 from app.domain.review import Refusal, Review, locate
-from app.review_queue.errors import QueueError
+from app.review_queue.errors import BreakDue, QueueError
 from app.review_queue.values import Entry, Lease
 
 _CANDIDATES = 32
@@ -34,21 +34,30 @@ class Taking(Authority):
     """Claims: the next one, or one that is named."""
 
     def claim_next(self, who: Profile, pool: str | None = None) -> Lease | None:
-        """The most urgent review that this person may decide, in ``pool`` or in all of theirs."""
+        """The most urgent review that this person may decide, in ``pool`` or in all of theirs.
+
+        Raises ``BreakDue`` when there is none but where the person has taken enough for now."""
         if pool is not None and pool not in (*self.pools_of(who), *self._helps_out(who)):
             raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'"))
         if pool is not None and who.unlimited and (lease := self._claim_head(who, pool)) is not None:
             return lease
         pools = [pool] if pool else [*self.pools_of(who), *self._helps_out(who)]
+        resting: dict[str, BreakDue] = {}
         for review in self._candidates(who, pools):
+            if review.pool in resting:
+                continue
             case = self._case(review.review_id)
             if self._refused(who, Deed.CLAIM, case) is not None:
                 continue
             try:
                 return leased(self._queue.claim(review.review_id, self._reviewer(who, review.pool)))
+            except BreakDue as error:
+                resting[review.pool] = error
             except QueueError as error:
                 if error.refusal not in _TAKEN_MEANWHILE:
                     raise
+        if resting:
+            raise min(resting.values(), key=lambda error: error.wait)
         return None
 
     def _claim_head(self, who: Profile, pool: str) -> Lease | None:

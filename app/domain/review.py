@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
 
 from app.domain.deadline import deadline_rule
 from app.domain.events import Answer, ConsequenceClass, OnDeadline, ReviewKind, ReviewRequest
+from app.domain.fatigue import FatigueLimits, rests_until
 from app.domain.working_time import Calendar, due, worked
 from app.errors import UsageError
 
@@ -84,6 +85,12 @@ class Refusal(StrEnum):
     """Nobody needs the answer any more."""
     DEFAULTED = "defaulted"
     """The deadline passed, and the safe default was taken."""
+    BREAK_DUE = "break_due"
+    """This person has taken as many as the policy allows at a stretch."""
+    ASSIGNED_BEFORE = "assigned_before"
+    """Was handed out once; now it is for whoever takes it."""
+    RESERVED_ENOUGH = "reserved_enough"
+    """As many reviews wait for this person as the policy allows."""
     NOT_OFFERED = "not_offered"
     """Not offered to the people of the backup pools (yet)."""
 
@@ -124,6 +131,8 @@ class QueueTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Working time by SLA class; classes that are not here run around the clock."""
     backups: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
     """By pool, the pools whose people may help out once a review was offered to them."""
+    fatigue: Mapping[str, FatigueLimits] = msgspec.field(default_factory=dict)
+    """By pool, how much one person takes before a break; pools that are not here have no limit."""
 
 
 class Reviewer(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +158,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``epoch`` fences: it grows with each claim, and only the latest may write. ``step`` counts what
     happened to the review, refusals included; the highest step of the log is the present state.
+    ``reserved_until`` is when an offer of the system ends, 0 for one of a person, which does not;
+    ``assigned``: the system has handed it out (``app.domain.assignment``).
     ``ladder`` has the times of the SLA steps before the deadline (0: none), ``rung`` how far up it is
     (``app.domain.sla``). ``decided_at`` is when the review was over, however it ended. ``question`` is the
     last of ``questions``, and stays with the ``information`` that answered it.
@@ -174,6 +185,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     claimed_at: int = 0
     lease_until: int = 0
     offered_to: str = ""
+    reserved_until: int = 0
+    assigned: bool = False
     delegations: int = 0
     lapses: int = 0
     paused_at: int = 0
@@ -298,14 +311,24 @@ def takes_part(person: str, reviews: Iterable[Review], *, besides: str) -> bool:
 
 
 def claim(
-    review: Review, reviewer: Reviewer, now: int, terms: QueueTerms, siblings: Iterable[Review]
+    review: Review,
+    reviewer: Reviewer,
+    now: int,
+    terms: QueueTerms,
+    siblings: Iterable[Review],
+    taken: Sequence[int] = (),
 ) -> Review | Refusal:
-    """Take the lease. Whoever holds it already gets a new epoch, which fences the older one."""
+    """Take the lease. Whoever holds it already gets a new epoch, which fences the older one.
+
+    ``taken`` is when the person took reviews of this pool, oldest first: a break may be due."""
     refusal = _taken(review, reviewer.name) or may_take(review, reviewer)
     if refusal:
         return refusal
     if takes_part(reviewer.name, siblings, besides=review.review_id):
         return Refusal.NOT_DISTINCT
+    limits = terms.fatigue.get(review.pool)
+    if limits and review.holder != reviewer.name and rests_until(taken, limits) > now:
+        return Refusal.BREAK_DUE
     return after(
         review,
         state=ReviewState.CLAIMED,
@@ -314,6 +337,7 @@ def claim(
         claimed_at=now,
         lease_until=now + terms.lease,
         offered_to="",
+        reserved_until=0,
     )
 
 
@@ -485,7 +509,7 @@ def delegate(
         return Refusal.DELEGATED_ENOUGH
     if takes_part(to.name, siblings, besides=review.review_id):
         return Refusal.NOT_DISTINCT
-    return after(_returned(review), offered_to=to.name, delegations=review.delegations + 1)
+    return after(_returned(review), offered_to=to.name, reserved_until=0, delegations=review.delegations + 1)
 
 
 def reassign(review: Review, who: Reviewer, to: Reviewer, siblings: Iterable[Review]) -> Review | Refusal:
@@ -497,7 +521,7 @@ def reassign(review: Review, who: Reviewer, to: Reviewer, siblings: Iterable[Rev
         return Refusal.NOT_SUPERVISOR
     if takes_part(to.name, siblings, besides=review.review_id):
         return Refusal.NOT_DISTINCT
-    return after(_returned(review), offered_to=to.name)
+    return after(_returned(review), offered_to=to.name, reserved_until=0)
 
 
 def cancel(review: Review, now: int) -> Review | Refusal:
@@ -543,7 +567,11 @@ def _returned(review: Review) -> Review:
 def raised(review: Review, terms: QueueTerms) -> Review:
     """One tier up, ranking earlier, no longer one person's. No step of its own."""
     return msgspec.structs.replace(
-        review, tier=review.tier + 1, urgency=review.urgency - terms.escalation_boost, offered_to=""
+        review,
+        tier=review.tier + 1,
+        urgency=review.urgency - terms.escalation_boost,
+        offered_to="",
+        reserved_until=0,
     )
 
 

@@ -13,7 +13,15 @@ from typing import NamedTuple
 from app.domain.deadline import APPROVALS
 from app.domain.events import ConsequenceClass, OnDeadline
 from app.policy.expressions import ExpressionError, check_condition, check_number
-from app.policy.model import FACTOR_NAMES, SIGNAL_NAMES, DecisionType, FactType, PolicyContent, Risk
+from app.policy.model import (
+    FACTOR_NAMES,
+    SIGNAL_NAMES,
+    DecisionType,
+    FactType,
+    Handout,
+    PolicyContent,
+    Risk,
+)
 from app.policy.people import Person
 from app.policy.webhooks import Webhook
 
@@ -100,6 +108,11 @@ def _sla_fits(policy: PolicyContent) -> Iterator[Finding]:
             yield from _unknown(("pools", name, "backup_pools", i), "pool", backup, policy.pools)
             if backup == name:
                 yield Finding(("pools", name, "backup_pools", i), "no pool is its own backup")
+        staff = [one for one in policy.people.values() if name in one.pools]
+        if pool.assignment is Handout.PUSH and not staff:
+            yield Finding(
+                ("pools", name, "assignment"), "push needs people: nobody in `people` works in this pool"
+            )
     for name, sla in policy.sla_classes.items():
         at: Path = ("sla_classes", name)
         yield from _unknown((*at, "calendar"), "calendar", sla.calendar, policy.calendars)

@@ -7,7 +7,9 @@ from types import MappingProxyType
 
 import msgspec
 
+from app.domain.assignment import PushTerms
 from app.domain.events import ConsequenceClass
+from app.domain.fatigue import FatigueLimits
 from app.domain.people import Directory
 from app.domain.terms import (
     AdjustmentTerms,
@@ -28,7 +30,10 @@ from app.policy.model import (
     RISK_DEFAULTS,
     SIGNAL_NAMES,
     DecisionType,
+    Fatigue,
+    Handout,
     PolicyContent,
+    Pool,
 )
 from app.policy.people import directory_of
 from app.policy.sla import SlaTerms, sla_terms
@@ -42,6 +47,9 @@ class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     description: str
     backups: frozenset[str] = frozenset()
+    push: PushTerms | None = None
+    """How the system hands the work out; ``None``: people take it."""
+    fatigue: FatigueLimits | None = None
 
 
 class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +88,16 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return {pool.name: pool.backups for pool in self.pools if pool.backups}
 
     @property
+    def push(self) -> Mapping[str, PushTerms]:
+        """By pool, how its work is handed out; of those where people do not take it themselves."""
+        return {pool.name: pool.push for pool in self.pools if pool.push is not None}
+
+    @property
+    def fatigue(self) -> Mapping[str, FatigueLimits]:
+        """By pool, how much one person takes on; of those with a limit."""
+        return {pool.name: pool.fatigue for pool in self.pools if pool.fatigue is not None}
+
+    @property
     def pool_names(self) -> tuple[str, ...]:
         """Names of the pools, for the topics of review requests."""
         return tuple(pool.name for pool in self.pools)
@@ -104,6 +122,8 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
                 title=pool.title,
                 description=pool.description,
                 backups=frozenset(pool.backup_pools),
+                push=_push(pool),
+                fatigue=_fatigue(pool.fatigue),
             )
             for name, pool in content.pools.items()
         ),
@@ -222,6 +242,18 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         rules_longest=t.standing_rules.longest,
         rules_suspend_at=t.standing_rules.suspend_at,
     )
+
+
+def _push(pool: Pool) -> PushTerms | None:
+    if pool.assignment is Handout.PULL:
+        return None
+    return PushTerms(reserve=pool.reserve, most_reserved=pool.most_reserved)
+
+
+def _fatigue(limits: Fatigue) -> FatigueLimits | None:
+    if limits.per_hour is None and limits.per_day is None:
+        return None
+    return FatigueLimits(per_hour=limits.per_hour or 0, per_day=limits.per_day or 0, rest=limits.rest)
 
 
 def _factors(t: DecisionType) -> tuple[FactorTerms, ...]:

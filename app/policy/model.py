@@ -51,6 +51,26 @@ class Risk(StrEnum):
     HIGH = "high"
 
 
+class Handout(StrEnum):
+    """How the work of a pool reaches its people."""
+
+    PULL = "pull"
+    """Whoever is free takes the next one."""
+    PUSH = "push"
+    """The system gives each review to one person, who has it reserved for a while."""
+
+
+class Fatigue(Part):
+    """How much one person takes on in a pool before a break, however the work is handed out."""
+
+    per_hour: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Most reviews that a person takes within any hour; no limit unless given."""
+    per_day: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Most reviews that a person takes within any 24 hours; no limit unless given."""
+    rest: Duration = 900_000
+    """The break that is due once the most of an hour was taken."""
+
+
 class Pool(Part):
     """A group of reviewers who take from one queue (and have one topic)."""
 
@@ -60,6 +80,14 @@ class Pool(Part):
     """Who is in it and why they are the right people."""
     backup_pools: tuple[PoolName, ...] = ()
     """Pools whose people may take a review as well when it is about to be late: the first claim wins."""
+    assignment: Handout = Handout.PULL
+    """pull: people take the next review. push: each review is given to one person first."""
+    reserve: Duration = 1_800_000
+    """With push: how long a review is kept for the person; then anybody of the pool may take it."""
+    most_reserved: Annotated[int, Field(ge=1, le=100)] = 3
+    """With push: nobody has more reviews waiting than this."""
+    fatigue: Fatigue = Fatigue()
+    """How much one person takes on before a break."""
 
 
 class ReviewWork(Part):

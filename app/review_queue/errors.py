@@ -164,6 +164,40 @@ class Defaulted(QueueError):
     advice = "claim the next one; if the default was wrong, report it with `hitl observe`"
 
 
+class BreakDue(QueueError):
+    """The person has taken as many as the policy allows at a stretch; ``wait`` ms until it goes on. The id
+    is the pool's where no review was named."""
+
+    refusal = Refusal.BREAK_DUE
+    text = "time for a break"
+    advice = "the pool's fatigue limits are in the policy; finish what you hold at any time"
+
+    def __init__(
+        self, review_id: str, review: Review | None = None, answer: Answer | None = None, *, wait: int = 0
+    ) -> None:
+        minutes = max(1, -(-wait // 60_000))
+        said = "1 minute" if minutes == 1 else f"{minutes} minutes"
+        self.text = "{id}: " + f"time for a break, the next case in {said}"
+        super().__init__(review_id, review, answer)
+        self.wait = wait
+
+
+class AssignedBefore(QueueError):
+    """Was handed out once; now it is for whoever takes it."""
+
+    refusal = Refusal.ASSIGNED_BEFORE
+    text = "{id}: was handed out before"
+    advice = "whoever claims it has it"
+
+
+class ReservedEnough(QueueError):
+    """As many reviews wait for the person as the policy allows."""
+
+    refusal = Refusal.RESERVED_ENOUGH
+    text = "{id}: enough waits for this person"
+    advice = "see `most_reserved` of the pool"
+
+
 class NotOffered(QueueError):
     """Not offered to the people of the backup pools (yet)."""
 

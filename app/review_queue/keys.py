@@ -26,7 +26,15 @@ READY = "ready"
 SUPERVISOR = "supervisor"
 """As READY, for reviews that were escalated."""
 OFFER = "offer:"
-"""+ person, sorted set: as READY, for reviews delegated to this person."""
+"""+ person, sorted set: as READY, for reviews delegated to this person, or reserved for them."""
+RESERVED = "reserved"
+"""Sorted set of open reviews that the system has handed out, by when they are anybody's again."""
+GIVEN = "given:"
+"""+ decision type, sorted set of people, by when each was last handed a review of the type. One member a
+person; no TTL."""
+TAKEN = "taken:"
+"""+ person, sorted set of the reviews this person took last, by when: whether a break is due. Kept only where
+the policy has fatigue limits, and no more than they need; TTL a day."""
 BACKUPS = "backups"
 """As READY, for reviews that the people of the pool's backup pools may take as well. Each of them stays in
 READY or OFFER, too: the first claim takes it out of both."""
@@ -85,7 +93,7 @@ GROUP = "relay"
 _LUA = (
     "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
     "DEADLINES", "CLOCK", "BACKUPS", "AGES", "DECIDED", "ARRIVALS", "OUTBOX", "CASE", "FATE", "SUBJECT",
-    "PRECEDENTS", "LOOKED", "RULE",
+    "PRECEDENTS", "LOOKED", "RESERVED", "GIVEN", "TAKEN", "RULE",
 )  # fmt: skip
 
 

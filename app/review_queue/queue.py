@@ -10,6 +10,7 @@ import msgspec
 
 from app.domain.answers import Verdict
 from app.domain.events import Answer
+from app.domain.fatigue import FatigueLimits
 from app.domain.review import (
     QueueTerms,
     Refusal,
@@ -24,7 +25,7 @@ from app.domain.review import (
 )
 from app.review_queue import keys as names
 from app.review_queue.durability import Durability
-from app.review_queue.errors import REFUSALS, NotYourPool, QueueError, UnknownReview
+from app.review_queue.errors import REFUSALS, BreakDue, NotYourPool, QueueError, UnknownReview
 from app.review_queue.keys import Keys
 from app.review_queue.state import completed, from_fields, ladder_text, pairs, to_fields
 from app.review_queue.store import Argument, Client, Script, reachable, run_all
@@ -144,11 +145,14 @@ class ReviewQueue:
         terms = self._terms
         flag, backup = _flag(person.supervisor), _flag(person.backup)
         arguments: list[Argument] = [self._clock(), person.name, flag, terms.lease, terms.candidates]
-        arguments += [name, backup]
+        limits = terms.fatigue.get(pool, FatigueLimits())
+        arguments += [name, backup, limits.per_hour, limits.per_day, limits.rest]
         with reachable:
             answer = self._scripts["claim"].run(self._client, self._keys.pool(pool), arguments)
         if answer[0] == b"none":
             return None
+        if answer[0] == b"break_due":
+            raise BreakDue(f"{pool}.{name}" if name else pool, wait=int(answer[1]))
         if answer[0] != b"ok":
             raise _refusal(f"{pool}.{name}", answer)
         return Lease(from_fields(f"{pool}.{answer[3].decode()}", pairs(answer[1])), answer[2])

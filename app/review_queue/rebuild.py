@@ -227,6 +227,7 @@ def _answered(review: Review, answer: Answer) -> Review:
         claimed_at=answer.claimed_at,
         lease_until=0,
         offered_to="",
+        reserved_until=0,
         answer_id=answer.answer_id,
         decided_at=answer.decided_at,
     )

@@ -241,6 +241,8 @@ class Restorer:
         member = f"{rank}.{review.requested_at:013d}.{review.arrival:010d}.{name}"
         if review.backups and not review.tier:
             places.append((key(pool, names.BACKUPS), member, review.urgency))
+        if review.reserved_until:
+            places.append((key(pool, names.RESERVED), name, review.reserved_until))
         if review.offered_to:
             return [*places, (key(pool, names.OFFER, review.offered_to), member, review.urgency)]
         queue = names.SUPERVISOR if review.tier else names.READY

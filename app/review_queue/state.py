@@ -34,6 +34,7 @@ _NUMBER = {
     "tier": "tier",
     "since": "claimed_at",
     "lease": "lease_until",
+    "reserved": "reserved_until",
     "handed": "delegations",
     "lapses": "lapses",
     "pausing": "paused_at",
@@ -42,7 +43,7 @@ _NUMBER = {
     "decided": "decided_at",
     "rung": "rung",
 }
-_FLAG = {"blind": "blind", "tie": "tie_break", "backups": "backups"}
+_FLAG = {"blind": "blind", "given": "assigned", "tie": "tie_break", "backups": "backups"}
 _ENUM: dict[str, tuple[str, Any]] = {
     "kind": ("kind", ReviewKind),
     "class": ("consequence_class", ConsequenceClass),

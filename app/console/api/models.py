@@ -167,6 +167,8 @@ class ReviewOut(Part):
     holder: str | None
     lease_until: Moment | None
     offered_to: str | None
+    reserved_until: Moment | None
+    """When an offer that the system made ends; ``None`` for one that a person made."""
     tier: int
     """How often it was escalated."""
     delegations: int

@@ -40,6 +40,7 @@ def review_out(review: Review, who: str) -> ReviewOut:
         holder=review.holder or None,
         lease_until=_at(review.lease_until),
         offered_to=review.offered_to or None,
+        reserved_until=_at(review.reserved_until),
         tier=review.tier,
         delegations=review.delegations,
         question=review.question or None,

@@ -11,11 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from app.console.identity import Visitor, parts_of
 from app.console.pages.frame import Form, Who, text_of, unnoticed
 from app.console.pages.notices import notice_of
-from app.console.pages.shelves import TASKS, Filters, Paging, Row, page_of, title_of
+from app.console.pages.shelves import SHOWN, TASKS, Filters, Paging, Row, page_of, title_of
 from app.console.pages.standing import Standing, spoken, standing
 from app.console.parts import ConsoleParts
 from app.console.rendering import render
 from app.desk.errors import NotAllowedError
+from app.domain import words
 from app.domain.events import ConsequenceClass
 from app.domain.people import Profile
 from app.domain.review import Review, ReviewState
@@ -35,6 +36,18 @@ class Held(msgspec.Struct, frozen=True):
     title: str
     standing: Standing
     lease: str
+
+
+class Given(msgspec.Struct, frozen=True):
+    """A case that waits for this person: handed out by the system, or handed on by somebody."""
+
+    review: Review
+    title: str
+    standing: Standing
+    until: str
+    """For how long it is reserved; empty when it stays."""
+    moment: str
+    """Until when, as the page says it."""
 
 
 class PoolTile(msgspec.Struct, frozen=True):
@@ -116,6 +129,7 @@ def _live(parts: ConsoleParts, visitor: Visitor, filters: Filters, start: int) -
     shelf = page_of(desk, who, policy, filters, start, now) if known else None
     return {
         "mine": [held for pool in known for held in _held(parts, who, pool, now)],
+        "given": [given for pool in known for given in _given(parts, who, pool, now)],
         "pools": tiles,
         "pool_titles": titles,
         "waiting_count": sum(tile.waiting for tile in tiles),
@@ -144,6 +158,19 @@ def _held(parts: ConsoleParts, who: Profile, pool: str, now: int) -> list[Held]:
                 spoken(max(0, review.lease_until - now)),
             )
         )
+    return found
+
+
+def _given(parts: ConsoleParts, who: Profile, pool: str, now: int) -> list[Given]:
+    found: list[Given] = []
+    for review in parts.desk.list(who, pool, limit=SHOWN, offered_to=who.name):
+        try:
+            look = parts.desk.glance(who, review.review_id)
+        except (NotAllowedError, QueueError):
+            continue
+        end = review.reserved_until
+        until, moment = (spoken(max(0, end - now)), words.moment(end)) if end else ("", "")
+        found.append(Given(review, title_of(look, parts.policy), standing(review, now), until, moment))
     return found
 
 

@@ -56,6 +56,7 @@ end
 local function enter(id, r)
   local place = member(id, r)
   redis.call('ZADD', queue_of(r), r.urgency, place)
+  if r.reserved then redis.call('ZADD', base .. RESERVED, r.reserved, id) end
   if r.backups and not r.tier then redis.call('ZADD', base .. BACKUPS, r.urgency, place) end
   if default_is_due(r) then redis.call('ZADD', base .. CLOCK, r.due, id) end
 end
@@ -64,6 +65,7 @@ end
 local function leave(id, r)
   if r.state == 'open' then
     redis.call('ZREM', queue_of(r), member(id, r))
+    if r.reserved then redis.call('ZREM', base .. RESERVED, id) end
     if r.backups and not r.tier then redis.call('ZREM', base .. BACKUPS, member(id, r)) end
   elseif r.state == 'claimed' then redis.call('ZREM', base .. LEASES, id)
   elseif r.state == 'waiting' then redis.call('ZREM', base .. WAITING, id) end
@@ -168,6 +170,7 @@ local function raised(r, changes, boost)
   changes.tier = integer(tonumber(r.tier or 0) + 1)
   changes.urgency = integer(tonumber(r.urgency) - tonumber(boost))
   changes.to = false
+  changes.reserved = false
   return changes
 end
 

@@ -15,6 +15,6 @@ if not refusal and times >= tonumber(ARGV[8]) then refusal = 'delegated_enough' 
 if not refusal and takes_part(r.decision, to, id) then refusal = 'not_distinct' end
 if refusal then return refuse(id, r, refusal, who, now, 'delegate') end
 give_back(id, r)
-step(id, r, unheld({ to = to, handed = integer(times + 1) }), 'delegated', who, now, detail)
+step(id, r, unheld({ to = to, reserved = false, handed = integer(times + 1) }), 'delegated', who, now, detail)
 enter(id, r)
 return { 'ok', flatten(r) }

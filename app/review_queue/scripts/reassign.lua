@@ -13,6 +13,6 @@ if not refusal and (ARGV[4] ~= '1' or (r.tier and ARGV[6] ~= '1')) then refusal 
 if not refusal and takes_part(r.decision, to, id) then refusal = 'not_distinct' end
 if refusal then return refuse(id, r, refusal, who, now, 'reassign') end
 give_back(id, r)
-step(id, r, unheld({ to = to }), 'reassigned', who, now, detail)
+step(id, r, unheld({ to = to, reserved = false }), 'reassigned', who, now, detail)
 enter(id, r)
 return { 'ok', flatten(r) }

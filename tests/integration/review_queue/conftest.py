@@ -26,6 +26,7 @@ from app.domain.events import (
 )
 from app.domain.review import QueueTerms, Reviewer, review_id_of
 from app.domain.working_time import Calendar
+from app.review_queue.assignments import Assignments
 from app.review_queue.keys import Keys
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.store import open_client
@@ -139,6 +140,7 @@ class Desk:
             lease=60_000, calendars={"office": OFFICE}, backups={"expenses": frozenset({"helpers"})}
         )
         self.queue = self.queue_on(client)
+        self.assignments = Assignments(client, self.keys, self.queue, self.clock)
 
     def queue_on(self, client, **options):
         options = {"terms": self.terms, "clock": self.clock, "durability": 0, **options}

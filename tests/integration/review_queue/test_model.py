@@ -19,10 +19,12 @@ from hypothesis.stateful import (
 from app.domain import review as rules
 from app.domain import working_time
 from app.domain.answers import Verdict
+from app.domain.assignment import assign, unassign
 from app.domain.events import Answer, ConsequenceClass, OnDeadline, ReviewKind
+from app.domain.fatigue import FatigueLimits, rests_until
 from app.domain.review import Refusal, ReviewState
 from app.domain.sla import EVENTS, Ladder, climb, next_step, take_step
-from app.review_queue.errors import QueueError
+from app.review_queue.errors import BreakDue, QueueError
 
 PEOPLE = ("ann", "bob", "cat", "sue", "sam")
 ACTIONS = ("approve", "reject")
@@ -40,9 +42,13 @@ class SideBySide(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.desk = type(self).make_desk()
+        limits = FatigueLimits(per_hour=5, per_day=12, rest=20 * 60_000)
+        self.desk.terms = msgspec.structs.replace(self.desk.terms, fatigue={"expenses": limits})
+        self.desk.queue.follow(self.desk.terms, ["expenses", "claims"])
         self.reviews = {}
         self.arrivals = itertools.count(1)
         self.bodies = {}
+        self.taken = {}
 
     # --- what people do ---
 
@@ -106,6 +112,10 @@ class SideBySide(RuleBasedStateMachine):
     def claim_next(self, who):
         reviewer = self.person(who)
         self.lapsed(2)
+        if rests_until(self.takes(who), self.desk.terms.fatigue["expenses"]) > self.desk.clock():
+            with pytest.raises(BreakDue):
+                self.desk.queue.claim_next("expenses", reviewer)
+            return
         expected = next(
             (
                 after
@@ -118,6 +128,7 @@ class SideBySide(RuleBasedStateMachine):
         lease = self.desk.queue.claim_next("expenses", reviewer)
         assert (lease and lease.review) == expected
         if expected:
+            self.count_taken(self.reviews[expected.review_id], expected)
             self.reviews[expected.review_id] = expected
 
     @rule(data=st.data(), who=everybody)
@@ -132,6 +143,33 @@ class SideBySide(RuleBasedStateMachine):
             lambda: self.desk.queue.claim(review.review_id, self.person(who)).review,
             recorded=False,
         )
+        self.count_taken(review, self.reviews[review.review_id])
+
+    @rule(data=st.data(), to=people, most=st.integers(1, 3), ms=st.sampled_from([1_000, 60_000]))
+    @precondition(lambda self: self.reviews)
+    def assign(self, data, to, most, ms):
+        review = self.pick(data, ReviewState.OPEN)
+        until = self.desk.clock() + ms
+        waiting = sum(r.offered_to == to for r in self.in_state(ReviewState.OPEN))
+        expected = assign(review, to, until, reserved=waiting, most=most, siblings=self.siblings(review))
+        kind = data.draw(st.sampled_from("ab"))
+        found = self.desk.assignments.assign(review.review_id, to, until, most=most, decision_type=kind)
+        assert found == expected
+        if not isinstance(expected, Refusal):
+            self.reviews[review.review_id] = expected
+        assert self.desk.queue.get(review.review_id).review == self.reviews[review.review_id]
+
+    @rule(most=st.integers(1, 3), early=st.sampled_from([0, 1]))
+    @precondition(lambda self: self.reserved())
+    def unassign(self, most, early):
+        soonest = min(review.reserved_until for review in self.reserved())
+        self.desk.clock.advance(max(0, soonest - early - self.desk.clock()))
+        over = [r for r in self.reserved() if r.reserved_until <= self.desk.clock()]
+        over = sorted(over, key=lambda r: (r.reserved_until, r.review_id))[:most]
+        assert self.desk.assignments.end("expenses", at_most=most) == [r.review_id for r in over]
+        for review in over:
+            self.reviews[review.review_id] = unassign(review)
+            assert self.desk.queue.get(review.review_id).review == unassign(review)
 
     @rule(most=st.integers(1, 3))
     def expire(self, most):
@@ -270,7 +308,12 @@ class SideBySide(RuleBasedStateMachine):
         self.both(
             review,
             lambda: rules.delegate(
-                review, self.person(who), epoch, receiver, terms=self.desk.terms, siblings=self.siblings(review)
+                review,
+                self.person(who),
+                epoch,
+                receiver,
+                terms=self.desk.terms,
+                siblings=self.siblings(review),
             ),
             lambda: self.desk.queue.delegate(review.review_id, self.person(who), receiver, epoch),
         )
@@ -321,6 +364,7 @@ class SideBySide(RuleBasedStateMachine):
                 r.review_id: r for r in self.reviews.values() if r.state in there
             }
         assert queue.offered_to_backups("expenses") == [r for r in open_ if r.backups and not r.tier]
+        assert self.times_of_the_store("reserved") == {r.review_id: r.reserved_until for r in self.reserved()}
         stats = queue.stats()[0]
         clocks = [r for r in self.reviews.values() if r.state in (ReviewState.OPEN, ReviewState.CLAIMED)]
         timed = sorted((r.deadline, r.review_id) for r in clocks if r.deadline is not None)
@@ -346,8 +390,25 @@ class SideBySide(RuleBasedStateMachine):
 
     # --- helpers ---
 
+    def reserved(self):
+        return [review for review in self.in_state(ReviewState.OPEN) if review.reserved_until]
+
+    def takes(self, who):
+        """When this person took reviews, oldest first; each counts by its last time."""
+        return sorted(self.taken.get(who, {}).values())
+
+    def count_taken(self, before, after):
+        taken = after.state is ReviewState.CLAIMED and after.epoch > before.epoch
+        if taken and before.holder != after.holder:
+            self.taken.setdefault(after.holder, {})[after.review_id] = self.desk.clock()
+
     def clock_of_the_store(self):
         key = self.desk.keys.pool("expenses", "clock")
+        flat = self.desk.client.execute_command("ZRANGE", key, 0, -1, "WITHSCORES")
+        return {f"expenses.{name.decode()}": int(at) for name, at in zip(flat[::2], flat[1::2], strict=True)}
+
+    def times_of_the_store(self, name):
+        key = self.desk.keys.pool("expenses", name)
         flat = self.desk.client.execute_command("ZRANGE", key, 0, -1, "WITHSCORES")
         return {f"expenses.{name.decode()}": int(at) for name, at in zip(flat[::2], flat[1::2], strict=True)}
 
@@ -377,7 +438,8 @@ class SideBySide(RuleBasedStateMachine):
     def claimed(self, review, reviewer):
         if reviewer.name == "kim":
             reviewer = msgspec.structs.replace(reviewer, backup=True)
-        return rules.claim(review, reviewer, self.desk.clock(), self.desk.terms, self.siblings(review))
+        siblings, taken = self.siblings(review), self.takes(reviewer.name)
+        return rules.claim(review, reviewer, self.desk.clock(), self.desk.terms, siblings, taken)
 
     def lapsed(self, most):
         over = [r for r in self.in_state(ReviewState.CLAIMED) if r.lease_until <= self.desk.clock()]

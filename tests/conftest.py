@@ -16,13 +16,14 @@ from testcontainers.community.kafka import KafkaContainer
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.kafka_broker import KafkaBroker, KafkaUnavailableError
+from tests.no_skips import on_ci, pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
 
 MakeTopics = Callable[..., None]
 
 
 def unavailable(what: str) -> None:
     """Skip loudly where services are missing; fail on CI, where a guarantee must not go unproved."""
-    if os.environ.get("CI", "").lower() == "true":
+    if on_ci():
         pytest.fail(f"CI must not skip: {what}", pytrace=False)
     pytest.skip(f"NOT PROVED HERE: {what}")
 

@@ -1,7 +1,5 @@
 """The console as it is put together: what is activated reaches every part of it."""
 
-from tests.processes import until
-
 from app.domain.events import OverrideCategory, PolicyActivated
 from app.main import load_compiled_policy, open_console
 from app.settings import load_settings
@@ -12,6 +10,7 @@ from app.stream.producer import Publisher
 from app.stream.records import Outgoing
 from app.stream.schemas import Schemas
 from app.stream.topics import Topic, TopicTable
+from tests.processes import until
 from tests.unit.agents.parts import POLICY_TEXT
 from tests.unit.domain import cases
 

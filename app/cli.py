@@ -5,7 +5,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 a needed service can not be reached
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 import typer
 
@@ -83,8 +86,17 @@ def root(
     """Human-in-the-loop decisions on Kafka."""
 
 
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    """As any other way out: what a command started ends with it. Once is enough."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Entry point of the ``hitl`` script."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is signal.SIG_DFL:  # `nohup` has its way
+            signal.signal(ending, _end)
     try:
         app()
     except HitlError as error:

@@ -1,0 +1,69 @@
+"""The demo told to stop: the store that it started ends with it, whenever that is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from app.review_queue.store import open_client
+from tests.processes import ROOT, until
+
+DEMO = [sys.executable, "-m", "app", "demo", "--decisions", "300", "--exit"]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        DEMO,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    ("keys", "ending"),
+    [(0, signal.SIGTERM), (1, signal.SIGTERM), (500, signal.SIGTERM), (500, signal.SIGHUP)],
+    ids=["as the store comes up", "first record", "at work", "terminal closed"],
+)
+def test_its_store_ends_with_it(
+    demo: subprocess.Popen[bytes], tmp_path: Path, keys: int, ending: signal.Signals
+) -> None:
+    until(lambda: _store(tmp_path) is not None, "the store answers")
+    until(lambda: demo.poll() is not None or (_store(tmp_path) or (0, 0))[1] >= keys, f"{keys} keys")
+    store = _store(tmp_path)
+    assert store is not None
+    demo.send_signal(ending)
+    assert demo.wait(30) != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(store[0], 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _store(folder: Path) -> tuple[int, int] | None:
+    """Process id of the store and how many keys it holds; ``None`` while it does not answer."""
+    for socket in folder.rglob("store.sock"):
+        with (
+            contextlib.suppress(redis.RedisError, OSError),
+            contextlib.closing(open_client(f"unix://{socket}", timeout=1.0)) as client,
+        ):
+            info = client.execute_command("INFO", "server")
+            text = (
+                info.decode() if isinstance(info, bytes) else "\n".join(f"{k}:{v}" for k, v in info.items())
+            )
+            pid = next(line for line in text.splitlines() if line.startswith("process_id:"))
+            return int(pid.partition(":")[2]), int(client.execute_command("DBSIZE"))
+    return None

@@ -96,7 +96,7 @@ def propose(
     ] = ConsequenceClass.LOW,
     max_amount: Annotated[float | None, typer.Option(help="Up to this amount.")] = None,
     min_level: Annotated[int, typer.Option(help="Exceptions: at least this level.", min=3, max=5)] = 3,
-    pool: Annotated[str | None, typer.Option(help="Exceptions: the expert or supervisor pool.")] = None,
+    pool: Annotated[str | None, typer.Option(help="Exceptions: the expert pool.")] = None,
     source_review: Annotated[str | None, typer.Option(help="The review that gave rise to it.")] = None,
     who: As = None,
     as_json: AsJson = False,

@@ -138,7 +138,8 @@ def told(
 def ordered(records: Sequence[Told]) -> list[Told]:
     """A decision's records in their one order: submission, score, route with the standing rules that took
     part, then each review with its steps and answer, then the resolution and what turned out later. Exact
-    repeats (the outbox delivers at least once) count once; items with known truth that borrow the id are no part of the decision.
+    repeats (the outbox delivers at least once) count once; items with known truth that borrow the id are no
+    part of the decision.
 
     The order follows from content alone, so that it is the same whatever order topics are read in.
     """

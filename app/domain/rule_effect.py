@@ -74,7 +74,7 @@ def _tightened(
     level: int, found: Sequence[tuple[Approved, bool | str]], terms: Terms, reasons: list[Reason]
 ) -> Effect:
     """Every exception that holds counts; one that could not be evaluated asks for a person."""
-    pools: list[str] = []
+    pool: str | None = None
     for approved, answer in found:
         rule = approved.rule
         if rule.kind is not RuleKind.EXCEPTION:
@@ -86,9 +86,9 @@ def _tightened(
             text = f"{approved.title}, could not be evaluated ({answer}): a person looks at it"
         reasons.append(Reason(step=EXCEPTION, code=rule.rule_id, text=text, limit=float(minimum)))
         level = max(level, min(minimum, 5))
-        if answer is True and rule.pool in (terms.expert_pool, terms.supervisor_pool):
-            pools.append(rule.pool)
-    return Effect(level, terms.supervisor_pool if terms.supervisor_pool in pools else next(iter(pools), None))
+        if answer is True and rule.pool == terms.expert_pool:
+            pool = terms.expert_pool
+    return Effect(level, pool)
 
 
 def _may_run(assessment: Assessment, terms: Terms, in_force: ThresholdInForce) -> bool:

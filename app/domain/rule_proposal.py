@@ -85,11 +85,10 @@ def _stricter(proposal: Proposal, terms: Terms) -> dict[str, Denial]:
     wrong: dict[str, Denial] = {}
     if proposal.min_level not in (3, 4, 5):
         wrong["min_level"] = Denial("unknown_level", "an exception asks for level 3, 4 or 5")
-    pools = tuple(dict.fromkeys((terms.expert_pool, terms.supervisor_pool)))
-    if proposal.pool is not None and proposal.pool not in pools:
+    if proposal.pool is not None and proposal.pool != terms.expert_pool:
         wrong["pool"] = Denial(
             "not_stricter",
             "an exception sends cases to people with more authority",
-            f"one of: {', '.join(pools)}",
+            f"leave it out, or name {terms.expert_pool}",
         )
     return wrong

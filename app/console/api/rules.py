@@ -44,7 +44,7 @@ class Proposing(Part):
     min_level: Annotated[int, Field(ge=3, le=5)] = 3
     """Exceptions: at least this level."""
     pool: PoolName | None = None
-    """Exceptions: the type's expert or supervisor pool."""
+    """Exceptions: the type's expert pool."""
     source_review: ReviewId | None = None
     """The case that gave rise to it."""
 

@@ -1,4 +1,4 @@
-"""One rule on real brokers: proposed, approved, it lets decisions run; revoked or found wrong, it does not."""
+"""One rule on real brokers: proposed, approved, it lets decisions run; revoked or found wrong it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standing rules: who is in force, what they may touch, and that they only ever do what two people agreed on."""
+"""Standing rules: who is in force, what they may touch, and that they do only what two people agreed on."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from app.domain.events import (
 from app.domain.evidence import reviewed_probability
 from app.domain.labels import label_for
 from app.domain.routing import eligible, route
+from app.domain.rule_trial import RecentAnswers, tried
 from app.domain.standing_rules import (
     AUTO_APPROVED,
     EXCEPTION,
@@ -211,7 +212,8 @@ def test_what_it_covers_is_its_own_whatever_the_score():
          AMOUNT),
     ],
     ids=[
-        "level 4", "no confidence", "more harm", "critical", "missing fact", "type's minimum", "class's minimum",
+        "level 4", "no confidence", "more harm", "critical", "missing fact", "type's minimum",
+        "class's minimum",
         "type excluded", "no spot checks", "hard rule", "four eyes", "failing rule", "about its proposer",
         "from its approver", "another recommendation",
     ],
@@ -290,9 +292,9 @@ def test_an_exception_that_can_not_be_evaluated_asks_for_a_person():
 
 
 def test_an_exception_sends_only_to_people_with_more_authority():
-    up = routed(decision(0.99), standing=in_force(approved(an_exception(3, pool="leads"))))
+    up = routed(decision(0.99), standing=in_force(approved(an_exception(3, pool="experts"))))
     aside = routed(decision(0.99), standing=in_force(approved(an_exception(3, pool="interns"))))
-    assert (up.route.pool, aside.route.pool) == ("leads", "expenses")
+    assert (up.route.pool, aside.route.pool) == ("experts", "expenses")
 
 
 # --- what holds for every decision ----------------------------------------------------------------
@@ -388,3 +390,32 @@ def test_a_rule_is_suspect_when_its_overrides_are_unlikely_at_the_target():
 
 def _binomial(n, k, p):
     return math.comb(n, k) * p**k * (1 - p) ** (n - k)
+
+
+def test_nobody_can_write_a_policy_in_which_a_rule_lets_critical_cases_run():
+    """Past the policy's own check, and with a type whose critical cases need no people."""
+    lax = terms(rules_max_class=ConsequenceClass.CRITICAL, level_by_class={ConsequenceClass.CRITICAL: 1})
+    critical = decision(0.95, facts='{"amount": 40, "harm": 0.9}')
+    wide = in_force(approved(max_class=ConsequenceClass.CRITICAL))
+    story = routed(critical, lax, wide)
+    assert (auto_approved_by(story), story.route.level >= 3) == (None, True)
+
+
+# --- what it would have done ----------------------------------------------------------------------
+
+
+def test_a_trial_counts_what_would_have_matched_and_how_people_answered():
+    recent = RecentAnswers()
+    for n in range(10):
+        story = routed(decision(0.8, facts=f'{{"amount": {n * 10}, "harm": 0.0}}', decision_id=f"d-{n}"))
+        done = answered(story, "reject" if n < 2 else "approve", answer_id=f"a-{n}")
+        recent.add(done)
+        recent.add(done)  # the outbox delivers at least once
+    recent.add(answered(routed(decision(0.8)), "escalate", answer_id="handed-on"))
+    found = recent.of("expense.approval")
+    trial = tried(a_rule(max_amount=40.0), found, AMOUNT, lambda _context: [True])
+    assert (trial.looked_at, trial.matching, trial.as_recommended) == (10, 5, 3)
+    assert "5 would have matched. People answered 3 of them as the AI recommended and 2" in trial.words
+    none = tried(a_rule(), found, AMOUNT, lambda _context: ["no such key"])
+    assert none.words == "None of the last 10 answered cases of this type would have matched."
+    assert tried(a_rule(), (), AMOUNT, lambda _context: [True]).words.startswith("Nothing is known")

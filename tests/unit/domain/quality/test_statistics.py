@@ -17,7 +17,6 @@ from app.domain.quality.funnel import dispersion, funnel
 from app.domain.quality.gold_catch import ALARM, lower_bound, update
 from app.domain.quality.reading import reading_floor, words
 from app.domain.quality.rubber_stamp import rubber_stamp
-from app.domain.quality.samples import offered_to, uniform
 from app.domain.quality.staffing import erlang_c, expected_reviews, plan, what_if
 from app.errors import UsageError
 
@@ -203,27 +202,12 @@ def test_overriding_far_more_than_others_is_no_rubber_stamp():
     assert rubber_stamp(high, GoldFigures(), Anchoring(), Handling()).signals[0].fired is False
 
 
-# --- reading, draws -------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------
 
 
 def test_a_package_takes_as_long_as_its_words():
     assert reading_floor('{"a": ' + '"' + "word " * 400 + '"}') == 60_000
     assert words('[{"deep": ["two words", 7, null, false]}]') == 3
-
-
-def test_draws_are_even_and_independent_of_each_other():
-    found = [uniform(b"s", "another", f"d{i}") for i in range(4000)]
-    assert stats.kstest(found, "uniform").pvalue > 0.01
-    other = [uniform(b"s", "rotation", f"d{i}") for i in range(4000)]
-    assert abs(stats.pearsonr(found, other).statistic) < 0.05
-
-
-def test_rotation_offers_as_often_as_it_says():
-    recent = {"ann": 0, "bob": 1, "cat": 9}
-    names = [offered_to(b"s", f"d{i}", recent)[0] for i in range(6000)]
-    for name, share in (("ann", 0.625), ("bob", 0.3125), ("cat", 0.0625)):
-        assert names.count(name) / 6000 == pytest.approx(share, abs=0.02)
-    assert offered_to(b"s", "d", {}) is None
 
 
 # --- capacity -------------------------------------------------------------------------------------

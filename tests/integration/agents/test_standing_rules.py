@@ -103,6 +103,11 @@ def test_proposed_approved_used_revoked(deploy: Deploy) -> None:
         lambda: set(ran) <= by_key(deployment.watch[Topic.DECISIONS_RESOLVED]).keys(), "the AI decided them"
     )
 
+    told = deployment.hitl("evidence", ran[0]).stdout
+    for part in (f"Rule {rule_id} was proposed by ana", f"Rule {rule_id} was approved by ben", reason.text):
+        assert part in told
+    assert deployment.hitl("evidence", "verify", ran[0]).returncode == 0
+
     # What nobody can read or compile stops nothing, and a worker that starts later knows the rule.
     [approved] = [
         CODEC.decode_as(record.value, RuleChanged)

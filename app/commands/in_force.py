@@ -16,7 +16,7 @@ def policy_to_act_by(settings: Settings) -> CompiledPolicy:
     if settings.kafka_bootstrap_servers is None:
         return _file(settings, "HITL_KAFKA_BOOTSTRAP_SERVERS is not set")
     event = activated_policy(settings)
-    return _file(settings, "nothing was activated") if event is None else usable(event)
+    return _file(settings, "no policy was activated") if event is None else usable(event)
 
 
 def policy_to_look_by(settings: Settings) -> CompiledPolicy:
@@ -28,6 +28,6 @@ def policy_to_look_by(settings: Settings) -> CompiledPolicy:
 
 def _file(settings: Settings, why: str) -> CompiledPolicy:
     policy = load_compiled_policy(settings)
-    text = f"{why}: by the policy in {settings.policy_path}, version {policy.version}"
+    text = f"{why}: going by the policy file {settings.policy_path}, version {policy.version}"
     errors.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
     return policy

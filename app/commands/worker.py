@@ -108,5 +108,6 @@ def _with_people(settings: Settings, policy: CompiledPolicy, scratch: Path) -> S
     names = list(policy.directory.people) or ["dev"]
     for name in names:
         accounts.set_password(name, password, new=True)
+    errors.print(f"export HITL_ACCOUNTS_FILE={settings.accounts_file}", markup=False, highlight=False)
     errors.print(f"sign in as {', '.join(names)} with the password {password}", markup=False, highlight=False)
     return settings

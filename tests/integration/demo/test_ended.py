@@ -42,14 +42,20 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_its_store_ends_with_it(
     demo: subprocess.Popen[bytes], tmp_path: Path, keys: int, ending: signal.Signals
 ) -> None:
-    until(lambda: _store(tmp_path) is not None, "the store answers")
-    until(lambda: demo.poll() is not None or (_store(tmp_path) or (0, 0))[1] >= keys, f"{keys} keys")
-    store = _store(tmp_path)
-    assert store is not None
+    pids: list[int] = []
+
+    def reached() -> bool:
+        found = _store(tmp_path)
+        if found is not None and found[1] >= keys:
+            pids.append(found[0])
+        assert demo.poll() is None, "the demo ended by itself"
+        return bool(pids)
+
+    until(reached, f"a store with {keys} keys")
     demo.send_signal(ending)
-    assert demo.wait(30) != 0
+    assert demo.wait(60) == 128 + ending
     with pytest.raises(ProcessLookupError):
-        os.kill(store[0], 0)
+        os.kill(pids[0], 0)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -25,7 +25,14 @@ from app.agents.routing import Routing
 from app.agents.rule_book import RuleBook
 from app.agents.rule_watch import RuleExpiryService, RuleWatch
 from app.agents.scoring import Scoring
-from app.agents.upkeep import ASSIGNMENT_SECONDS, LEASE_SECONDS, SLA_SECONDS, PoolService, RelayService
+from app.agents.upkeep import (
+    ASSIGNMENT_SECONDS,
+    LEASE_SECONDS,
+    SETTLE_SECONDS,
+    SLA_SECONDS,
+    PoolService,
+    RelayService,
+)
 from app.console.accounts import Accounts
 from app.console.courier import Courier
 from app.console.keys import ConsoleKeys
@@ -533,6 +540,7 @@ class Worker:
         self.app.host(RuleExpiryService(self.rules, self._codec, self._connection, self._clock))
         self.app.host(PoolService("leases", parts.queue.expire, self.policy, seconds=LEASE_SECONDS))
         self.app.host(PoolService("sla", parts.queue.sla, self.policy, seconds=SLA_SECONDS))
+        self.app.host(PoolService("answers", parts.queue.settle, self.policy, seconds=SETTLE_SECONDS))
         assigning = Assigning(
             parts.queue,
             Assignments(parts.client, parts.keys, parts.queue, self._clock),

@@ -27,6 +27,7 @@ OUTAGE_SECONDS = 1.0
 LEASE_SECONDS = 1.0
 SLA_SECONDS = 1.0  # how late a step of the ladder may be
 ASSIGNMENT_SECONDS = 1.0  # how long a new review waits for its person
+SETTLE_SECONDS = 0.5  # how much longer than the policy says an answer may be held
 
 
 class RelayService(Service):

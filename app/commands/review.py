@@ -21,6 +21,7 @@ from app.domain.review import Review, ReviewState
 from app.errors import UsageError
 from app.main import now, open_codec, open_desk, open_queue
 from app.policy.compiled import CompiledPolicy
+from app.policy.durations import format_duration
 from app.review_queue.errors import StaleLease
 from app.settings import Settings, load_settings
 
@@ -183,8 +184,29 @@ def decide(
         return
     if decided.answer:
         console.print(f"{review_id}: decided, {decided.answer.action} by {decided.answer.reviewer}")
+        if not decided.review.over:
+            left = format_duration(decided.review.undo_until - decided.review.decided_at)
+            console.print(f"you may take it back for {left}: hitl review undo {review_id}")
     else:
         console.print(f"{review_id}: your answer counts; {_outstanding(decided.review)}")
+
+
+@app.command()
+def undo(review_id: ReviewId, who: As = None, epoch: Epoch = None, as_json: AsJson = False) -> None:
+    """Take your answer back, as long as the policy allows (`undo_window`); the review is yours again.
+
+    Example: `hitl review undo finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --as ann`
+    """
+    desk = _desk()
+    person = _person(desk, who)
+    given = desk.glance(person, review_id).review.epoch if epoch is None else epoch
+    undone = desk.undo(person, review_id, given)
+    if as_json:
+        print_json({"review": _row(undone.review), "answer": undone.answer, "durable": undone.durable})
+        return
+    console.print(
+        f"{review_id}: taken back, it was {undone.answer.action}; yours again (epoch {undone.review.epoch})"
+    )
 
 
 @app.command()

@@ -139,15 +139,16 @@ class Seat:
         return sum(pool.open + pool.supervisor + pool.offered for pool in self._site.queue.stats())
 
     def _tick(self) -> None:
-        """Time passes, answers go to the log, leases and deadlines run out."""
+        """Time passes, answers become final and go to the log, leases and deadlines run out."""
         start, began = self._clock.now, time.monotonic()
         while not self._stopping.wait(TICK):
             self._clock.now = start + int(1000 * (time.monotonic() - began))
             with contextlib.suppress(StoreUnavailableError):
-                self._site.relay()
                 for pool in self._policy.pool_names:
                     self._site.queue.expire(pool)
                     self._site.queue.sla(pool)
+                    self._site.queue.settle(pool)
+                self._site.relay()
 
 
 def choose(routed: Sequence[DecisionRouted], lender: Callable[[str], str | None]) -> list[Case]:

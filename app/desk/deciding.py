@@ -13,7 +13,7 @@ from app.domain.answers import Verdict, completed, incomplete
 from app.domain.authority import Deed
 from app.domain.people import Profile
 from app.domain.review import Review
-from app.review_queue.values import Decided
+from app.review_queue.values import Decided, Undone
 
 
 class Revealed(msgspec.Struct, frozen=True):
@@ -59,8 +59,17 @@ class Deciding(Authority):
         if wrong:
             raise IncompleteAnswerError(wrong)
         self._allow_action(self._fit(who, Deed.DECIDE, case), verdict.action, actions)
-        decided = self._queue.decide(review_id, self._reviewer(who, case.review.pool), epoch, digest, verdict)
+        window = case.terms.undo_window if case.terms else 0
+        decided = self._queue.decide(
+            review_id, self._reviewer(who, case.review.pool), epoch, digest, verdict, undo_window=window
+        )
         return msgspec.structs.replace(decided, review=discreet(decided.review))
+
+    def undo(self, who: Profile, review_id: str, epoch: int) -> Undone:
+        """Take the own answer back, given under ``epoch``, while the policy allows it: the review is in the
+        same hands again, and the answer comes back to be changed."""
+        undone = self._queue.undo(review_id, self._admit(who, Deed.UNDO, review_id), epoch)
+        return msgspec.structs.replace(undone, review=discreet(undone.review))
 
     def request_info(self, who: Profile, review_id: str, epoch: int, question: str) -> Review:
         """Ask for information; the SLA clock stands still."""

@@ -15,7 +15,7 @@ from app.domain import context_package
 from app.domain.authority import Deed, Denial, action_refused
 from app.domain.events import Answer, ReviewKind, ReviewRequested
 from app.domain.people import Profile, Role
-from app.domain.review import OVER, Review, ReviewState, review_id_of
+from app.domain.review import Review, ReviewState, review_id_of
 from app.review_queue.errors import UnknownReview
 from app.review_queue.values import PoolStats
 
@@ -27,6 +27,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     event: ReviewRequested
     package: dict[str, object]
     answer: Answer | None
+    taken_back: Answer | None
+    """What this person answered before taking it back, as long as nobody has answered."""
     withheld: dict[str, object] | None
     actions: tuple[str, ...]
     """What this person may answer."""
@@ -63,7 +65,7 @@ class Looking(Authority):
         with contextlib.suppress(UnknownReview):
             name = review_id_of(review.pool, decision.decision_id, ReviewKind.SECOND_LOOK)
             second = self._queue.get(name).review
-            if second.state not in OVER and second.holder != who.name:
+            if not second.over and (second.undo_until or second.holder != who.name):
                 raise NotAllowedError(
                     Denial(
                         "second_look_open",
@@ -80,11 +82,13 @@ class Looking(Authority):
         capacities = self._fit(who, Deed.DECIDE, case) or self._capacities(who)
         actions = tuple(a for a in actions_of(package) if action_refused(capacities, a) is None)
         revealed = who.name in case.review.first_answers
+        taken_back = case.entry.taken_back
         return Look(
             review=discreet(case.review),
             event=case.event,
             package=package,
             answer=case.entry.answer,
+            taken_back=taken_back if taken_back and taken_back.reviewer == who.name else None,
             withheld=withheld(case) if revealed else None,
             actions=actions,
             denial=self._refused(who, Deed.DECIDE, case),

@@ -12,7 +12,7 @@ from app.desk.looking import Look
 from app.domain.authority import Matter
 from app.domain.events import ReviewKind
 from app.domain.people import Profile, Role
-from app.domain.review import ReviewState, review_id_of
+from app.domain.review import review_id_of
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.cases import Brief, Case, CaseFile
 from app.review_queue.errors import UnknownReview
@@ -105,4 +105,4 @@ def _allow_without_review(desk: ReviewDesk, policy: CompiledPolicy, who: Profile
 
 def _asked_blind(look: Look, who: Profile) -> bool:
     review = look.review
-    return review.blind and review.state is not ReviewState.DECIDED and who.name not in review.first_answers
+    return review.blind and not review.over and who.name not in review.first_answers

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 import msgspec
 
 from app.domain.events import ReviewLifecycle
+from app.domain.undo import HELD, UNDONE
 
 GAP = 15 * 60_000
 """A longer silence, in ms, ends a look: nobody can tell whether the page was still in front of anybody."""
-_LOOKING = frozenset({"claimed", "looked", "extended", "revealed"})
+_LOOKING = frozenset({"claimed", "looked", "extended", "revealed", UNDONE})
 """Signs that somebody has the case before them."""
-_ENDING = frozenset({"decided", "voted", "disagreed", "released", "paused", "escalated", "delegated"})
+_ENDING = frozenset({"decided", HELD, "voted", "disagreed", "released", "paused", "escalated", "delegated"})
 """Signs that somebody has just put it down."""
 
 
@@ -48,10 +49,17 @@ def who_saw(steps: Iterable[ReviewLifecycle]) -> list[Seen]:
     """
     looks: list[Seen] = []
     open_looks: dict[tuple[str, str], Seen] = {}
+    answered: set[tuple[str, str]] = set()
     for step in sorted(steps, key=lambda one: (one.at, one.event_id)):
         if step.event not in _LOOKING | _ENDING or not step.actor:
             continue
         key = step.review_id, step.actor
+        if step.event == HELD:
+            answered.add(key)
+        elif step.event == UNDONE:
+            answered.discard(key)
+        elif step.event == "decided" and key in answered:
+            continue  # the clock made it final, whatever the person was looking at by then
         look = open_looks.get(key)
         if look is not None and step.at - look.until > GAP:
             looks.append(open_looks.pop(key))

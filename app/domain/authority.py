@@ -26,6 +26,7 @@ class Deed(StrEnum):
     RELEASE = "release"
     REVEAL = "reveal"
     DECIDE = "decide"
+    UNDO = "undo"
     REQUEST_INFO = "request_info"
     ANSWER_INFO = "answer_info"
     ESCALATE = "escalate"

@@ -260,7 +260,7 @@ def _answers(records: Sequence[Told]) -> Iterator[Broken]:
         state = state_of(step)
         if state is None:
             continue
-        if state.state is ReviewState.DECIDED and review_id not in answers:
+        if state.state is ReviewState.DECIDED and state.over and review_id not in answers:
             yield Broken(at, f"review {review_id} is decided, its answer is missing")
         if state.state is ReviewState.DEFAULTED and review_id not in defaults:
             yield Broken(at, f"the deadline rule took review {review_id}, what it took is missing")

@@ -39,7 +39,7 @@ class ReviewState(StrEnum):
     WAITING = "waiting"
     """Waits for information; the SLA clock stands still."""
     DECIDED = "decided"
-    """Answered for good."""
+    """Answered; for good once ``Review.undo_until`` has passed."""
     WITHDRAWN = "withdrawn"
     """Nobody needs the answer any more; nothing was decided."""
     DEFAULTED = "defaulted"
@@ -47,7 +47,7 @@ class ReviewState(StrEnum):
 
 
 OVER = frozenset({ReviewState.DECIDED, ReviewState.WITHDRAWN, ReviewState.DEFAULTED})
-"""States that nothing leads out of."""
+"""States that nothing leads out of, apart from taking an answer back in time."""
 
 
 class Refusal(StrEnum):
@@ -93,6 +93,10 @@ class Refusal(StrEnum):
     """As many reviews wait for this person as the policy allows."""
     NOT_OFFERED = "not_offered"
     """Not offered to the people of the backup pools (yet)."""
+    NOT_ANSWERED = "not_answered"
+    """There is no answer to take back."""
+    UNDO_OVER = "undo_over"
+    """The answer is final: the time in which it could be taken back is over, or there was none."""
 
 
 class QueueTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +166,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``assigned``: the system has handed it out (``app.domain.assignment``).
     ``ladder`` has the times of the SLA steps before the deadline (0: none), ``rung`` how far up it is
     (``app.domain.sla``). ``decided_at`` is when the review was over, however it ended. ``question`` is the
-    last of ``questions``, and stays with the ``information`` that answered it.
+    last of ``questions``, and stays with the ``information`` that answered it. Until ``undo_until`` (0: no
+    such time) whoever answered may take the answer back (``app.domain.undo``).
     """
 
     review_id: str
@@ -205,6 +210,12 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     backups: bool = False
     on_deadline: OnDeadline = OnDeadline.HOLD
     safe_default: str = ""
+    undo_until: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing leads out of this state any more: an answer that may be taken back is not over."""
+        return self.state in OVER and not self.undo_until
 
     @property
     def pool(self) -> str:
@@ -383,9 +394,12 @@ def reveal(review: Review, who: str, epoch: int, action: str) -> Review | Refusa
     return after(review, first_answers={**review.first_answers, who: action})
 
 
-def decide(review: Review, answer: Answer, terms: QueueTerms) -> Review | Refusal:
+def decide(review: Review, answer: Answer, terms: QueueTerms, undo_window: int = 0) -> Review | Refusal:
     """Answer. The last of ``approvals`` agreeing answers is final; a disagreement goes to a
-    supervisor, whose answer is final. A repeat of the same answer changes nothing."""
+    supervisor, whose answer is final. A repeat of the same answer changes nothing.
+
+    For ``undo_window`` ms the answer may be taken back. Never a vote: whoever took one back would know by
+    then whether the others agree."""
     if answer.answer_id in (review.answer_id, *(vote.answer_id for vote in review.votes)):
         return review
     refusal = holds(review, answer.reviewer, answer.lease_epoch)
@@ -395,7 +409,7 @@ def decide(review: Review, answer: Answer, terms: QueueTerms) -> Review | Refusa
         return Refusal.PACKAGE_CHANGED
     if review.approvals > 1 and not review.tie_break:
         return _vote(review, answer, terms)
-    return _closed(review, answer)
+    return _closed(review, answer, undo_window if review.approvals == 1 else 0)
 
 
 def _vote(review: Review, answer: Answer, terms: QueueTerms) -> Review:
@@ -415,13 +429,14 @@ def missed(review: Review, now: int) -> Review:
     return after(review, rung=MISSED)
 
 
-def _closed(review: Review, answer: Answer) -> Review:
+def _closed(review: Review, answer: Answer, undo_window: int = 0) -> Review:
     return after(
         missed(review, answer.decided_at),
         state=ReviewState.DECIDED,
         answer_id=answer.answer_id,
         decided_at=answer.decided_at,
         lease_until=0,
+        undo_until=answer.decided_at + undo_window if undo_window else 0,
     )
 
 
@@ -525,7 +540,8 @@ def reassign(review: Review, who: Reviewer, to: Reviewer, siblings: Iterable[Rev
 
 
 def cancel(review: Review, now: int) -> Review | Refusal:
-    """Nobody needs the answer any more. Whoever holds the review loses it; a repeat changes nothing."""
+    """Nobody needs the answer any more. Whoever holds the review loses it; a repeat changes nothing. What is
+    answered stays answered, and is settled first where it could still be taken back."""
     if review.state is ReviewState.WITHDRAWN:
         return review
     if review.state in ENDED:

@@ -181,5 +181,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Level of the test of a rule's spot checks against ``alpha``."""
     amount_fact: str | None = None
     """The number among the facts that people's amount limits are compared with."""
+    undo_window: int = 0
+    """For how many ms whoever answered may take the answer back; 0: not at all."""
     sla_calendars: Mapping[str, Calendar] = msgspec.field(default_factory=dict)
     """Working time by SLA class; classes that are not here run around the clock."""

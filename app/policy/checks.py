@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from app.domain.deadline import APPROVALS
 from app.domain.events import ConsequenceClass, OnDeadline
+from app.domain.undo import LONGEST as LONGEST_UNDO
+from app.policy.durations import format_duration
 from app.policy.expressions import ExpressionError, check_condition, check_number
 from app.policy.model import (
     FACTOR_NAMES,
@@ -64,6 +66,7 @@ def check(policy: PolicyContent) -> Iterator[Finding]:
         yield from _numbers_agree(decision_type, at)
         yield from _names_are_unique(decision_type, at)
         yield from _deadline_is_safe(decision_type, at)
+        yield from _undo_is_short(decision_type, at)
         yield from _rules_do_something(decision_type, at)
         yield from _standing_rules_fit(decision_type, at)
         yield from _facts_agree(decision_type, at)
@@ -231,6 +234,15 @@ def _deadline_is_safe(t: DecisionType, at: Path) -> Iterator[Finding]:
             (*at, "on_deadline"),
             f"safe_default is only for risk: low, this is {t.risk.value}; use escalate or hold",
             ("escalate", "hold"),
+        )
+
+
+def _undo_is_short(t: DecisionType, at: Path) -> Iterator[Finding]:
+    if t.undo_window is not None and t.undo_window > LONGEST_UNDO:
+        yield Finding(
+            (*at, "undo_window"),
+            f"{format_duration(t.undo_window)} is too long, whoever acts on the answer waits for it; "
+            f"{format_duration(LONGEST_UNDO)} is the most",
         )
 
 

@@ -223,6 +223,7 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         ),
         on_deadline=t.on_deadline,
         safe_default=t.safe_default,
+        undo_window=t.undo_window or 0,
         actions=t.actions,
         reason_codes=tuple(
             ReasonCode(code=reason.code, text=reason.text, category=reason.category)

@@ -396,6 +396,9 @@ class DecisionType(Part):
     """When nobody answered in time: escalate, hold, or safe_default (low risk only). Never approve."""
     safe_default: Word | None = None
     """The action that on_deadline: safe_default takes."""
+    undo_window: Duration | None = None
+    """For how long whoever answered may take the answer back; nobody acts on it before. At most 5m; not at
+    all unless given, and never where several people have to agree."""
     actions: Annotated[tuple[Word, ...], Field(min_length=1, max_length=20)] = (
         "approve",
         "reject",

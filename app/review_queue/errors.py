@@ -206,6 +206,22 @@ class NotOffered(QueueError):
     advice = "claim the next one"
 
 
+class NotAnswered(QueueError):
+    """There is no answer to take back."""
+
+    refusal = Refusal.NOT_ANSWERED
+    text = "{id}: there is no answer to take back"
+    advice = "see `hitl review show`"
+
+
+class UndoOver(QueueError):
+    """The answer is final: the time in which it could be taken back is over, or there was none."""
+
+    refusal = Refusal.UNDO_OVER
+    text = "{id}: the answer can not be taken back any more"
+    advice = "it stands; if it was wrong, report the right one with `hitl observe`"
+
+
 class NotYourPool(HitlError):
     """The reviewer does not work in this pool."""
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 # --- one pool: <prefix>hitl:{<pool>}:... ----------------------------------------------------------
 REVIEW = "review:"
 """+ uuid, hash: the state of a review. While undecided: no TTL, a review never disappears by itself.
-Decided: ``QueueTerms.memory``, so that a late second answer and a replayed request are recognised.
+Over: ``QueueTerms.memory``, so that a late second answer and a replayed request are recognised.
 Every field is short: one value over 64 bytes would turn the hash into a hash table, twice the size."""
 REQUEST = "request:"
 """+ uuid, string: the ReviewRequested record as published, the only copy. TTL as REVIEW."""
 ANSWER = "answer:"
-"""+ uuid, string: the final answer, JSON. TTL as REVIEW."""
+"""+ uuid, string: the answer, JSON; one that was taken back stays, for whoever gave it to go on from. TTL as
+REVIEW."""
 PEOPLE = "people:"
 """+ decision id, hash: who holds (uuid) or has answered (=uuid) which review of a decision. Exists
 only from the first claim on. Once an answer is final: TTL as REVIEW."""
@@ -51,6 +52,9 @@ AGES = "ages"
 """Sorted set of all undecided reviews, by the time of the request: depth and oldest age."""
 DECIDED = "decided"
 """Sorted set of reviews that are over, by time. Members older than ``memory`` go a few per decision."""
+HELD = "held"
+"""Sorted set of answered reviews whose answer may still be taken back, by when it is final. Until then they
+have no TTL: an answer that nobody was told of must not disappear. Each of them is in DECIDED, too."""
 ARRIVALS = "arrivals"
 """Counter: the order of arrival, which breaks ties. Lives as long as the store."""
 OUTBOX = "outbox"
@@ -93,7 +97,7 @@ GROUP = "relay"
 _LUA = (
     "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
     "DEADLINES", "CLOCK", "BACKUPS", "AGES", "DECIDED", "ARRIVALS", "OUTBOX", "CASE", "FATE", "SUBJECT",
-    "PRECEDENTS", "LOOKED", "RESERVED", "GIVEN", "TAKEN", "RULE",
+    "PRECEDENTS", "LOOKED", "RESERVED", "GIVEN", "TAKEN", "HELD", "RULE",
 )  # fmt: skip
 
 

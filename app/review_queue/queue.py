@@ -29,11 +29,11 @@ from app.review_queue.errors import REFUSALS, BreakDue, NotYourPool, QueueError,
 from app.review_queue.keys import Keys
 from app.review_queue.state import completed, from_fields, ladder_text, pairs, to_fields
 from app.review_queue.store import Argument, Client, Script, reachable, run_all
-from app.review_queue.values import Decided, Enqueued, Entry, Lease, NewReview, PoolStats
+from app.review_queue.values import Decided, Enqueued, Entry, Lease, NewReview, PoolStats, Undone
 
 _VERBS = (
     "enqueue", "claim", "extend", "release", "reveal", "decide", "expire", "request_info", "resume",
-    "escalate", "delegate", "reassign", "cancel", "sla", "look",
+    "escalate", "delegate", "reassign", "cancel", "sla", "look", "settle", "undo",
 )  # fmt: skip
 LOOKS_APART = 60_000
 """Shortest time, in ms, between two records that the same person looks at the same review."""
@@ -256,8 +256,18 @@ class ReviewQueue:
             answers = run_all(self._client, self._scripts["cancel"], calls) if calls else []
         return [answer[0] == b"ok" for answer in answers]
 
-    def decide(self, review_id: str, reviewer: Reviewer, epoch: int, digest: str, what: Verdict) -> Decided:
-        """Answer, bound to the lease and to the package that was shown. Safe to repeat."""
+    def decide(
+        self,
+        review_id: str,
+        reviewer: Reviewer,
+        epoch: int,
+        digest: str,
+        what: Verdict,
+        *,
+        undo_window: int = 0,
+    ) -> Decided:
+        """Answer, bound to the lease and to the package that was shown. Safe to repeat. For ``undo_window``
+        ms it may be taken back, unless it is one of several that have to agree."""
         pool, name = locate(review_id)
         person = self._with_lease(reviewer, pool)
         now = self._clock()
@@ -292,7 +302,7 @@ class ReviewQueue:
             agreement,
             content,
         ]
-        arguments += [terms.memory, terms.escalation_boost]
+        arguments += [terms.memory, terms.escalation_boost, undo_window]
         with reachable:
             result, durable = self._durability.call(self._scripts["decide"], self._keys.pool(pool), arguments)
         if result[0] != b"ok":
@@ -301,6 +311,18 @@ class ReviewQueue:
         final = completed(result[2], review) if result[2] else None
         return Decided(review, final, durable)
 
+    def undo(self, review_id: str, reviewer: Reviewer, epoch: int) -> Undone:
+        """Take the own answer back, which was given under ``epoch``, before it is final."""
+        pool, name = locate(review_id)
+        person = self._with_lease(reviewer, pool)
+        arguments: list[Argument] = [self._clock(), name, person.name, epoch, self._terms.lease]
+        with reachable:
+            result, durable = self._durability.call(self._scripts["undo"], self._keys.pool(pool), arguments)
+        if result[0] != b"ok":
+            raise _refusal(review_id, result)
+        review = from_fields(review_id, pairs(result[1]))
+        return Undone(review, completed(result[2], review), durable)
+
     # --- the clock ---------------------------------------------------------------------------------
 
     def expire(self, pool: str, *, at_most: int = 100) -> list[str]:
@@ -308,6 +330,14 @@ class ReviewQueue:
         with reachable:
             answer = self._scripts["expire"].run(
                 self._client, self._keys.pool(pool), [self._clock(), at_most]
+            )
+        return [f"{pool}.{name.decode()}" for name in answer[1:]]
+
+    def settle(self, pool: str, *, at_most: int = 100) -> list[str]:
+        """Make answers final that can not be taken back any more, at most so many; their review ids."""
+        with reachable:
+            answer = self._scripts["settle"].run(
+                self._client, self._keys.pool(pool), [self._clock(), at_most, self._terms.memory]
             )
         return [f"{pool}.{name.decode()}" for name in answer[1:]]
 
@@ -355,7 +385,9 @@ class ReviewQueue:
         if not fields:
             raise UnknownReview(review_id)
         review = from_fields(review_id, _text_keys(fields))
-        return Entry(review, record or b"", completed(answer, review) if answer else None)
+        said = completed(answer, review) if answer else None
+        given, taken_back = (said, None) if review.answer_id else (None, said)
+        return Entry(review, record or b"", given, taken_back)
 
     def list(
         self,

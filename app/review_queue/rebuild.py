@@ -26,6 +26,7 @@ from app.domain.events import (
     SafeDefault,
 )
 from app.domain.review import ENDED, QueueTerms, Review, ReviewState, missed, requested
+from app.domain.undo import HELD, UNDONE
 from app.review_queue.cases import Brief, brief
 from app.review_queue.values import ARRIVAL_HEADER
 
@@ -66,7 +67,7 @@ LogRecord = tuple[str, Record, Read]
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A review as the store must hold it."""
+    """A review as the store must hold it. ``answer`` was given, or given and taken back."""
 
     review: Review
     record: bytes
@@ -101,9 +102,12 @@ class _Fold:
         self.requests: dict[str, _Request] = {}
         self.steps: dict[str, tuple[int, Review]] = {}
         self.answers: dict[str, Answer] = {}
+        self.held: dict[str, Answer] = {}
+        self.undone: dict[str, tuple[int, str]] = {}
         self.defaults: dict[str, SafeDefault] = {}
         self._routed_at: dict[str, tuple[int, int, int]] = {}
         self._state = msgspec.json.Decoder(Review)
+        self._answer = msgspec.json.Decoder(Answer)
 
     def routed(self, event: DecisionRouted, read: Read) -> None:
         decision = event.scored.decision.decision_id
@@ -135,6 +139,14 @@ class _Fold:
         known = self.steps.get(event.review_id)
         if known is None or review.step > known[0]:
             self.steps[event.review_id] = (review.step, review)
+        if event.event == HELD:
+            answer = self._answer.decode(event.detail)
+            self.held[answer.answer_id] = answer
+        elif event.event == UNDONE:
+            taken_back = msgspec.json.decode(event.detail, type=dict[str, str])["answer_id"]
+            self.undone[event.review_id] = max(
+                self.undone.get(event.review_id, (0, "")), (review.step, taken_back)
+            )
 
     def decided(self, event: ReviewDecided, _: Read) -> None:
         self.answers[event.answer.review_id] = event.answer
@@ -188,11 +200,13 @@ def _settle(state: _Fold, terms: QueueTerms) -> None:
         fresh = requested(request.request, request.decision_id, arrivals[review_id], terms)
         review = state.steps[review_id][1] if review_id in state.steps else fresh
         answer = state.answers.get(review_id)
-        if answer and review.state is not ReviewState.DECIDED:
+        if answer and not (review.over and review.state is ReviewState.DECIDED):
             review = _answered(missed(review, answer.decided_at), answer)
         default = state.defaults.get(review_id)
         if default and review.state not in ENDED:
             review = _defaulted(missed(review, default.taken_at), default)
+        if review.undo_until or review_id in state.undone:
+            answer = answer or state.held.get(review.answer_id or state.undone[review_id][1])
         if review.state is ReviewState.DECIDED and answer is None:
             image.unclear.append(f"{review_id}: decided, but its answer is not in the log")
         image.reviews[review_id] = Kept(review, request.record, answer)
@@ -230,6 +244,7 @@ def _answered(review: Review, answer: Answer) -> Review:
         reserved_until=0,
         answer_id=answer.answer_id,
         decided_at=answer.decided_at,
+        undo_until=0,
     )
 
 

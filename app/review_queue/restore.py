@@ -106,16 +106,15 @@ class Restorer:
         pipe.execute_command("SET", key(pool, names.REQUEST, name), kept.record)
         for zset, member, score in self._places(review):
             pipe.execute_command("ZADD", zset, score, member)
-        left = self._left(review)
-        if left is None:
-            return
-        pipe.execute_command("PEXPIRE", key(pool, names.REVIEW, name), left)
-        pipe.execute_command("PEXPIRE", key(pool, names.REQUEST, name), left)
+        kinds = [names.REVIEW, names.REQUEST]
         if kept.answer:
             stored = msgspec.structs.replace(kept.answer, first_action=None, claimed_at=0)
-            pipe.execute_command(
-                "SET", key(pool, names.ANSWER, name), msgspec.json.encode(stored), "PX", left
-            )
+            pipe.execute_command("SET", key(pool, names.ANSWER, name), msgspec.json.encode(stored))
+            kinds.append(names.ANSWER)
+        left = self._left(review)
+        if left is not None:
+            for kind in kinds:
+                pipe.execute_command("PEXPIRE", key(pool, kind, name), left)
 
     def _write_people(self, reviews: Sequence[Review]) -> None:
         decisions: dict[tuple[str, str], list[Review]] = defaultdict(list)
@@ -129,8 +128,8 @@ class Restorer:
                     continue
                 key = self._keys.pool(pool, names.PEOPLE, decision)
                 pipe.execute_command("HSET", key, *_flat(parts))
-                left = [self._left(review) for review in siblings if review.state in OVER]
-                if left and all(review.state is not ReviewState.CLAIMED for review in siblings):
+                left = [self._left(review) for review in siblings if review.over]
+                if left and not any(_in_hand(review) for review in siblings):
                     pipe.execute_command("PEXPIRE", key, max(one or 0 for one in left))
             pipe.execute()
 
@@ -156,7 +155,7 @@ class Restorer:
 
     def _left(self, review: Review) -> int | None:
         """For how long a review is still known, in ms: ``None`` for ever, 0 not any more."""
-        if review.state not in OVER:
+        if not review.over:
             return None
         return max(0, review.decided_at + self._terms.memory - self._clock())
 
@@ -226,7 +225,9 @@ class Restorer:
         pool, name = locate(review.review_id)
         key = self._keys.pool
         if review.state in OVER:
-            return [(key(pool, names.DECIDED), name, review.decided_at)]
+            decided = (key(pool, names.DECIDED), name, review.decided_at)
+            held = (key(pool, names.HELD), name, review.undo_until)
+            return [decided, held] if review.undo_until else [decided]
         places: Expected = [(key(pool, names.AGES), name, review.requested_at)]
         if review.state is ReviewState.WAITING:
             return [*places, (key(pool, names.WAITING), name, review.paused_at)]
@@ -247,6 +248,11 @@ class Restorer:
             return [*places, (key(pool, names.OFFER, review.offered_to), member, review.urgency)]
         queue = names.SUPERVISOR if review.tier else names.READY
         return [*places, (key(pool, queue), member, review.urgency)]
+
+
+def _in_hand(review: Review) -> bool:
+    """Whether somebody holds the review, or may have it back."""
+    return review.state is ReviewState.CLAIMED or review.undo_until > 0
 
 
 def _different_fields(log: Review, store: Review) -> Iterator[Difference]:

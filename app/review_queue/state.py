@@ -42,6 +42,7 @@ _NUMBER = {
     "questions": "questions",
     "decided": "decided_at",
     "rung": "rung",
+    "undo": "undo_until",
 }
 _FLAG = {"blind": "blind", "given": "assigned", "tie": "tie_break", "backups": "backups"}
 _ENUM: dict[str, tuple[str, Any]] = {

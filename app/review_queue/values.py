@@ -42,20 +42,32 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """``answer`` is final; ``None`` when others have to agree first. ``durable`` is ``False`` when the
-    store did not confirm in time that the answer is on disk, ``None`` when it can not say."""
+    """``answer`` is final, at the latest from ``review.undo_until`` on; ``None`` when others have to agree
+    first. ``durable`` is ``False`` when the store did not confirm in time that the answer is on disk,
+    ``None`` when it can not say."""
 
     review: Review
     answer: Answer | None
     durable: bool | None
 
 
+class Undone(msgspec.Struct, frozen=True):
+    """A review that is back in the hands of whoever had answered; ``answer`` is what was taken back.
+    ``durable`` as in ``Decided``."""
+
+    review: Review
+    answer: Answer
+    durable: bool | None
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """Everything the queue has about one review."""
+    """Everything the queue has about one review. ``taken_back`` is what the last answer said before whoever
+    gave it took it back."""
 
     review: Review
     record: bytes
     answer: Answer | None
+    taken_back: Answer | None = None
 
 
 class PoolStats(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,9 +2,11 @@
 
 import re
 
+import msgspec
 from playwright.sync_api import expect
 
 from app.domain.review import ReviewState
+from app.review_queue import keys as names
 
 REASON = "Receipts are missing and the amount is above the limit for entertainment."
 
@@ -36,3 +38,11 @@ def answers(office):
     """Every answer that the queue has, by decision."""
     decided = office.queue.list("finance", ReviewState.DECIDED, limit=100)
     return {review.decision_id: office.queue.get(review.review_id).answer for review in decided}
+
+
+def outcomes(office):
+    """What goes out to those who act on answers: who, what and why."""
+    outbox = office.store.keys.pool("finance", names.OUTBOX)
+    entries = office.store.client.execute_command("XRANGE", outbox, "-", "+")
+    told = [msgspec.json.decode(entry[b"@answer"]) for _, entry in entries if b"@answer" in entry]
+    return [(answer["reviewer"], answer["action"], answer["reasoning"]) for answer in told]

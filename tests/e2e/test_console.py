@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.domain.review import ReviewState
-from tests.e2e.steps import REASON, answers, fill, review_of, take
+from tests.e2e.steps import REASON, answers, fill, outcomes, review_of, take
 
 MINUTE = 60_000
 LATE_CASE = "Lena Fischer"
@@ -104,6 +104,35 @@ def test_changes_are_typed_and_only_what_changed_is_sent(person, office):
     page.get_by_role("button", name="Submit my answer").click()
     expect(page.get_by_role("heading", name="Done")).to_be_visible()
     assert answers(office)["exp-4003"].changes == '{"amount":80.5}'
+
+
+def test_an_answer_taken_back_fills_the_form_again_and_only_the_second_goes_out(person, office):
+    page = take(person("ann"), office, "exp-4003")
+    fill(page, "Approve with changes")
+    page.get_by_label("Amount").fill("80.5")
+    page.get_by_role("button", name="Submit my answer").click()
+    undo = page.get_by_role("button", name="Undo: take my answer back")
+    expect(undo).to_have_accessible_description(re.compile(r"you may take it back for another \d+ seconds"))
+    undo.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").get_by_text("You took your answer back")).to_be_visible()
+    for _ in range(2):
+        expect(page.get_by_role("radio", name="Approve with changes")).to_be_checked()
+        expect(page.get_by_label("Why?")).to_have_value(REASON)
+        expect(page.get_by_label("Reason that fits best")).to_have_value("agrees")
+        expect(page.get_by_label("Amount")).to_have_value("80.5")
+        page.reload()
+    fill(page, "Reject", "On second thoughts: no receipt.")
+    page.get_by_role("button", name="Submit my answer").click()
+    expect(page.get_by_role("heading", name="Done")).to_be_visible()
+    assert outcomes(office) == []
+    office.clock.advance(10_000)
+    undo.click()
+    expect(page.get_by_role("heading", name="Your answer stands")).to_be_visible()
+    office.queue.settle("finance")
+    assert outcomes(office) == [("ann", "reject", "On second thoughts: no receipt.")]
+    page.reload()
+    expect(undo).to_have_count(0)
 
 
 def test_a_lost_lease_is_told_and_the_text_is_kept(person, office):

@@ -99,7 +99,10 @@ def story(parts: Parts, visitor: Reader, decision_id: Annotated[Name, InPath()])
         resolution=_resolution(case) if case else None,
         observed=_observed(case.observed) if case else None,
         reviews=[
-            StoryReview(review=review_out(look.review, visitor.name), answer=answer_out(look.answer))
+            StoryReview(
+                review=review_out(look.review, visitor.name),
+                answer=None if look.answer is None else answer_out(look.answer),
+            )
             for look in told.reviews
         ],
     )

@@ -179,6 +179,8 @@ class ReviewOut(Part):
     informed_by: str | None
     """Who gave the information."""
     decided_at: Moment | None
+    undo_until: Moment | None
+    """Until then whoever answered may take the answer back, and nobody acts on it."""
 
 
 class LeaseOut(Part):
@@ -224,6 +226,8 @@ class LookOut(Part):
     """What you may answer."""
     denial: DenialOut | None
     answer: AnswerOut | None
+    taken_back: AnswerOut | None
+    """Your last answer, which you took back, as long as nobody has answered."""
 
 
 class RevealedOut(Part):
@@ -238,8 +242,17 @@ class DecidedOut(Part):
 
     review: ReviewOut
     final: bool
-    """False when others have to agree first."""
+    """False when others have to agree first, and while you may take it back (`review.undo_until`)."""
     answer: AnswerOut | None
+    durable: bool | None
+    """Whether the store has it on disk; `null` when it can not say."""
+
+
+class UndoneOut(Part):
+    """Your answer, taken back. The review is yours again: answer with its new `epoch`."""
+
+    review: ReviewOut
+    answer: AnswerOut
     durable: bool | None
     """Whether the store has it on disk; `null` when it can not say."""
 

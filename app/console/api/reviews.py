@@ -29,10 +29,11 @@ from app.console.api.models import (
     Revealing,
     ReviewId,
     ReviewOut,
+    UndoneOut,
     Withdrawing,
 )
 from app.console.api.route import Admin, ApiRoute, Lead, Parts, Reader, Worker
-from app.console.api.shapes import decided_out, finite, lease_out, look_out, review_out
+from app.console.api.shapes import decided_out, finite, lease_out, look_out, review_out, undone_out
 from app.console.errors import UnacceptableError
 from app.console.idempotency import unfinished
 from app.console.identity import asked_here
@@ -93,6 +94,13 @@ def reveal(parts: Parts, visitor: Worker, review_id: This, body: Revealing) -> R
 def decide(parts: Parts, visitor: Worker, review_id: This, body: Answering) -> DecidedOut:
     """Answer. Safe to repeat; a second, other answer is refused with the first one."""
     return _decide(parts, visitor.profile, review_id, body)
+
+
+@router.post("/{review_id}/undo")
+def undo(parts: Parts, visitor: Worker, review_id: This, body: Holding) -> UndoneOut:
+    """Take your answer back, which you gave under this epoch, until `undo_until`: the policy says for which
+    types, and for how long. The review is yours again, under a new epoch."""
+    return undone_out(parts.desk.undo(visitor.profile, review_id, body.epoch), visitor.name)
 
 
 @router.post("/decide")

@@ -7,13 +7,22 @@ from typing import Any
 
 import msgspec
 
-from app.console.api.models import AnswerOut, DecidedOut, DenialOut, LeaseOut, LookOut, PersonOut, ReviewOut
+from app.console.api.models import (
+    AnswerOut,
+    DecidedOut,
+    DenialOut,
+    LeaseOut,
+    LookOut,
+    PersonOut,
+    ReviewOut,
+    UndoneOut,
+)
 from app.desk.looking import Look
 from app.domain.events import Answer
 from app.domain.people import Profile
-from app.domain.review import Review, ReviewState
+from app.domain.review import Review
 from app.domain.words import moment
-from app.review_queue.values import Decided, Lease
+from app.review_queue.values import Decided, Lease, Undone
 
 
 def review_out(review: Review, who: str) -> ReviewOut:
@@ -21,7 +30,7 @@ def review_out(review: Review, who: str) -> ReviewOut:
 
     Before the answer, kind and class of a blind review stay in confidence: the kind tells how sure the
     AI is, and under some policies the class tells what it recommends."""
-    told = not review.blind or review.state is ReviewState.DECIDED or who in review.first_answers
+    told = not review.blind or review.over or who in review.first_answers
     return ReviewOut(
         review_id=review.review_id,
         decision_id=review.decision_id,
@@ -47,6 +56,7 @@ def review_out(review: Review, who: str) -> ReviewOut:
         information=review.information or None,
         informed_by=review.informed_by or None,
         decided_at=_at(review.decided_at),
+        undo_until=_at(review.undo_until),
     )
 
 
@@ -64,14 +74,13 @@ def look_out(look: Look, who: str) -> LookOut:
         withheld=None if look.withheld is None else finite(look.withheld),
         actions=list(look.actions),
         denial=None if denial is None else DenialOut(code=denial.code, text=denial.text, hint=denial.hint),
-        answer=answer_out(look.answer),
+        answer=None if look.answer is None else answer_out(look.answer),
+        taken_back=None if look.taken_back is None else answer_out(look.taken_back),
     )
 
 
-def answer_out(answer: Answer | None) -> AnswerOut | None:
+def answer_out(answer: Answer) -> AnswerOut:
     """An answer that somebody gave."""
-    if answer is None:
-        return None
     return AnswerOut(
         review_id=answer.review_id,
         reviewer=answer.reviewer,
@@ -91,9 +100,16 @@ def decided_out(decided: Decided, who: str) -> DecidedOut:
     """What became of an answer."""
     return DecidedOut(
         review=review_out(decided.review, who),
-        final=decided.answer is not None,
-        answer=answer_out(decided.answer),
+        final=decided.review.over,
+        answer=None if decided.answer is None else answer_out(decided.answer),
         durable=decided.durable,
+    )
+
+
+def undone_out(undone: Undone, who: str) -> UndoneOut:
+    """An answer that was taken back."""
+    return UndoneOut(
+        review=review_out(undone.review, who), answer=answer_out(undone.answer), durable=undone.durable
     )
 
 

@@ -8,10 +8,10 @@ from starlette.responses import RedirectResponse, Response
 from app.console.identity import Visitor, parts_of
 from app.console.pages import reading
 from app.console.pages.answer_form import Mistake, Typed, mistakes_of, typed_of, verdict_of
-from app.console.pages.case import answers_of, case_response, needs_first_answer
+from app.console.pages.case import answers_of, case_response, needs_first_answer, undo_left
 from app.console.pages.frame import Form, Who, epoch_of, text_of
 from app.console.pages.reading import action_label
-from app.console.pages.refusals import Refused, lost_words, refused_words
+from app.console.pages.refusals import Refused, lost_words, not_undone, refused_words
 from app.console.rendering import render
 from app.desk.errors import IncompleteAnswerError, NotAllowedError
 from app.desk.looking import Look
@@ -58,10 +58,21 @@ def answer(request: Request, visitor: Who, review_id: str, form: Form) -> Respon
     return _decide(request, visitor, review_id, form, typed, verdict)
 
 
+@router.post("/reviews/{review_id}/undo")
+def undo(request: Request, visitor: Who, review_id: str, form: Form) -> Response:
+    """Take the answer back; the case comes with the form filled as it was."""
+    try:
+        parts_of(request).desk.undo(visitor.profile, review_id, epoch_of(form))
+    except QueueError as error:
+        return case_response(request, visitor, review_id, refused=not_undone(error), status_code=409)
+    return RedirectResponse(f"/reviews/{review_id}?notice=undone", 303)
+
+
 @router.get("/reviews/{review_id}/done")
 def done(request: Request, visitor: Who, review_id: str, how: str = "", durable: str = "") -> Response:
     """Done, and the next one."""
-    review = parts_of(request).desk.glance(visitor.profile, review_id).review
+    parts = parts_of(request)
+    review = parts.desk.glance(visitor.profile, review_id).review
     if how == "voted":
         heading, text = (
             "Your answer is kept",
@@ -71,7 +82,8 @@ def done(request: Request, visitor: Who, review_id: str, how: str = "", durable:
         heading, text = "Done", "Your answer is recorded with your reason."
     if durable == "False":
         text += " The store has not confirmed that it is on disk yet; that usually takes a moment."
-    return render(request, "done.html", heading=heading, text=text, review=review)
+    left = undo_left(review, visitor.name, parts.clock())
+    return render(request, "done.html", heading=heading, text=text, review=review, undo_left=left)
 
 
 def _decide(

@@ -130,7 +130,7 @@ def case_response(
         request,
         "case.html",
         status_code=status_code,
-        typed=typed or _nothing_yet(look, visitor.name),
+        typed=typed or _so_far(look, visitor.name),
         mistakes=mistakes,
         refused=refused,
         lost=lost,
@@ -146,6 +146,12 @@ def answers_of(look: Look) -> list[str]:
     return [action for action in look.actions if action not in reading.HANDED_ON]
 
 
+def undo_left(review: Review, name: str, now: int) -> str:
+    """For how long this person may still take the answer back, in words; empty when not at all."""
+    mine = review.state is ReviewState.DECIDED and review.holder == name
+    return spoken(review.undo_until - now) if mine and review.undo_until > now else ""
+
+
 def needs_first_answer(look: Look, page: reading.CasePage, name: str) -> bool:
     """Whether this person must answer before the recommendation is shown."""
     return look.review.blind and not page.people_alone and name not in look.review.first_answers
@@ -157,8 +163,11 @@ def titled(parts: ConsoleParts, names: Sequence[str]) -> list[str]:
     return [(who and who.title) or name for who, name in zip(people, names, strict=True)]
 
 
-def _nothing_yet(look: Look, name: str) -> Typed:
-    """An empty form; after a reveal the first answer is chosen, to be kept or changed."""
+def _so_far(look: Look, name: str) -> Typed:
+    """What the form holds at first: an answer that was taken back, or nothing; after a reveal the first
+    answer is chosen, to be kept or changed."""
+    if look.taken_back is not None:
+        return typed_from(look.taken_back)
     return Typed(action=look.review.first_answers.get(name, ""))
 
 
@@ -198,6 +207,7 @@ def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
         "note_needed": page.decision_type in who.must_document,
         "colleagues": _colleagues(parts, who, review.pool),
         "answer": look.answer,
+        "undo_left": undo_left(review, who.name, now),
         "decided_at": words.moment(review.decided_at) if review.decided_at else "",
         "reason_words": codes,
         "reason_text": look.answer and codes.get(look.answer.reason_code, look.answer.reason_code),

@@ -33,6 +33,9 @@ NOTICES: Mapping[str, Notice] = {
     "rule-approve": Notice("good", "✓ Approved: the rule holds from now on."),
     "rule-reject": Notice("good", "✓ Rejected."),
     "rule-revoke": Notice("good", "✓ Revoked: the rule has no effect any more."),
+    "undone": Notice(
+        "good", "✓ You took your answer back. The form holds what you said: change it and answer again."
+    ),
     "kept": Notice("good", "✓ Your answer is kept."),
 }
 

@@ -12,6 +12,7 @@ from app.review_queue.errors import (
     PackageChanged,
     QueueError,
     StaleLease,
+    UndoOver,
     WaitingForInformation,
 )
 
@@ -42,6 +43,16 @@ def refused_words(error: QueueError, name: str, *, safe: bool = False) -> Refuse
             "The case is paused", "Somebody asked for information; it goes on with the answer.", safe
         )
     return Refused("This was not done", f"{_sentence(error)}.", safe)
+
+
+def not_undone(error: QueueError) -> Refused:
+    """Why an answer was not taken back."""
+    if isinstance(error, UndoOver):
+        return Refused(
+            "Your answer stands",
+            "The time to take it back was over. If it was wrong, tell a lead of the pool.",
+        )
+    return Refused("This was not done", f"{_sentence(error)}.")
 
 
 def lost_words(error: QueueError, name: str) -> str:

@@ -18,7 +18,7 @@ from app.desk.errors import NotAllowedError
 from app.desk.looking import Look
 from app.domain.events import ReviewKind
 from app.domain.people import Profile
-from app.domain.review import OVER, Review
+from app.domain.review import Review
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.errors import QueueError
 
@@ -170,7 +170,7 @@ def _fits(review: Review, filters: Filters, name: str) -> bool:
 def in_confidence(review: Review, name: str) -> bool:
     """Whether kind and class stay untold: the kind tells how sure the AI is, and under some policies the
     class tells what it recommends."""
-    return review.blind and review.state not in OVER and name not in review.first_answers
+    return review.blind and not review.over and name not in review.first_answers
 
 
 def task_of(review: Review, name: str) -> str:

@@ -249,7 +249,7 @@
       icon.textContent = left <= 0 ? "⚠" : risk ? "◔" : "○";
       text.textContent = left <= 0 ? `late by ${spoken(left)}` : `${risk ? "At risk: " : ""}${spoken(left)} left`;
     }
-    for (const lease of all("[data-lease-until]")) lease.textContent = spoken(Math.max(0, Number(lease.dataset.leaseUntil) - now));
+    for (const mark of all("[data-left-until]")) mark.textContent = spoken(Math.max(0, Number(mark.dataset.leftUntil) - now));
   };
 
   const localTimes = (root) => {

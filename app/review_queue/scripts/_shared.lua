@@ -126,12 +126,8 @@ local function count_missed(id, r, now)
   end
 end
 
--- A review is over: no queue and no clock holds it any more, and it is remembered for `memory` ms. Old ones
--- leave the index, a few each time. O(log n)
-local function close(id, r, now, memory)
-  redis.call('PEXPIRE', base .. REVIEW .. id, memory)
-  redis.call('PEXPIRE', base .. REQUEST .. id, memory)
-  redis.call('PEXPIRE', base .. PEOPLE .. r.decision, memory)
+-- No queue and no clock holds a review any more. Old ones leave the index, a few each time. O(log n)
+local function shelve(id, now, memory)
   redis.call('ZREM', base .. AGES, id)
   redis.call('ZREM', base .. DEADLINES, id)
   redis.call('ZREM', base .. CLOCK, id)
@@ -139,6 +135,32 @@ local function close(id, r, now, memory)
   local since = integer(tonumber(now) - tonumber(memory))
   local old = redis.call('ZRANGEBYSCORE', base .. DECIDED, '-inf', '(' .. since, 'LIMIT', 0, 4)
   if #old > 0 then redis.call('ZREM', base .. DECIDED, unpack(old)) end
+end
+
+-- A review is over for good: it is remembered for `memory` ms. O(1)
+local function remember(id, r, memory)
+  redis.call('PEXPIRE', base .. REVIEW .. id, memory)
+  redis.call('PEXPIRE', base .. REQUEST .. id, memory)
+  redis.call('PEXPIRE', base .. ANSWER .. id, memory)
+  redis.call('PEXPIRE', base .. PEOPLE .. r.decision, memory)
+end
+
+local function close(id, r, now, memory)
+  shelve(id, now, memory)
+  remember(id, r, memory)
+end
+
+-- What the entry of an answer that is final carries, so that it does not depend on what expires.
+local function outcome(id, answer)
+  return { '@answer', answer, '@request', redis.call('GET', base .. REQUEST .. id) or '' }
+end
+
+-- An answer that was held is final (app.domain.undo). O(log n)
+local function settle(id, r, now, memory)
+  local answer = redis.call('GET', base .. ANSWER .. id) or ''
+  redis.call('ZREM', base .. HELD, id)
+  step(id, r, { undo = false }, 'decided', r.holder, now, '', outcome(id, answer))
+  remember(id, r, memory)
 end
 
 -- Who takes part in a decision. `id` = holds this review, '=' .. id = has answered it.

@@ -1,13 +1,16 @@
 -- decide: checks lease, package and state; changes state, releases, and writes the outbox, at once.
 -- KEYS[1]  what all keys of the pool begin with
 -- ARGV     1 now, 2 uuid, 3 person, 4 epoch, 5 package digest, 6 answer id, 7 verdict (what answers
---          must have in common to agree), 8 answer (JSON), 9 memory in ms, 10 escalation boost in ms
--- Result   {'ok', state, answer}: the answer that is final, or '' after a vote that needs others.
+--          must have in common to agree), 8 answer (JSON), 9 memory in ms, 10 escalation boost in ms,
+--          11 for how many ms the answer may be taken back; 0: not at all, as every vote
+-- Result   {'ok', state, answer}: the answer that is final, at the latest at state.undo, or '' after a vote that
+--          needs others.
 --          The same answer again gives the same result. Otherwise a refusal (recorded), with the
 --          first answer when there is one.
 -- Cost     O(log n)
 local now, id, who, epoch, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local answer_id, verdict, answer, memory, boost = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local undo_window = tonumber(ARGV[11])
 local r = load(id)
 if not r then return { 'unknown' } end
 local votes = r.votes and cjson.decode(r.votes) or {}
@@ -48,8 +51,15 @@ changes.state = 'decided'
 changes.answer = answer_id
 changes.decided = now
 changes.lease = false
-step(id, r, changes, 'decided', who, now, '', { '@answer', answer, '@request', redis.call('GET', base .. REQUEST .. id) or '' })
 redis.call('HSET', people, who, '=' .. id)
-redis.call('SET', base .. ANSWER .. id, answer, 'PX', memory)
-close(id, r, now, memory)
+redis.call('SET', base .. ANSWER .. id, answer)
+if undo_window > 0 and needed == 1 then
+  changes.undo = integer(tonumber(now) + undo_window)
+  step(id, r, changes, 'answer_held', who, now, answer, { '@since', r.since })
+  redis.call('ZADD', base .. HELD, changes.undo, id)
+  shelve(id, now, memory)
+else
+  step(id, r, changes, 'decided', who, now, '', outcome(id, answer))
+  close(id, r, now, memory)
+end
 return { 'ok', flatten(r), answer }

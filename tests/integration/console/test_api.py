@@ -42,9 +42,33 @@ def test_a_review_from_the_queue_to_its_answer(house):
     look = ann.get(f"/v1/reviews/{identifier}").json()
     assert look["package"]["key_facts"] == {"amount": 1240.5} and "approve" in look["actions"]
     answered = ann.post(f"/v1/reviews/{identifier}/decide", json=house.answer(review)).json()
-    assert answered["final"] and answered["answer"]["reviewer"] == "ann"
+    assert answered["answer"]["reviewer"] == "ann"
     assert ann.get(f"/v1/reviews/{identifier}").json()["answer"]["reasoning"] == "the receipt matches"
     assert ann.post("/v1/reviews/claim-next", json={}).status_code == 204
+
+
+def test_an_answer_may_be_taken_back_for_a_moment(house):
+    ann, cleo = house.program("ann"), house.program("cleo")
+    identifier = house.ask()
+    path = f"/v1/reviews/{identifier}"
+    review = house.claimed(ann, identifier)
+    answered = ann.post(f"{path}/decide", json=house.answer(review)).json()
+    assert (answered["final"], answered["review"]["state"]) == (False, "decided")
+    assert answered["review"]["undo_until"] > answered["review"]["decided_at"]
+    epoch = {"epoch": review["epoch"]}
+    assert kind(cleo.post(f"{path}/undo", json=epoch)) == (409, "already-decided")
+    undone = ann.post(f"{path}/undo", json=epoch).json()
+    assert (undone["answer"]["action"], undone["review"]["state"]) == ("approve", "claimed")
+    assert ann.get(path).json()["taken_back"] == undone["answer"]
+    assert cleo.get(path).json()["taken_back"] is None
+    assert kind(ann.post(f"{path}/undo", json=epoch)) == (409, "conflict")
+    other = house.answer(undone["review"], action="reject")
+    assert ann.post(f"{path}/decide", json=other).json()["answer"]["action"] == "reject"
+    house.clock.advance(house.policy.terms["expense.approval"].undo_window)
+    late = ann.post(f"{path}/undo", json={"epoch": undone["review"]["epoch"]})
+    assert kind(late) == (409, "conflict") and "can not be taken back any more" in late.json()["detail"]
+    assert house.queue.settle("finance") == [identifier]
+    assert ann.post(f"{path}/decide", json=other).json()["final"]
 
 
 def test_every_other_step(house):
@@ -280,7 +304,7 @@ def test_a_batch_answers_one_by_one(house):
     results = ann.post("/v1/reviews/decide", json={"answers": answers}).json()["results"]
     assert [result["status"] for result in results] == [200, 409, 200]
     assert results[1]["problem"]["type"].endswith("#stale-lease") and results[1]["decided"] is None
-    assert results[0]["decided"]["final"]
+    assert results[0]["decided"]["answer"]["action"] == "approve"
     states = [ann.get(f"/v1/reviews/{r['review_id']}").json()["review"]["state"] for r in reviews]
     assert states == ["decided", "claimed", "decided"]
 

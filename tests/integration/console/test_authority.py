@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from app.commands import review as commands
 from app.desk.matter import matter_of
+from app.domain.answers import Verdict
 from app.domain.authority import Deed, refused
 from app.domain.events import ConsequenceClass, ReviewKind, ReviewRequested
 from app.domain.people import Directory, Period, Profile, Role, Substitute
@@ -32,7 +33,7 @@ PEOPLE = {
         Profile(name="colleague", pools=FINANCE),
     )
 }
-HELD = {Deed.EXTEND, Deed.RELEASE, Deed.REVEAL, Deed.DECIDE, Deed.REQUEST_INFO}
+HELD = {Deed.EXTEND, Deed.RELEASE, Deed.REVEAL, Deed.DECIDE, Deed.UNDO, Deed.REQUEST_INFO}
 TO = "colleague"
 ANYBODY = Reviewer(name="nobody-special", pools=FINANCE)
 
@@ -51,7 +52,11 @@ def prepared(house, name, deed, number):
     kind = ReviewKind.SECOND_LOOK if deed is Deed.REVEAL else ReviewKind.DECIDE
     identifier = house.ask(f"exp-{number}", kind=kind, harm=ConsequenceClass.MEDIUM)
     if deed in HELD:
-        house.queue.claim(identifier, Reviewer(name=name, pools=FINANCE))
+        held = house.queue.claim(identifier, Reviewer(name=name, pools=FINANCE)).review
+    if deed is Deed.UNDO:
+        what = Verdict(action="approve", reasoning="fits")
+        holder = Reviewer(name=name, pools=FINANCE)
+        house.queue.decide(identifier, holder, held.epoch, held.digest, what, undo_window=60_000)
     if deed is Deed.ANSWER_INFO:
         epoch = house.queue.claim(identifier, ANYBODY).review.epoch
         house.queue.request_info(identifier, ANYBODY, epoch, "Which project?")
@@ -109,6 +114,7 @@ def by_page(house, name, deed, review):
             "answer",
             {"action": "approve", "reasoning": "fits", "digest": review.digest, "reason_code": "agrees"},
         ),
+        Deed.UNDO: ("undo", {}),
         Deed.REQUEST_INFO: ("ask", {"question": "Which project?"}),
         Deed.ANSWER_INFO: ("information", {"information": "Apollo"}),
         Deed.ESCALATE: ("escalate", {"reason": "why"}),

@@ -228,6 +228,10 @@ def test_nobody_who_may_give_the_second_answer_reads_the_first_case(office):
         assert refused(office.desk.look, office.who(name), first) == "second_look_open"
     assert office.desk.look(office.who("eve"), first).package  # an auditor never answers
     office.decide("ann", second)
+    # She could take her answer back, and would have read the other case by then.
+    assert refused(office.desk.look, office.who("ann"), first) == "second_look_open"
+    office.store.clock.advance(office.policy.terms["expense.approval"].undo_window)
+    assert office.queue.settle("finance") == [second]
     assert office.desk.look(office.who("ann"), first).package
 
 

@@ -24,6 +24,7 @@ from app.domain.events import Answer, ConsequenceClass, OnDeadline, ReviewKind
 from app.domain.fatigue import FatigueLimits, rests_until
 from app.domain.review import Refusal, ReviewState
 from app.domain.sla import EVENTS, Ladder, climb, next_step, take_step
+from app.domain.undo import settle, undo
 from app.review_queue.errors import BreakDue, QueueError
 
 PEOPLE = ("ann", "bob", "cat", "sue", "sam")
@@ -145,7 +146,12 @@ class SideBySide(RuleBasedStateMachine):
         )
         self.count_taken(review, self.reviews[review.review_id])
 
-    @rule(data=st.data(), to=people, most=st.integers(1, 3), ms=st.sampled_from([1_000, 60_000]))
+    @rule(
+        data=st.data(),
+        to=st.sampled_from(["ann", "bob"]),
+        most=st.integers(1, 2),
+        ms=st.sampled_from([1_000, 60_000]),
+    )
     @precondition(lambda self: self.reviews)
     def assign(self, data, to, most, ms):
         review = self.pick(data, ReviewState.OPEN)
@@ -213,9 +219,10 @@ class SideBySide(RuleBasedStateMachine):
         behind=epochs,
         action=st.sampled_from(ACTIONS),
         digest=st.sampled_from("aaaaab"),
+        window=st.sampled_from([0, 10_000, 60_000]),
     )
     @precondition(lambda self: self.in_state(ReviewState.CLAIMED))
-    def decide(self, data, behind, action, digest):
+    def decide(self, data, behind, action, digest, window):
         review, epoch = self.lease(data, behind)
         who = self.holder(data, review)
         answer = Answer(
@@ -226,7 +233,7 @@ class SideBySide(RuleBasedStateMachine):
         answer = msgspec.structs.replace(answer, answer_id=rules.answer_id(answer))
         self.both(
             review,
-            lambda: rules.decide(review, answer, self.desk.terms),
+            lambda: rules.decide(review, answer, self.desk.terms, window),
             lambda: (
                 self.desk.queue.decide(
                     review.review_id,
@@ -234,9 +241,37 @@ class SideBySide(RuleBasedStateMachine):
                     epoch,
                     digest * 64,
                     Verdict(action=action, reasoning="r"),
+                    undo_window=window,
                 ).review
             ),
         )
+
+    @rule(data=st.data(), behind=epochs, early=st.sampled_from([None, 1, 0]))
+    @precondition(lambda self: self.held())
+    def undo(self, data, behind, early):
+        """Also at the very moment from which it is too late, and one before it."""
+        held = sorted(review.review_id for review in self.held())
+        review = self.reviews[data.draw(st.sampled_from(held))] if data.draw(mostly) else self.pick(data)
+        if early is not None:
+            self.desk.clock.advance(max(0, review.undo_until - early - self.desk.clock()))
+        who, epoch = self.holder(data, review), review.epoch + behind
+        self.both(
+            review,
+            lambda: undo(review, who, epoch, self.desk.clock(), self.desk.terms.lease),
+            lambda: self.desk.queue.undo(review.review_id, self.person(who), epoch).review,
+        )
+
+    @rule(most=st.integers(1, 4), early=st.sampled_from([None, 1, 0]))
+    @precondition(lambda self: self.held())
+    def settle(self, most, early):
+        held = sorted(self.held(), key=lambda r: (r.undo_until, r.review_id))
+        if early is not None:
+            self.desk.clock.advance(max(0, held[0].undo_until - early - self.desk.clock()))
+        due = [review for review in held if review.undo_until <= self.desk.clock()][:most]
+        assert self.desk.queue.settle("expenses", at_most=most) == [review.review_id for review in due]
+        for review in due:
+            self.reviews[review.review_id] = settle(review)
+            assert self.desk.queue.get(review.review_id).review == settle(review)
 
     @rule(data=st.data(), behind=epochs)
     @precondition(lambda self: self.in_state(ReviewState.CLAIMED))
@@ -334,6 +369,8 @@ class SideBySide(RuleBasedStateMachine):
     def cancel(self, data, really):
         if really:
             review = self.pick(data)
+            if review.undo_until:
+                review = self.reviews[review.review_id] = settle(review)
             self.both(
                 review,
                 lambda: rules.cancel(review, self.desk.clock()),
@@ -369,24 +406,31 @@ class SideBySide(RuleBasedStateMachine):
         clocks = [r for r in self.reviews.values() if r.state in (ReviewState.OPEN, ReviewState.CLAIMED)]
         timed = sorted((r.deadline, r.review_id) for r in clocks if r.deadline is not None)
         assert [(r.deadline, r.review_id) for r in queue.by_deadline("expenses")] == timed
-        assert self.clock_of_the_store() == {
+        assert self.times_of_the_store("clock") == {
             r.review_id: step[1] for r in clocks if (step := next_step(r)) is not None
         }
         assert stats.overdue == sum(r.deadline is not None and r.deadline < self.desk.clock() for r in clocks)
+        assert self.times_of_the_store("held") == {r.review_id: r.undo_until for r in self.held()}
 
     def teardown(self):
-        """The outbox tells of each step of the ladder once, in order, and never before it was due."""
+        """The outbox tells of each step of the ladder once, in order, and never before it was due; of each
+        answer that was not taken back once, and of no other."""
         if not getattr(self, "reviews", None):
             return
-        order, seen = list(EVENTS.values()), {}
+        order, seen, outcomes = list(EVENTS.values()), {}, {}
         for _, entry in self.desk.client.execute_command(
             "XRANGE", self.desk.keys.pool("expenses", "outbox"), "-", "+"
         ):
             event = entry[b"@event"].decode()
+            if b"@answer" in entry:
+                name = f"expenses.{entry[b'@id'].decode()}"
+                outcomes.setdefault(name, []).append(json.loads(entry[b"@answer"])["answer_id"])
             if event in order:
                 seen.setdefault(entry[b"@id"], []).append(order.index(event))
                 assert json.loads(entry[b"@detail"])["due"] <= int(entry[b"@at"])
         assert all(steps == sorted(set(steps)) for steps in seen.values())
+        answered = {r.review_id: [r.answer_id] for r in self.in_state(ReviewState.DECIDED) if r.over}
+        assert outcomes == answered
 
     # --- helpers ---
 
@@ -402,10 +446,8 @@ class SideBySide(RuleBasedStateMachine):
         if taken and before.holder != after.holder:
             self.taken.setdefault(after.holder, {})[after.review_id] = self.desk.clock()
 
-    def clock_of_the_store(self):
-        key = self.desk.keys.pool("expenses", "clock")
-        flat = self.desk.client.execute_command("ZRANGE", key, 0, -1, "WITHSCORES")
-        return {f"expenses.{name.decode()}": int(at) for name, at in zip(flat[::2], flat[1::2], strict=True)}
+    def held(self):
+        return [review for review in self.reviews.values() if review.undo_until]
 
     def times_of_the_store(self, name):
         key = self.desk.keys.pool("expenses", name)

@@ -4,9 +4,11 @@ import random
 
 import pytest
 
+from app.domain.answers import Verdict
 from app.domain.events import DecisionWithdrawn, OnDeadline, ReviewKind, ReviewRequested
 from app.domain.review import ReviewState
 from app.review_queue.cases import CaseFile
+from app.review_queue.errors import AlreadyDecided
 from app.review_queue.outbox import OutboxRelay
 from app.review_queue.rebuild import fold
 from app.review_queue.restore import Restorer, StoreNotEmptyError
@@ -121,8 +123,31 @@ def busy_day(desk, log):
         pass
     desk.take(desk.kim)
     desk.take(desk.sue)
+    answers_for_a_moment(desk, log)
     with pytest.raises(Exception, match="no longer yours"):
         desk.decide(held[2], desk.ann)
+
+
+def answers_for_a_moment(desk, log):
+    """One that may be taken back, one that was, one that was twice, and one that is final."""
+
+    def answer(review):
+        what = Verdict(action="approve", reasoning="r")
+        arguments = (review.review_id, desk.bob, review.epoch, review.digest, what)
+        return desk.queue.decide(*arguments, undo_window=50_000).review
+
+    def undo(review):
+        return desk.queue.undo(review.review_id, desk.bob, review.epoch).review
+
+    held, undone, again = (
+        answer(desk.take(desk.bob, log.request(name))) for name in ("held", "undone", "undone twice")
+    )
+    undo(undone)
+    answer(undo(answer(undo(again))))
+    with pytest.raises(AlreadyDecided):
+        desk.queue.undo(held.review_id, desk.cat, held.epoch)
+    final = answer(desk.take(desk.bob, log.request("final")))
+    desk.queue.withdraw([final.review_id], "svc", "answered, and settled by this")
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +182,7 @@ def test_the_same_state_comes_back_in_whatever_order_the_log_is_read(desk, log, 
     random.Random(seed).shuffle(records)
     image = fold(records, desk.terms)
     restored = restorer.apply(image)
-    assert (restored.reviews, restored.briefs, restored.seen, restored.unclear) == (23, 16, 16, [])
+    assert (restored.reviews, restored.briefs, restored.seen, restored.unclear) == (27, 16, 16, [])
     assert contents(desk) == before
     assert list(restorer.verify(image, ["expenses", "claims"])) == []
 
@@ -172,7 +197,7 @@ def test_work_goes_on_after_a_rebuild(desk, log, restorer):
     assert desk.decide(held, desk.sue).answer.reviewer == "sue"
     assert desk.queue.enqueue(desk.new("d0")).repeated
     fresh = desk.queue.enqueue(desk.new("fresh"))
-    assert fresh.arrival == 24
+    assert fresh.arrival == 28
 
 
 def test_a_filled_store_is_not_rebuilt(desk, log, restorer):

@@ -216,6 +216,13 @@ def test_a_deadline_never_approves_and_acts_by_itself_only_at_low_risk(safe, exp
         assert f" decision_types.expense.approval.{expected}: " in problem
 
 
+def test_an_answer_may_be_taken_back_for_a_moment_only():
+    policy_from_text(with_lines("undo_window: 5m"))
+    (problem,) = problems(with_lines("undo_window: 5m1s"))
+    assert " decision_types.expense.approval.undo_window: " in problem
+    assert "5m1s is too long, whoever acts on the answer waits for it; 5m is the most" in problem
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -10,6 +10,7 @@ from app.domain.assignment import PushTerms
 from app.domain.events import ReviewKind, ReviewRequested
 from app.domain.fatigue import FatigueLimits
 from app.domain.people import Directory, Period, Profile
+from app.domain.review import Refusal
 from app.review_queue.assignments import Assignments
 from app.review_queue.errors import BreakDue, OfferedToAnother
 from tests.integration.desk.test_desk import FINANCE, POOLS, Office
@@ -190,3 +191,14 @@ def test_nobody_is_given_work_in_a_break(make_office):
     office.store.clock.advance(60 * MINUTE)
     office.hand_out()
     assert office.given("ann") == [case]
+
+
+def test_the_store_has_the_last_word_on_how_much_waits_for_one(make_office):
+    """Two workers that counted at the same time must not give one person more than the policy allows."""
+    office = make_office(member("ann"))
+    cases = [office.ask(f"d{n}") for n in range(3)]
+    assignments = Assignments(office.store.client, office.store.keys, office.queue, office.store.clock)
+    until = office.store.clock() + MINUTE
+    done = [assignments.assign(case, "ann", until, most=2, decision_type="t") for case in cases]
+    assert done[2] is Refusal.RESERVED_ENOUGH
+    assert office.given("ann") == cases[:2]

@@ -7,6 +7,7 @@ from app.commands.output import errors
 from app.main import activated_policy, connection_of, load_compiled_policy
 from app.policy.compiled import CompiledPolicy
 from app.settings import Settings
+from app.stream.errors import BrokerUnreachableError
 from app.stream.probe import BrokerProbe
 
 
@@ -23,7 +24,10 @@ def policy_to_look_by(settings: Settings) -> CompiledPolicy:
     """For what only reads the store: it works without the broker, by the file."""
     if settings.kafka_bootstrap_servers and not BrokerProbe(connection_of(settings))():
         return _file(settings, f"the broker at {settings.kafka_bootstrap_servers} does not answer")
-    return policy_to_act_by(settings)
+    try:
+        return policy_to_act_by(settings)
+    except BrokerUnreachableError as error:  # the topic is not there yet
+        return _file(settings, str(error))
 
 
 def _file(settings: Settings, why: str) -> CompiledPolicy:

@@ -61,7 +61,7 @@ def test_an_authority_that_was_taken_away_is_gone_for_the_command_line(deploy: D
     # Without the broker nobody can know what is in force: looking goes by the file, acting waits.
     looking = deployment.hitl("queue", "stats", "--json", HITL_KAFKA_BOOTSTRAP_SERVERS=NOWHERE)
     assert looking.returncode == 0
-    assert f"{NOWHERE} does not answer: by the policy in" in looking.stderr
+    assert f"{NOWHERE} does not answer: going by the policy file" in looking.stderr
     acting = deployment.hitl(*answer, "--as", "ann", HITL_KAFKA_BOOTSTRAP_SERVERS=NOWHERE)
     assert acting.returncode == 3
     assert NOWHERE in acting.stderr

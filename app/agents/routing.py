@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -10,15 +10,13 @@ from app.agents.books import Thresholds
 from app.agents.rule_book import RuleBook, StandingRules
 from app.agents.scoring import Scored
 from app.agents.strides import strides
-from app.domain.events import DecisionResolved, DecisionRouted, DecisionScored, Route, ScoreTally
+from app.domain.events import DecisionResolved, DecisionRouted, DecisionScored, Route
 from app.domain.evidence import draws
 from app.domain.expression_context import context as build_context
 from app.domain.facts import Invalid, parse_facts
-from app.domain.learning.bins import bin_of
 from app.domain.resolution import resolve_automated
-from app.domain.routing import eligible, learning_key, route
-from app.domain.terms import Terms
-from app.domain.thresholds import own_threshold
+from app.domain.routing import learning_key, route
+from app.domain.traffic import Traffic
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.rebuild import POSITION_HEADER
 from app.stream.codec import Codec
@@ -136,39 +134,3 @@ class Routing:
 def _routed_already(record: Incoming) -> bool:
     """Scored by a chain, which routed it in the same transaction: deployments may mix or change over."""
     return any(name == ROUTED for name, _ in record.headers)
-
-
-class Traffic:
-    """Counts a batch's decisions by learning key, epoch and score bin: what labels are a sample of.
-
-    Only those are counted about which nothing but the score decided: the threshold's own population."""
-
-    def __init__(self) -> None:
-        self._bins: dict[tuple[str, int], dict[int, list[int]]] = {}
-        self._latest: dict[tuple[str, int], tuple[int, float]] = {}
-
-    def count(self, routed: DecisionRouted, terms: Terms) -> None:
-        """Add one decision."""
-        if not eligible(routed):
-            return
-        route = routed.route
-        key = (route.learning_key, route.epoch)
-        counts = self._bins.setdefault(key, {}).setdefault(bin_of(route.score), [0, 0])
-        counts[0] += 1
-        counts[1] += route.action is not None
-        at = routed.scored.assessment.received_at
-        latest = self._latest.get(key)
-        if latest is None or at > latest[0]:
-            self._latest[key] = (at, own_threshold(terms))
-
-    def tallies(self) -> Iterable[ScoreTally]:
-        """One record for each key and epoch, bins in order."""
-        for (key, epoch), bins in self._bins.items():
-            at, own = self._latest[key, epoch]
-            yield ScoreTally(
-                learning_key=key,
-                epoch=epoch,
-                bins=[number for index in sorted(bins) for number in (index, *bins[index])],
-                policy_threshold=own,
-                routed_at=at,
-            )

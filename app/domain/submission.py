@@ -53,7 +53,7 @@ class DecisionJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     model: Model
     due_at: Time | None = None
     links: list[str] = []
-    truth: msgspec.Raw | None = None  # carried by laboratory files; never part of the event
+    truth: Any = None  # carried by laboratory files; never part of the event
 
 
 class ObservationJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

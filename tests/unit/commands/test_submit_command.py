@@ -65,6 +65,14 @@ def test_decisions_are_sent_under_their_ids(sent, tmp_path):
     assert not (tmp_path / "d.jsonl.rejected.jsonl").exists()
 
 
+def test_a_laboratory_file_can_be_submitted_and_its_truth_stays_behind(sent, tmp_path):
+    file = tmp_path / "d.jsonl"
+    file.write_text(line(truth={"action": "reject"}) + "\n", encoding="utf-8")
+    result = run("submit", str(file))
+    assert (result.exit_code, result.stdout) == (0, "1 sent, 0 rejected\n")
+    assert not hasattr(sent[0][2], "truth")
+
+
 BAD = {
     "not json": ("{", "invalid"),
     "no object": ("[1]", "invalid"),

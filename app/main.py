@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import secrets
 import time
 import uuid
@@ -52,6 +50,7 @@ from app.domain.events import PolicyActivated, Record, ReviewDecided, ReviewRequ
 from app.domain.evidence_chain import seal, seal_key, sealed
 from app.domain.review import QueueTerms
 from app.errors import UsageError
+from app.memory import TrimService, tune_allocator, tune_garbage_collection
 from app.policy.compiled import CompiledPolicy, compile_policy
 from app.policy.load import load_policy
 from app.review_queue.assignments import Assignments
@@ -82,9 +81,6 @@ from app.stream.topics import Topic, pool_topic
 from app.stream.transactions import Listener
 from app.stream.work import Channel, Work, answer, hand_on
 from app.telemetry.metrics import WorkerMetrics
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-"""Options of glibc's mallopt(3)."""
 
 POLICY_KEY = "policy"
 """The one key of `policy.activated`: the latest record is the policy in force."""
@@ -356,24 +352,6 @@ def queue_terms(policy: CompiledPolicy) -> QueueTerms:
     )
 
 
-def _tune_allocator() -> None:
-    """Give freed memory back. By itself, glibc raises its thresholds to the largest batch ever freed and
-    keeps an arena for each thread: under a steady load a worker then grows by tens of MB in ten minutes
-    without holding anything (`python -m bench --only soak`). Other C libraries are left alone."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for option, value in ((M_ARENA_MAX, 2), (M_TRIM_THRESHOLD, 1 << 20), (M_MMAP_THRESHOLD, 1 << 18)):
-            mallopt(option, value)
-
-
-def _tune_garbage_collection() -> None:
-    """What was built at start stays: never look at it again; and look rarely at batches, which hold no
-    cycles and go as a whole. A sixth less CPU for a decision (`python -m bench`)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 10, 10)
-
-
 class EventWriter:
     """Publishes events for commands, a few hundred at a time. Leaving ``open_writer`` sends the rest."""
 
@@ -460,6 +438,7 @@ class Worker:
             Broadcast(self._connection, Topic.RULES_CHANGED, self.rules.hear),
         ]
         self.app = create_app("hitl")
+        self.app.host(TrimService())
         self._compose()
 
     def prepare(self) -> None:
@@ -472,9 +451,9 @@ class Worker:
     def run(self) -> None:
         """Prepare, run until SIGTERM or SIGINT, close. Raises what ended it otherwise."""
         try:
-            _tune_allocator()
+            tune_allocator()
             self.prepare()
-            _tune_garbage_collection()
+            tune_garbage_collection()
             run(self.app)
         finally:
             self.close()
@@ -515,7 +494,9 @@ class Worker:
                 [Topic.DECISIONS_ROUTED, Topic.DECISIONS_WITHDRAWN, Topic.REVIEWS_INFORMATION],
             )
         if "outcome" in chosen:
-            take = Outcomes(self._codec, self.policy, parts.cases, parts.seen, rules=watch)
+            take = Outcomes(
+                self._codec, self.policy, parts.cases, parts.seen, seals_of(self.settings), rules=watch
+            )
             self._serve("outcome", take, "outcome", [Topic.REVIEWS_OUTCOMES, Topic.OUTCOMES_OBSERVED])
             if self._upkeep:
                 self._host_upkeep()
@@ -540,7 +521,6 @@ class Worker:
         self.app.host(RuleExpiryService(self.rules, self._codec, self._connection, self._clock))
         self.app.host(PoolService("leases", parts.queue.expire, self.policy, seconds=LEASE_SECONDS))
         self.app.host(PoolService("sla", parts.queue.sla, self.policy, seconds=SLA_SECONDS))
-        self.app.host(PoolService("answers", parts.queue.settle, self.policy, seconds=SETTLE_SECONDS))
         assigning = Assigning(
             parts.queue,
             Assignments(parts.client, parts.keys, parts.queue, self._clock),
@@ -549,6 +529,7 @@ class Worker:
             self._clock,
         )
         self.app.host(PoolService("assignment", assigning, self.policy, seconds=ASSIGNMENT_SECONDS))
+        self.app.host(PoolService("answers", parts.queue.settle, self.policy, seconds=SETTLE_SECONDS))
         self.app.host(PoolService("pauses", parts.queue.end_pauses, self.policy, seconds=SLA_SECONDS))
 
     def _serve(

@@ -11,9 +11,10 @@ import typer
 from confluent_kafka.admin import AdminClient
 
 from app.commands.output import console, errors, print_json
+from app.composition.parts import POLICY_KEY, activated_policy, connection_of, now, open_queue
+from app.composition.writing import open_writer
 from app.domain.events import PolicyActivated
 from app.errors import HitlError
-from app.main import POLICY_KEY, activated_policy, connection_of, now, open_queue, open_writer
 from app.policy.compiled import compile_policy
 from app.policy.diff import Effect, diff_policies
 from app.policy.load import Policy, load_policy, policy_from_text

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from app.commands.output import errors
+from app.composition.console import open_console
+from app.composition.parts import load_compiled_policy
 from app.console.parts import Place
 from app.errors import UsageError
-from app.main import load_compiled_policy, open_console
 from app.policy.compiled import CompiledPolicy
 from app.settings import Settings, load_settings
 from app.telemetry.logs import configure_logs

@@ -10,9 +10,9 @@ import typer
 from rich.markup import escape
 
 from app.commands.output import console, errors, print_json, print_rows
+from app.composition.parts import connection_of, now, open_codec
 from app.domain.words import moment
 from app.errors import HitlError, UsageError
-from app.main import connection_of, now, open_codec
 from app.settings import load_settings
 from app.stream.codec import Codec
 from app.stream.dead_letters import Letter

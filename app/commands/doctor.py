@@ -14,8 +14,15 @@ from confluent_kafka.admin import AdminClient
 from app.agents.books import usable
 from app.commands.doctor_console import Finding, State, console, webhooks
 from app.commands.output import print_rows
+from app.composition.parts import (
+    activated_policy,
+    connection_of,
+    load_compiled_policy,
+    now,
+    open_codec,
+    store_of,
+)
 from app.errors import HitlError, ServiceUnreachableError
-from app.main import activated_policy, connection_of, load_compiled_policy, now, open_codec, store_of
 from app.settings import Settings, load_settings
 from app.stream.errors import BrokerUnreachableError
 from app.stream.schemas import Schemas

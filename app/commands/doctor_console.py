@@ -12,13 +12,13 @@ import msgspec
 
 from app.commands.console import check
 from app.commands.in_force import policy_to_look_by
+from app.composition.parts import now, store_of
 from app.console.accounts import Accounts
 from app.console.keys import ConsoleKeys
 from app.console.outgoing import Outgoing
 from app.console.parts import Place
 from app.console.webhooks import load_addresses
 from app.errors import UsageError
-from app.main import now, store_of
 from app.policy.compiled import CompiledPolicy
 from app.policy.console import DAY, HOUR
 from app.policy.durations import format_duration

@@ -11,11 +11,11 @@ from rich.markup import escape
 
 from app.commands.in_force import policy_to_act_by
 from app.commands.output import console, errors, print_json
+from app.composition.parts import connection_of, load_compiled_policy, now, open_codec, open_queue
 from app.desk.evidence import EvidenceRoom, Finding
 from app.domain.evidence_pack import Pack
 from app.domain.words import duration, moment
 from app.errors import HitlError, UsageError
-from app.main import connection_of, load_compiled_policy, now, open_codec, open_queue
 from app.settings import Settings, load_settings
 from app.stream.reader import LogReader
 

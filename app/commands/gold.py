@@ -10,11 +10,11 @@ import typer
 
 from app.commands.in_force import policy_to_act_by, policy_to_look_by
 from app.commands.output import console, print_json, print_rows
+from app.composition.parts import connection_of, now, open_codec, open_queue
 from app.domain.events import DecisionRouted, ObservedOutcome, ReviewDecided
 from app.domain.gold import GoldItem, item_of
 from app.domain.resolution import HAND_ONS, agrees
 from app.errors import HitlError, UsageError
-from app.main import connection_of, now, open_codec, open_queue
 from app.policy.compiled import CompiledPolicy
 from app.policy.durations import parse_duration
 from app.review_queue.gold import GoldStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.agents.books import usable
 from app.commands.output import errors
-from app.main import activated_policy, connection_of, load_compiled_policy
+from app.composition.parts import activated_policy, connection_of, load_compiled_policy
 from app.policy.compiled import CompiledPolicy
 from app.settings import Settings
 from app.stream.errors import BrokerUnreachableError

@@ -9,8 +9,9 @@ import typer
 
 from app.commands.in_force import policy_to_look_by
 from app.commands.output import console, print_json
+from app.composition.parts import now, open_queue
+from app.composition.writing import open_writer
 from app.domain.events import InformationGiven
-from app.main import now, open_queue, open_writer
 from app.settings import load_settings
 from app.stream.topics import Topic
 

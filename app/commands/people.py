@@ -11,12 +11,12 @@ import typer
 
 from app.commands.in_force import policy_to_look_by
 from app.commands.output import errors, print_rows
+from app.composition.parts import now, store_of
 from app.console.accounts import Accounts
 from app.console.keys import ConsoleKeys
 from app.console.sessions import Sessions
 from app.domain.words import moment
 from app.errors import UsageError
-from app.main import now, store_of
 from app.settings import load_settings
 
 app = typer.Typer(

@@ -11,10 +11,10 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 from app.commands.in_force import policy_to_look_by
 from app.commands.output import console, errors, print_json, print_rows
+from app.composition.parts import connection_of, now, open_codec, open_queue
 from app.domain.events import ReviewRequested
 from app.domain.review import QueueTerms, Reviewer
 from app.domain.terms import Terms
-from app.main import connection_of, now, open_codec, open_queue
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.rebuild import LogRecord, fold
 from app.review_queue.restore import Restorer

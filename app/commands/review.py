@@ -13,13 +13,13 @@ from app.commands.in_force import policy_to_act_by, policy_to_look_by
 from app.commands.output import console, print_json, print_rows
 from app.commands.queue import AsJson
 from app.commands.review_page import print_page, print_reveal
+from app.composition.parts import now, open_codec, open_desk, open_queue
 from app.desk.desk import ReviewDesk
 from app.domain.answers import Verdict
 from app.domain.events import OverrideCategory
 from app.domain.people import Profile
 from app.domain.review import Review, ReviewState
 from app.errors import UsageError
-from app.main import now, open_codec, open_desk, open_queue
 from app.policy.compiled import CompiledPolicy
 from app.policy.durations import format_duration
 from app.review_queue.errors import StaleLease

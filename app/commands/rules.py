@@ -14,6 +14,8 @@ from app.commands.in_force import policy_to_act_by
 from app.commands.output import console, print_json, print_rows
 from app.commands.queue import AsJson
 from app.commands.review import As
+from app.composition.parts import connection_of, now, open_codec, open_rules, store_of
+from app.composition.writing import open_writer
 from app.desk.errors import NotAllowedError
 from app.desk.rules import RuleDesk, RuleView
 from app.domain.authority import Denial
@@ -23,7 +25,6 @@ from app.domain.rule_proposal import Proposal
 from app.domain.rule_trial import RecentAnswers
 from app.domain.words import moment
 from app.errors import UsageError
-from app.main import connection_of, now, open_codec, open_rules, open_writer, store_of
 from app.policy.durations import parse_duration
 from app.settings import load_settings
 from app.stream.errors import DecodeError

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from app.commands.in_force import policy_to_act_by
 from app.commands.output import console, print_json
+from app.composition.parts import QueueParts, connection_of, open_codec, open_queue
 from app.domain.events import (
     DecisionResolved,
     DecisionRouted,
@@ -23,7 +24,6 @@ from app.domain.events import (
 from app.domain.review import review_id_of
 from app.domain.words import LEVELS, moment
 from app.errors import HitlError
-from app.main import QueueParts, connection_of, open_codec, open_queue
 from app.review_queue.errors import UnknownReview
 from app.settings import Settings, load_settings
 from app.stream.decision_story import SLACK

@@ -14,10 +14,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from app.commands.in_force import policy_to_act_by
 from app.commands.output import errors, print_json
+from app.composition.writing import open_writer
 from app.domain.events import DecisionSubmitted, ObservedOutcome, Record
 from app.domain.submission import Rejected, parse_decision, parse_observation
 from app.errors import UsageError
-from app.main import open_writer
 from app.settings import load_settings
 from app.stream.topics import Topic
 

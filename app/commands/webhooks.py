@@ -12,13 +12,13 @@ import typer
 
 from app.commands.in_force import policy_to_look_by
 from app.commands.output import print_json, print_rows
+from app.composition.parts import now, store_of
 from app.console.keys import ConsoleKeys
 from app.console.outgoing import Outgoing
 from app.console.post import post
 from app.console.webhooks import Address, Told, delivery, headers_of, load_addresses
 from app.domain.words import moment
 from app.errors import HitlError, UsageError
-from app.main import now, store_of
 from app.policy.webhooks import WebhookTerms
 from app.settings import Settings, load_settings
 

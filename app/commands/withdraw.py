@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from app.commands.output import console, print_json
+from app.composition.parts import now
+from app.composition.writing import open_writer
 from app.domain.events import DecisionWithdrawn
-from app.main import now, open_writer
 from app.settings import load_settings
 from app.stream.topics import Topic
 

@@ -12,8 +12,10 @@ import msgspec
 import typer
 
 from app.commands.output import errors
+from app.composition.console import open_console
+from app.composition.parts import load_compiled_policy, now
+from app.composition.worker import AGENTS, Worker
 from app.console.accounts import Accounts
-from app.main import AGENTS, Worker, load_compiled_policy, now, open_console
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.embedded import store
 from app.settings import Settings, load_settings

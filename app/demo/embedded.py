@@ -15,11 +15,12 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 from msgspec.structs import replace
 
+from app.composition.parts import QueueParts, connection_of, open_codec, open_queue, sealer
+from app.composition.worker import Worker
 from app.demo.collector import DemoStalledError
 from app.demo.shift import SimulatedClock
 from app.demo.submissions import Submission
 from app.domain.events import ObservedOutcome
-from app.main import QueueParts, Worker, connection_of, open_codec, open_queue, sealer
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.embedded import EmbeddedStore
 from app.review_queue.outbox import OutboxRecord, OutboxRelay, Seal

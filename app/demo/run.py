@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from app import main
+from app.composition.parts import load_compiled_policy
 from app.demo import reviewers, submissions
 from app.demo.aftermath import LATER_TRUTH, observed_later
 from app.demo.collector import Collector, wait_until
@@ -72,7 +72,7 @@ def run_demo(
     in time, ``ServiceUnreachableError`` when broker or store do not start.
     """
     settings = demo_settings(settings, seed)
-    policy = main.load_compiled_policy(settings)
+    policy = load_compiled_policy(settings)
     clock = SimulatedClock(business_days(seed)[0])
     with _scratch() as scratch, ThreadPoolExecutor(1) as beside:
         training = beside.submit(prepare, decisions, seed)

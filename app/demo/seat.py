@@ -17,6 +17,7 @@ from types import MappingProxyType
 import msgspec
 from msgspec.structs import replace
 
+from app.composition.console import open_console
 from app.console.accounts import Accounts
 from app.console.server import beside, listen
 from app.demo.collector import wait_until
@@ -26,7 +27,6 @@ from app.demo.submissions import Submission
 from app.domain.events import DecisionRouted, DecisionSubmitted
 from app.domain.people import Directory, Profile
 from app.domain.review import ReviewState
-from app.main import open_console
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.errors import StoreUnavailableError
 from app.settings import Settings

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from app.composition.parts import connection_of, open_codec, open_queue
 from app.domain.review import ReviewState
-from app.main import connection_of, open_codec, open_queue
 from app.policy.compiled import CompiledPolicy
 from app.settings import Settings
 from app.stream.producer import LagThrottle

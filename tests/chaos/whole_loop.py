@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
+from app.composition.parts import connection_of, load_compiled_policy, open_codec, open_queue
 from app.domain.answers import Verdict
 from app.domain.events import DecisionSubmitted, Model, Option, Signals
 from app.domain.review import Reviewer
 from app.errors import HitlError
-from app.main import connection_of, load_compiled_policy, open_codec, open_queue
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.errors import QueueError
 from app.settings import Settings, load_settings

@@ -8,9 +8,9 @@ import pytest
 from argon2 import PasswordHasher
 from playwright.sync_api import expect
 
+from app.composition.parts import now
 from app.console.accounts import Accounts
 from app.domain.events import DecisionResolved, ReviewDecided
-from app.main import now
 from app.stream.topics import Topic
 from tests.e2e.office import free_port
 from tests.e2e.steps import fill

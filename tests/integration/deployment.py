@@ -12,8 +12,8 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from app.composition.parts import QueueParts, load_compiled_policy, open_queue
 from app.domain.events import DecisionSubmitted, Record
-from app.main import QueueParts, load_compiled_policy, open_queue
 from app.settings import load_settings
 from app.stream.codec import Codec
 from app.stream.connection import PARTITIONER, Connection, incoming

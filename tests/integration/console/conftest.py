@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
 from app.agents.rule_book import RuleBook
+from app.composition.parts import load_compiled_policy, open_rules
 from app.console.accounts import Accounts
 from app.console.app import create_console
 from app.console.keys import ConsoleKeys
@@ -24,7 +25,6 @@ from app.domain import context_package
 from app.domain.events import Arm, ConsequenceClass, ReviewKind, ReviewRequest, ReviewRequested
 from app.domain.people import Directory, Profile, Role
 from app.domain.review import review_id_of
-from app.main import load_compiled_policy, open_rules
 from app.policy.console import Allowance
 from app.review_queue.cases import CaseFile
 from app.review_queue.values import NewReview

@@ -1,7 +1,8 @@
 """The console as it is put together: what is activated reaches every part of it."""
 
+from app.composition.console import open_console
+from app.composition.parts import load_compiled_policy
 from app.domain.events import OverrideCategory, PolicyActivated
-from app.main import load_compiled_policy, open_console
 from app.settings import load_settings
 from app.stream.codec import Codec
 from app.stream.connection import Connection

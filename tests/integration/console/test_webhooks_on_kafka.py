@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.composition.console import open_console
+from app.composition.parts import load_compiled_policy
 from app.domain.events import ReviewLifecycle
-from app.main import load_compiled_policy, open_console
 from app.settings import PROJECT
 from app.stream.topics import Topic
 from tests.integration.conftest import Deploy

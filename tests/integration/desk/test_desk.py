@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from app.composition.parts import load_compiled_policy
 from app.desk.desk import ReviewDesk
 from app.desk.errors import IncompleteAnswerError, NotAllowedError
 from app.domain import context_package
@@ -10,7 +11,6 @@ from app.domain.answers import Verdict
 from app.domain.events import ConsequenceClass, ReviewKind, ReviewRequest, ReviewRequested
 from app.domain.people import Directory, Period, Profile, Role, Substitute
 from app.domain.review import ReviewState, review_id_of
-from app.main import load_compiled_policy
 from app.review_queue.errors import AlreadyClaimed, AlreadyDecided, NotDistinct
 from app.review_queue.values import NewReview
 from app.settings import load_settings

@@ -9,12 +9,12 @@ import hashlib
 import msgspec
 import pytest
 
+from app.composition.parts import load_compiled_policy
 from app.desk.evidence import EvidenceRoom, UnreadablePackError
 from app.domain.events import DecisionResolved, ReviewDecided, ReviewRequested
 from app.domain.evidence_chain import SEAL_HEADER, seal, seal_key
 from app.domain.resolution import resolve_answer
 from app.errors import HitlError
-from app.main import load_compiled_policy
 from app.review_queue.outbox import OutboxRelay
 from app.settings import load_settings
 from app.stream.connection import Connection

@@ -8,11 +8,11 @@ import typer
 from typer.testing import CliRunner
 
 from app.commands import queue, review
+from app.composition.parts import load_compiled_policy
 from app.domain import context_package
 from app.domain.events import ConsequenceClass, ReviewKind, ReviewRequest, ReviewRequested
 from app.domain.review import review_id_of
 from app.errors import HitlError, UsageError
-from app.main import load_compiled_policy
 from app.review_queue import errors
 from app.review_queue.values import NewReview
 from app.settings import load_settings

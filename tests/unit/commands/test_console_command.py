@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from app.commands.console import check
+from app.composition.parts import load_compiled_policy
 from app.domain.people import Directory, Profile
 from app.errors import UsageError
-from app.main import load_compiled_policy
 from app.settings import load_settings
 
 LOCAL, OUTSIDE = "http://127.0.0.1:8080", "https://desk.example"

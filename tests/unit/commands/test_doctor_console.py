@@ -6,8 +6,8 @@ import secrets
 import pytest
 
 from app.commands import doctor_console
+from app.composition.parts import now
 from app.console.accounts import Accounts
-from app.main import now
 from app.settings import load_settings
 from tests.unit.policy.texts import MINIMAL
 

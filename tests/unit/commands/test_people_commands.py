@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from app import cli
+from app.composition.parts import now
 from app.console.accounts import Accounts
-from app.main import now
 
 PASSWORD = "correct horse battery"
 

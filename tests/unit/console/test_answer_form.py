@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
+from app.composition.parts import load_compiled_policy
 from app.console.pages.answer_form import Typed, changeable, typed_of, verdict_of
 from app.console.pages.reading import Fact
 from app.domain.events import OverrideCategory
-from app.main import load_compiled_policy
 from app.settings import load_settings
 
 TERMS = load_compiled_policy(load_settings({})).terms["expense.approval"]

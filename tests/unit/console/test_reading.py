@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
+from app.composition.parts import load_compiled_policy
 from app.console.pages.reading import read, safe_links
 from app.domain import context_package
 from app.domain.events import Arm, ReviewKind
-from app.main import load_compiled_policy
 from app.settings import load_settings
 from tests.integration.review_queue.conftest import routed
 

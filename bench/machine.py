@@ -22,6 +22,7 @@ def describe() -> dict[str, str]:
     external = os.environ.get("HITL_TEST_KAFKA")
     return {
         "Processor": f"{_processor()}, {os.cpu_count()} logical cores",
+        "Two processes": f"do {two_processes():.2f} times the work of one, when each only counts",
         "Memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "System": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": sys.version.split()[0],
@@ -40,6 +41,21 @@ def describe() -> dict[str, str]:
         f"cel-expr-python {version('cel-expr-python')}",
         "Commit": _commit(),
     }
+
+
+_COUNT = "import time; t = time.perf_counter(); sum(range(30_000_000)); print(time.perf_counter() - t)"
+
+
+def two_processes() -> float:
+    """How much more than one process two can do at all on this machine just now: 2 where each has a core of
+    its own, 1 where they share one, whatever the system calls them."""
+
+    def seconds(processes: int) -> float:
+        command = [sys.executable, "-c", _COUNT]
+        running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+        return max(float(process.communicate()[0]) for process in running)
+
+    return 2 * min(seconds(1) for _ in range(3)) / min(seconds(2) for _ in range(3))
 
 
 def _processor() -> str:

@@ -30,9 +30,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     source_review: str | None = None
 
 
-def incomplete_proposal(
-    proposal: Proposal, terms: Terms | None, types: tuple[str, ...]
-) -> dict[str, Denial]:
+def incomplete_proposal(proposal: Proposal, terms: Terms | None, types: tuple[str, ...]) -> dict[str, Denial]:
     """What is wrong, by field; ``terms`` is ``None`` for a type that is none of ``types``."""
     if terms is None:
         hint = f"one of: {', '.join(types)}"

@@ -104,7 +104,8 @@ def fuse(values: Mapping[str, float | None], signals: Sequence[SignalTerms], lim
         if weight > 0.0:
             value = values.get(signal.name)
             total += weight
-            log_odds += weight * logit(clip(signal.prior if value is None else value, limit))
+            clipped = clip(signal.prior if value is None else value, limit)
+            log_odds += weight * math.log(clipped / (1.0 - clipped))
     return _settled(log_odds / total, limit) if total > 0.0 else None
 
 

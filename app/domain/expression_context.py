@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from app.domain.events import Assessment, DecisionSubmitted
-from app.domain.terms import Context, Facts
+from app.domain.terms import Context, Fact, Facts
 
 RECOMMENDATION_FIELDS = frozenset({"action", "probability"})
 SIGNAL_FIELDS = frozenset({"model_probability", "similarity", "consensus", "rule_clarity"})
@@ -39,7 +39,7 @@ def context(decision: DecisionSubmitted, facts: Facts) -> Context:
     signals = decision.signals
     weekday, day, month = _calendar(decision.occurred_at // _DAY)
     return {
-        "facts": {name: _plain(value) for name, value in facts.items() if value is not None},
+        "facts": _present(facts),
         "recommendation": _present(
             {"action": recommendation.action, "probability": recommendation.probability}
         ),
@@ -70,7 +70,7 @@ def with_assessment(seen: Context, assessment: Assessment) -> Context:
     consequence, confidence = assessment.consequence, assessment.confidence
     found: dict[str, object] = {factor.name: float(factor.score) for factor in consequence.factors}
     found["harm"] = float(consequence.harm)
-    found["consequence_class"] = str(consequence.consequence_class.value)
+    found["consequence_class"] = str(consequence.consequence_class)
     found["completeness"] = float(confidence.completeness)
     found["missing"] = float(len(assessment.missing_facts))
     if confidence.valid:
@@ -79,18 +79,20 @@ def with_assessment(seen: Context, assessment: Assessment) -> Context:
     return {**seen, "assessment": found}
 
 
-def _plain(value: object) -> object:
-    """Integers as floats. One too large for a float is infinitely large to every rule as well."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            return math.inf if value > 0 else -math.inf
-    return value
+def _plain(value: int) -> float:
+    """An integer as a float. One too large for a float is infinitely large to every rule as well."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
-def _present(values: Mapping[str, str | float | None]) -> dict[str, object]:
-    return {name: _plain(value) for name, value in values.items() if value is not None}
+def _present(values: Mapping[str, Fact]) -> dict[str, object]:
+    return {
+        name: _plain(value) if type(value) is int else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ an offset, and optional fields may be left out.
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -79,7 +79,7 @@ def milliseconds(moment: datetime) -> int:
     >>> milliseconds(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
     1000
     """
-    return round(moment.astimezone(UTC).timestamp() * 1000)
+    return round(moment.timestamp() * 1000)
 
 
 def parse_decision(line: bytes) -> DecisionSubmitted | Rejected:

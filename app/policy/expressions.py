@@ -18,6 +18,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 from cel_expr_python import cel
 from cel_expr_python.ext.ext_math import ExtMath
 
@@ -57,6 +58,10 @@ _MESSAGE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?=\n \||\nERROR:| 
 _MATH = {"min": "math.least", "max": "math.greatest"}
 
 
+MOST_REMEMBERED = 1024
+"""Sets of values for which the answers are remembered: evaluating is what costs."""
+
+
 class ExpressionError(HitlError):
     """An expression that can not be compiled. ``line`` and ``column`` count from 1 within it."""
 
@@ -93,7 +98,9 @@ class Expressions:
         names = _AFTER_SCORING if conditions else _BEFORE_SCORING
         environment = _environment(names)
         sources = [_compiled_source(environment, text, names, facts) for text in texts]
-        self._names, self._facts = _used(texts, names)
+        self._used = _used(texts, names)
+        self._remembered: dict[bytes, list[Any]] | None = {}
+        self._found = 0
         self._each = [environment.compile(source) for source in sources]
         self._together = None
         if len(sources) > 1:
@@ -104,8 +111,28 @@ class Expressions:
                 self._together = None
 
     def evaluate(self, context: Context) -> list[Any]:
-        """The values in order; a ``str`` says why one could not be had. Never raises."""
+        """The values in order; a ``str`` says why one could not be had. Never raises. Not to be changed: the
+        same list is given for the same values again."""
         context = self._narrowed(context)
+        memory = self._remembered
+        if memory is None:
+            return self._evaluated(context)
+        try:
+            key = msgspec.msgpack.encode(context)
+        except Exception:  # no value that a decision can have; the library says what it makes of it
+            return self._evaluated(context)
+        values = memory.get(key)
+        if values is not None:
+            self._found += 1
+            return values
+        if len(memory) >= MOST_REMEMBERED:
+            # Facts that hardly ever repeat, such as amounts, are not worth the looking up.
+            self._remembered = {} if self._found >= MOST_REMEMBERED else None
+            self._found = 0
+        values = memory[key] = self._evaluated(context)
+        return values
+
+    def _evaluated(self, context: Context) -> list[Any]:
         if self._together is not None:
             try:
                 values = self._together.eval(data=context).plain_value()
@@ -117,10 +144,15 @@ class Expressions:
 
     def _narrowed(self, context: Context) -> Context:
         """Only what the expressions name: handing values over to the library is what costs."""
-        seen = {name: context[name] for name in self._names if name in context}
-        facts = context.get("facts")
-        if self._facts is not None and isinstance(facts, dict):
-            seen["facts"] = {name: facts[name] for name in self._facts if name in facts}
+        seen: Context = {}
+        for name, fields in self._used:
+            if name not in context:
+                continue
+            values = context[name]
+            if fields is None or not isinstance(values, dict):
+                seen[name] = values
+            else:
+                seen[name] = {field: values[field] for field in fields if field in values}
         return seen
 
     def _one(self, expression: Any, context: Context) -> object:  # noqa: ANN401 - the library has no types
@@ -183,25 +215,24 @@ def _compiled_source(
     return floating
 
 
-def _used(texts: Sequence[str], names: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """The variables that expressions name, and the facts among them; ``None``: any fact may be meant."""
-    used: set[str] = set()
-    facts: set[str] | None = set()
+def _used(texts: Sequence[str], names: Collection[str]) -> list[tuple[str, tuple[str, ...] | None]]:
+    """The variables that expressions name, with their fields; ``None``: any field may be meant."""
+    used: dict[str, set[str] | None] = {}
     for text in texts:
         found = (_Token(m.lastgroup or "other", m.group(), m.start()) for m in _TOKEN.finditer(text))
         solid = [token for token in found if token.kind not in ("space", "comment")]
         for i, token in enumerate(solid):
             if token.kind != "word" or token.text not in names or (i and solid[i - 1].text == "."):
                 continue
-            used.add(token.text)
-            if token.text != "facts":
-                continue
             following = [other.text for other in solid[i + 1 : i + 4]]
-            if facts is not None and following[:1] == ["."] and following[2:] != ["("]:
-                facts.add(following[1])
+            fields = used.setdefault(token.text, set())
+            if fields is not None and following[:1] == ["."] and following[2:] != ["("]:
+                fields.add(following[1])
             else:  # facts["..."], facts.exists(...), size(facts), ...
-                facts = None
-    return tuple(sorted(used)), None if facts is None else tuple(sorted(facts))
+                used[token.text] = None
+    return [
+        (name, None if fields is None else tuple(sorted(fields))) for name, fields in sorted(used.items())
+    ]
 
 
 def _rewritten(tokens: Sequence[_Token], *, floating: bool) -> tuple[str, list[int]]:
@@ -290,6 +321,8 @@ def _said(message: str) -> str:
 
 
 def _number(value: object) -> float | str:
+    if type(value) is float and value == value:  # noqa: PLR0124 - all but NaN, at once
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"gave {type(value).__name__}, not a number"
     return "gave NaN, not a number" if math.isnan(value) else float(value)

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.policy.expressions import ExpressionError, Expressions, check_condition, check_number
+from app.policy.expressions import (
+    MOST_REMEMBERED,
+    ExpressionError,
+    Expressions,
+    check_condition,
+    check_number,
+)
 
 SEEN = {
     "facts": {"amount": 1240.5, "category": "travel", "new": True},
@@ -180,3 +186,21 @@ def test_an_expression_sees_every_fact_that_it_may_mean(text, expected):
     context = {**SEEN, "facts": {"amount": 2.0, "hidden": 3.0}, "decision": {"type": "facts.amount"}}
     assert Expressions([text], conditions=True).evaluate(context) == [expected]
     assert Expressions([text, "facts.amount > 5.0"], conditions=True).evaluate(context) == [expected, False]
+
+
+def test_what_is_remembered_is_what_would_be_found_again():
+    numbers = Expressions(["facts.amount / 10", "decision.day"], conditions=False)
+    context = {"facts": {"amount": 5.0, "note": "a"}, "decision": {"day": 3.0, "hour": 9.0}}
+    first = numbers.evaluate(context)
+    elsewhere = {"facts": {"amount": 5.0, "note": "b"}, "decision": {"day": 3.0, "hour": 10.0}}
+    assert numbers.evaluate(elsewhere) is first  # nothing that the expressions name is different
+    assert numbers.evaluate({**context, "decision": {"day": 4.0}}) == [0.5, 4.0]
+    assert numbers.evaluate({**context, "facts": {"amount": 6.0}}) == [0.6, 3.0]
+    assert numbers.evaluate(context) == [0.5, 3.0]
+
+
+def test_what_never_repeats_is_not_remembered_for_long():
+    numbers = Expressions(["facts.amount", "1"], conditions=False)
+    for i in range(3 * MOST_REMEMBERED):
+        assert numbers.evaluate({"facts": {"amount": float(i)}}) == [float(i), 1.0]
+    assert numbers._remembered is None

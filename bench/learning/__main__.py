@@ -1,0 +1,81 @@
+"""``python -m bench.learning``: the promise and its price, against every baseline."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from bench.learning import contest, plots, report
+from bench.learning.scenarios import (
+    SCORING,
+    SCORING_SEED,
+    TABLE_CHANGE,
+    TUNING,
+    TUNING_SEED,
+    Scenario,
+)
+
+HERE = Path(__file__).parent
+SETS: dict[str, tuple[list[Scenario], int, str, str]] = {
+    "scoring": (SCORING, SCORING_SEED, "Scoring set", "Scored once, after everything was settled."),
+    "tuning": (TUNING, TUNING_SEED, "Tuning set", "What the rule was tuned on; the table's stream is here."),
+}
+
+
+def main(
+    runs: Annotated[int, typer.Option(help="Runs of each scenario.", min=1)] = 200,
+    quick: Annotated[bool, typer.Option("--quick", help="40 runs of the tuning set, printed only.")] = False,
+    sets: Annotated[str, typer.Option(help="Sets, comma separated: scoring, tuning.")] = "scoring,tuning",
+    only: Annotated[str, typer.Option(help="Policies by name, semicolon between them; printed only.")] = "",
+) -> None:
+    """Measure, and write results.md, results.json and the plots."""
+    wanted = ["tuning"] if quick else [name.strip() for name in sets.split(",")]
+    if unknown := set(wanted) - set(SETS):
+        raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}", param_hint="--sets")
+    keep = not quick and not only
+    numbers = HERE / "results.json"
+    results: dict[str, Any] = json.loads(numbers.read_text()) if keep and numbers.exists() else {"sets": {}}
+    for name in wanted:
+        scenarios, seed, title, words = SETS[name]
+        policies = {p.strip() for p in only.split(";") if p.strip()}
+        found = contest.run(
+            scenarios, 40 if quick else runs, seed, policies, say=lambda s: print(s, flush=True)
+        )
+        results["sets"][name] = {"title": title, "words": words, "runs": 40 if quick else runs, "rows": found}
+        results["machine"] = _machine(runs)
+        if keep:
+            _write(results)
+    if not keep:
+        print(report.page(results))
+
+
+def _write(results: dict[str, Any]) -> None:
+    results["sets"] = {name: results["sets"][name] for name in SETS if name in results["sets"]}
+    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (HERE / "results.md").write_text(report.page(results), encoding="utf-8")
+    for name, found in results["sets"].items():
+        (HERE / f"{name}-any.svg").write_text(plots.any_above(found["rows"], found["runs"]), encoding="utf-8")
+        if any("path" in row for row in found["rows"]):
+            drawn = plots.over_time(found["rows"], TABLE_CHANGE.alpha)
+            (HERE / f"{name}-change.svg").write_text(drawn, encoding="utf-8")
+
+
+def _machine(runs: int) -> dict[str, str]:
+    return {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical cores, one process",
+        "Python": f"{platform.python_version()}, numpy {np.__version__}",
+        "measured": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "runs of each scenario": str(runs),
+        "seeds": f"tuning {TUNING_SEED}, scoring {SCORING_SEED} (`scenarios.py`)",
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)

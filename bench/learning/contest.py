@@ -1,0 +1,78 @@
+"""Every policy on every scenario: the same decisions, coins, answers and delays for all of them."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from bench.learning.baselines import BASELINES
+from bench.learning.measures import measure
+from bench.learning.replay import Outcome, Policy, replay
+from bench.learning.rule import Design, Rule
+from bench.learning.scenarios import Scenario
+from bench.learning.streams import Stream, draw
+
+RULES: dict[str, Design] = {"the rule": Design()}
+PATHS_OF = "table, abrupt"
+"""The scenario whose paths over time are drawn."""
+
+
+def policies() -> dict[str, Callable[[Stream], Policy]]:
+    """All of them by name, ready for a stream."""
+    return {name: _rule(design) for name, design in RULES.items()} | {
+        name: _baseline(make) for name, make in BASELINES.items()
+    }
+
+
+def run(
+    scenarios: Iterable[Scenario], runs: int, seed: int, only: set[str], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """One row of numbers for each scenario and policy."""
+    rows = []
+    for scenario in scenarios:
+        started = time.perf_counter()
+        key = zlib.crc32(f"{scenario.name}@{scenario.alpha}".encode())
+        stream = draw(scenario, runs, [seed, key])
+        for name, make in policies().items():
+            if only and name not in only:
+                continue
+            outcome = replay(stream, make(stream), [seed, key, 1])
+            row = {
+                "scenario": scenario.name,
+                "kind": scenario.kind,
+                "alpha": scenario.alpha,
+                "delta": scenario.delta,
+                "policy": name,
+                **measure(stream, outcome),
+            }
+            if scenario.name == PATHS_OF:
+                row["path"] = _path(stream, outcome)
+            rows.append(row)
+        say(f"{scenario.name}, alpha {scenario.alpha:.0%}: {time.perf_counter() - started:.0f} s")
+    return rows
+
+
+def _path(stream: Stream, outcome: Outcome) -> dict[str, list[float]]:
+    """Means over all runs, of 20 blocks each: automation and the true error of the threshold in force."""
+    error = np.take_along_axis(stream.truth(), outcome.k.astype(np.int64), 1)
+    parts = len(error) // 20
+    return {
+        "automation": [float(p.mean() / stream.block) for p in np.array_split(outcome.automated, parts)],
+        "error": [float(p.mean()) for p in np.array_split(error, parts)],
+    }
+
+
+def _rule(design: Design) -> Callable[[Stream], Policy]:
+    def make(stream: Stream) -> Policy:
+        scenario = stream.scenario
+        return Rule(stream.runs, scenario.alpha, scenario.delta, scenario.reviewers.gold_rate > 0, design)
+
+    return make
+
+
+def _baseline(make: Callable[..., Policy]) -> Callable[[Stream], Policy]:
+    return lambda stream: make(stream.runs, stream.scenario.alpha, stream.scenario.delta, stream)

@@ -1,0 +1,155 @@
+"""``results.md`` and its plots from the rows of the contest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+_HEAD = """# Learning: is the promise kept, and what does it reach?
+
+Written by `python -m bench.learning`; do not edit by hand. The promise: the chance that automation *ever*
+runs at a threshold whose true error exceeds alpha is at most delta (10 % here). Simulated streams with a
+known truth (`scenarios.py`, frozen before any tuning); policies see only the labels that their own routing
+revealed; all draw 5 % of what they automate as blind audits in the mean (`baselines.py`, `rule.py`).
+
+- **any**: share of runs that were ever, for a single block of 25 decisions, above alpha; 95 % Wilson interval
+- **error**: realised error of everything that ran alone; **time**: share of the time above alpha
+- **auto**: share of decisions that ran, audited ones included; **work**: reviews + audits + second and third
+  looks + gold items, as a share of decisions
+- **false/10k**: warnings of worse, and findings of better, per 10,000 decisions without a change
+"""
+
+
+def page(results: dict[str, Any]) -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for name, found in results["sets"].items():
+        parts += [f"## {found['title']}", "", found["words"], ""]
+        parts += list(_set(found["rows"], name))
+    parts += ["## Machine and seeds", "", *(f"- {k}: {v}" for k, v in results["machine"].items()), "", _AGAIN]
+    return "\n".join(parts) + "\n"
+
+
+_AGAIN = """## Run it again
+
+```
+.venv/bin/python -m bench.learning                 # all, 200 runs of each scenario
+.venv/bin/python -m bench.learning --quick         # 40 runs of the tuning set, printed only
+.venv/bin/python -m bench.learning --sets scoring  # one set, replaced on this page
+```
+What was tried and did not win is in [notes.md](notes.md)."""
+
+
+def _set(rows: list[Row], name: str) -> Iterable[str]:
+    still = [row for row in rows if row["kind"] == "stationary"]
+    moving = [row for row in rows if row["kind"] == "change"]
+    if still:
+        yield "### Stationary: worst and mean over the settings of each alpha\n"
+        yield from _summary(still)
+        yield f"\n![share of runs ever above alpha]({name}-any.svg)\n"
+        yield "### Stationary, setting by setting\n"
+        yield from _stationary(still)
+        yield ""
+    if moving:
+        yield "### Change at half of 30,000 decisions: the half after it\n"
+        yield from _changing(moving)
+        yield ""
+        if any("path" in row for row in moving):
+            yield f"![automation and true error over time]({name}-change.svg)\n"
+
+
+def _summary(rows: list[Row]) -> Iterable[str]:
+    groups = sorted({row["alpha"] for row in rows})
+    policies = _names(rows)
+    yield from _rule(["policy", *(f"alpha {a:.0%}: worst any / mean auto / mean work" for a in groups)])
+    for policy in policies:
+        cells = []
+        for alpha in groups:
+            mine = [r for r in rows if r["policy"] == policy and r["alpha"] == alpha]
+            worst = max(r["stationary"]["any"] for r in mine)
+            automation, work = _mean(mine, "automation"), _mean(mine, "work")
+            cells.append(f"{_bold(worst, mine[0]['delta'])} / {automation:.3f} / {work:.3f}")
+        yield _cells([policy, *cells])
+
+
+def _stationary(rows: list[Row]) -> Iterable[str]:
+    yield from _rule(
+        ["setting", "alpha", "policy", "auto", "any [95 %]", "error", "time", "work", "false/10k"]
+    )
+    for row in rows:
+        s = row["stationary"]
+        low, high = s["any_interval"]
+        yield _cells(
+            [
+                row["scenario"],
+                f"{row['alpha']:.0%}",
+                row["policy"],
+                f"{s['automation']:.3f}",
+                f"{_bold(s['any'], row['delta'])} [{low:.3f}, {high:.3f}]",
+                f"{s['error']:.4f}",
+                f"{s['time_above']:.3f}",
+                f"{s['work']:.3f}",
+                f"{row['warnings_per_10k']:.2f} / {row['cheers_per_10k']:.2f}",
+            ]
+        )
+
+
+def _changing(rows: list[Row]) -> Iterable[str]:
+    head = [
+        "change",
+        "alpha",
+        "policy",
+        "auto before",
+        "auto",
+        "error",
+        "time above",
+        "last third: auto, time above",
+    ]
+    yield from _rule([*head, "work", "warned (median, p90)", "cheered", "above until (median)"])
+    for row in rows:
+        after, last = row["after"], row["last_third"]
+        yield _cells(
+            [
+                row["scenario"],
+                f"{row['alpha']:.0%}",
+                row["policy"],
+                f"{row['stationary']['automation']:.3f}",
+                f"{after['automation']:.3f}",
+                f"{after['error']:.4f}",
+                f"{after['time_above']:.3f}",
+                f"{last['automation']:.3f}, {last['time_above']:.3f}",
+                f"{after['work']:.3f}",
+                _delay(row["warning"]),
+                _delay(row["cheer"]),
+                f"{row['unsafe_until']['median']:,.0f}",
+            ]
+        )
+
+
+def _delay(found: dict[str, Any]) -> str:
+    if not found["found"]:
+        return "never"
+    median, late = (f"{v:,.0f}" if v is not None else "-" for v in (found["median"], found["p90"]))
+    return f"{found['found']:.0%} ({median}, {late})"
+
+
+def _names(rows: list[Row]) -> list[str]:
+    return list(dict.fromkeys(row["policy"] for row in rows))
+
+
+def _mean(rows: list[Row], what: str) -> float:
+    return float(sum(row["stationary"][what] for row in rows) / len(rows))
+
+
+def _bold(share: float, delta: float) -> str:
+    return f"**{share:.3f}**" if share > delta else f"{share:.3f}"
+
+
+def _rule(head: Sequence[str]) -> list[str]:
+    return [_cells(head), _cells(["---"] * len(head))]
+
+
+def _cells(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

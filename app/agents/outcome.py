@@ -21,7 +21,6 @@ from app.domain.events import (
     ReviewDecided,
     ReviewDefaulted,
 )
-from app.domain.evidence_chain import SEAL_HEADER
 from app.domain.ids import derived_id
 from app.domain.labels import DecisionBrief, label_for, label_for_observation
 from app.domain.overrides import feedback_for
@@ -33,15 +32,13 @@ from app.stream.codec import Codec
 from app.stream.errors import DecodeError
 from app.stream.headers import event_headers
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
+from app.stream.seals import Sealed, is_ours
 from app.stream.topics import Topic
 
 STAGE = "outcome"
 
 FORGED = "unsealed_answer"
 """Reason of the dead letter and name of the pattern."""
-
-Sealed = Callable[[str, bytes, bytes, str | None], bool]
-"""Whether a record of this topic, key and value bears a seal of ours: (topic, key, value, seal)."""
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -108,17 +105,12 @@ class Outcomes:
         if not isinstance(event, ReviewDecided | ReviewDefaulted | ObservedOutcome):
             dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
             return None
-        if not isinstance(event, ObservedOutcome) and not self._is_ours(record):
+        # Before anything is remembered of a record, so that a forged one is in nobody's way.
+        if not isinstance(event, ObservedOutcome) and not is_ours(record, self._sealed):
             what = "bears no seal of ours: nobody gave this answer at the desk, or it was changed"
             dead.append(DeadLetter(record, STAGE, FORGED, what))
             return None
         return _Told(record, event)
-
-    def _is_ours(self, record: Incoming) -> bool:
-        """Checked before anything is remembered of a record, so that a forged one is in nobody's way."""
-        seal = next((value for name, value in record.headers if name == SEAL_HEADER), None)
-        text = None if seal is None else seal.decode(errors="replace")
-        return self._sealed(record.topic, record.key or b"", record.value or b"", text)
 
     async def _first_only(self, told: list[_Told]) -> list[_Told]:
         if not told:

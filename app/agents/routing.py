@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from app.agents.books import Thresholds
-from app.agents.rule_book import RuleBook, StandingRules
+from app.agents.rule_book import NO_STANDING, StandingRules
 from app.agents.scoring import Scored
 from app.agents.strides import strides
 from app.domain.events import DecisionResolved, DecisionRouted, DecisionScored, Route
@@ -39,7 +39,7 @@ class Routing:
         secret: bytes,
         rules: Callable[[], StandingRules] | None = None,
     ) -> None:
-        self._rules = rules or RuleBook(codec)
+        self._rules = rules or (lambda: NO_STANDING)
         self._codec = codec
         self._policy = policy
         self._thresholds = thresholds

@@ -19,6 +19,7 @@ from app.policy.expressions import Expressions, check_condition
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError
 from app.stream.records import Incoming
+from app.stream.seals import Sealed, is_ours
 
 log = structlog.get_logger("hitl.books")
 
@@ -35,13 +36,19 @@ class StandingRules:
         return self._in_force.get(decision_type, NO_RULES)
 
 
-class RuleBook:
-    """Every rule that was heard of, replaced as a whole by one assignment."""
+NO_STANDING = StandingRules(MappingProxyType({}), MappingProxyType({}))
+"""Before anything was heard."""
 
-    def __init__(self, codec: Codec) -> None:
+
+class RuleBook:
+    """Every rule that was heard of, replaced as a whole by one assignment. What does not bear our seal comes
+    from nobody who was asked for the authority, and is left out."""
+
+    def __init__(self, codec: Codec, sealed: Sealed) -> None:
         self._codec = codec
+        self._sealed = sealed
         self._one_at_a_time = threading.Lock()
-        self._current = StandingRules(MappingProxyType({}), MappingProxyType({}))
+        self._current = NO_STANDING
 
     def __call__(self) -> StandingRules:
         """The rules of this moment."""
@@ -50,6 +57,9 @@ class RuleBook:
     def hear(self, record: Incoming) -> None:
         """Take a step of a rule's life. Never raises: without the rule, people decide."""
         if record.value is None:
+            return
+        if not is_ours(record, self._sealed):
+            log.error("a standing rule bears no seal of ours, it has no effect", position=record.position)
             return
         try:
             event = self._codec.decode_as(record.value, RuleChanged)

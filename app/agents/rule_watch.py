@@ -29,6 +29,7 @@ from app.stream.errors import TransientError
 from app.stream.headers import event_headers
 from app.stream.producer import Publisher
 from app.stream.records import Incoming, Outgoing
+from app.stream.seals import Seal, with_seal
 from app.stream.topics import Topic
 
 log = structlog.get_logger("hitl.rules")
@@ -45,7 +46,9 @@ class RuleWatch:
         rules: Callable[[], StandingRules],
         policy: Callable[[], CompiledPolicy],
         codec: Codec,
+        seal: Seal,
     ) -> None:
+        self._seal = seal
         self._tallies = tallies
         self._rules = rules
         self._policy = policy
@@ -78,9 +81,8 @@ class RuleWatch:
                 log.warning("a standing rule is suspended", rule=sight.rule_id, reason=event.reason)
                 key = record_key(event)
                 headers = event_headers("RuleChanged", key, record)
-                ended[sight.rule_id] = Outgoing(
-                    Topic.RULES_CHANGED, key.encode(), self._codec.encode(event), headers
-                )
+                told = Outgoing(Topic.RULES_CHANGED, key.encode(), self._codec.encode(event), headers)
+                ended[sight.rule_id] = with_seal(told, self._seal)
         return list(ended.values())
 
     def _check(self, record: Incoming, decided: ReviewDecided) -> Sight | None:
@@ -138,8 +140,10 @@ class RuleExpiryService(Service):
         codec: Codec,
         connection: Connection,
         clock: Callable[[], int],
+        seal: Seal,
     ) -> None:
         super().__init__()
+        self._seal = seal
         self._rules = rules
         self._codec = codec
         self._connection = connection
@@ -171,7 +175,8 @@ class RuleExpiryService(Service):
                 publisher.close()
 
     def _outgoing(self, event: RuleChanged) -> Outgoing:
-        return Outgoing(Topic.RULES_CHANGED, record_key(event).encode(), self._codec.encode(event), [])
+        told = Outgoing(Topic.RULES_CHANGED, record_key(event).encode(), self._codec.encode(event), [])
+        return with_seal(told, self._seal)
 
 
 def expired(rules: StandingRules, now: int) -> list[RuleChanged]:

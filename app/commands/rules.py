@@ -14,7 +14,7 @@ from app.commands.in_force import policy_to_act_by
 from app.commands.output import console, print_json, print_rows
 from app.commands.queue import AsJson
 from app.commands.review import As
-from app.composition.parts import connection_of, now, open_codec, open_rules, store_of
+from app.composition.parts import connection_of, now, open_codec, open_rules, seals_of, store_of
 from app.composition.writing import open_writer
 from app.desk.errors import NotAllowedError
 from app.desk.rules import RuleDesk, RuleView
@@ -172,7 +172,7 @@ def _open(who: str | None, *, trial: bool = False) -> tuple[RuleDesk, Profile]:
         open_codec(settings),
         LogReader(connection_of(settings)),
     )
-    book, recent = RuleBook(codec), RecentAnswers()
+    book, recent = RuleBook(codec, seals_of(settings)), RecentAnswers()
     for record in reader.read_all([Topic.RULES_CHANGED]):
         book.hear(record)
     if trial:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from app.agents.books import PolicyBook
 from app.agents.rule_book import RuleBook
-from app.composition.parts import connection_of, now, open_codec, open_desk, open_queue, open_rules
+from app.composition.parts import connection_of, now, open_codec, open_desk, open_queue, open_rules, seals_of
 from app.composition.writing import open_writer
 from app.console.accounts import Accounts
 from app.console.courier import Courier
@@ -57,7 +57,7 @@ def open_console(
         words_per_minute=lambda: book().words_per_minute,
     )
     publisher = EventPublisher(lambda: open_writer(settings))
-    rules = RuleBook(codec)
+    rules = RuleBook(codec, seals_of(settings))
     rules_changed = Broadcast(connection, Topic.RULES_CHANGED, rules.hear)
     keys = ConsoleKeys(settings.topic_prefix)
     messages = Messages(queue.client, keys)

@@ -9,7 +9,6 @@ from functools import partial
 
 import msgspec
 
-from app.agents.outcome import Sealed
 from app.agents.rule_book import RuleBook
 from app.desk.desk import ReviewDesk
 from app.desk.rules import RuleDesk
@@ -32,6 +31,7 @@ from app.stream.connection import Connection
 from app.stream.reader import LogReader
 from app.stream.registry import connect_registry
 from app.stream.schemas import Schemas
+from app.stream.seals import Sealed
 from app.stream.topics import Topic
 
 POLICY_KEY = "policy"

@@ -89,7 +89,7 @@ class Worker:
         self.policy = PolicyBook(self._codec, policy, self._parts.follow)
         self.thresholds = ThresholdBook(self._codec)
         self.calibrations = CalibrationBook(self._codec)
-        self.rules = RuleBook(self._codec)
+        self.rules = RuleBook(self._codec, seals_of(self.settings))
         self._broadcasts = [
             Broadcast(self._connection, Topic.POLICY_ACTIVATED, self.policy.hear),
             Broadcast(self._connection, Topic.THRESHOLDS_UPDATED, self.thresholds.hear),
@@ -139,7 +139,9 @@ class Worker:
             self._serve("scoring", score.alone, "decide", [Topic.DECISIONS_SUBMITTED])
         elif "routing" in chosen:
             self._serve("routing", route.alone, "route", [Topic.DECISIONS_SCORED])
-        watch = RuleWatch(RuleTallies(parts.client, parts.keys), self.rules, self.policy, self._codec)
+        watch = RuleWatch(
+            RuleTallies(parts.client, parts.keys), self.rules, self.policy, self._codec, sealer(self.settings)
+        )
         if "review_request" in chosen:
             gold = GoldItems(self._codec, GoldStore(parts.client, parts.keys), self.settings.secret)
             desk = open_desk(self._codec, self.policy, parts, self._clock)
@@ -177,7 +179,9 @@ class Worker:
                 seal=sealer(self.settings),
             )
         )
-        self.app.host(RuleExpiryService(self.rules, self._codec, self._connection, self._clock))
+        self.app.host(
+            RuleExpiryService(self.rules, self._codec, self._connection, self._clock, sealer(self.settings))
+        )
         self.app.host(PoolService("leases", parts.queue.expire, self.policy, seconds=LEASE_SECONDS))
         self.app.host(PoolService("sla", parts.queue.sla, self.policy, seconds=SLA_SECONDS))
         assigning = Assigning(

@@ -38,8 +38,8 @@ from app.domain.review import Review
 
 SEAL_HEADER = "hitl_seal"
 """Header of a record that the relay published: its seal, in hex."""
-SEALED = (ReviewLifecycle, ReviewDecided, ReviewDefaulted)
-"""What only the relay writes: without a seal it comes from somebody else."""
+SEALED = (ReviewLifecycle, ReviewDecided, ReviewDefaulted, RuleChanged)
+"""What only the relay and the desk of rules write: without a seal it comes from somebody else."""
 
 _PURPOSE = b"hitl evidence seal 1"
 _review = msgspec.json.Decoder(Review)

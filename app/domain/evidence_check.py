@@ -139,7 +139,7 @@ def _seals(records: Sequence[Told], key: bytes) -> Iterator[Broken]:
         if not isinstance(record.event, SEALED):
             continue
         if record.evidence.seal is None:
-            yield Broken(record.evidence.position, "has no seal: it was not written by the relay")
+            yield Broken(record.evidence.position, "has no seal: it was not written by us")
         elif not seal_holds(record.evidence, key):
             yield Broken(
                 record.evidence.position,

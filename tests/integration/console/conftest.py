@@ -117,7 +117,7 @@ class House:
             broker_answers=lambda: self.broker_up,
             pace=pace or Pace(),
         )
-        self.book = RuleBook(codec)
+        self.book = RuleBook(codec, lambda *_: True)
         rules = open_rules(
             msgspec.structs.replace(self.parts.settings, topic_prefix=store.prefix),
             lambda: self.policy,

@@ -215,7 +215,7 @@ def test_an_answer_that_somebody_appends_shows():
         ReviewDecided(requested=old.event.requested, answer=answer), "reviews.outcomes", key=None
     )
     found = log.broken()
-    assert f"{forged.evidence.position}: has no seal: it was not written by the relay" in found
+    assert f"{forged.evidence.position}: has no seal: it was not written by us" in found
     assert any("says otherwise than" in one for one in found)
 
 

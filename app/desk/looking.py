@@ -65,7 +65,7 @@ class Looking(Authority):
         with contextlib.suppress(UnknownReview):
             name = review_id_of(review.pool, decision.decision_id, ReviewKind.SECOND_LOOK)
             second = self._queue.get(name).review
-            if not second.over and (second.undo_until or second.holder != who.name):
+            if not second.over:
                 raise NotAllowedError(
                     Denial(
                         "second_look_open",

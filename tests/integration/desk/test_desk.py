@@ -227,6 +227,8 @@ def test_nobody_who_may_give_the_second_answer_reads_the_first_case(office):
     for name in ("ann", "sub"):
         assert refused(office.desk.look, office.who(name), first) == "second_look_open"
     assert office.desk.look(office.who("eve"), first).package  # an auditor never answers
+    assert office.desk.claim(office.who("ann"), second).review.holder == "ann"
+    assert refused(office.desk.look, office.who("ann"), first) == "second_look_open"  # least of all by then
     office.decide("ann", second)
     # She could take her answer back, and would have read the other case by then.
     assert refused(office.desk.look, office.who("ann"), first) == "second_look_open"

@@ -34,7 +34,7 @@ MARKERS = 100  # more unread records than this can not all be transaction marker
 
 
 def test_exactly_once_through_kills_and_restarts(own_broker: KafkaBroker, tmp_path: Path) -> None:
-    run = Run(own_broker, tmp_path, decisions=100_000, rate=3000, workers=2, answers=2000)
+    run = Run(own_broker, tmp_path, decisions=100_000, rate=3000, workers=2, answers=800)
     verdict = run.until_quiet(kill_every=4.0, restart_broker=True, restart_store=True)
     print(f"\n{verdict}\n{run.kills} kills, broker and store restarted")
     assert run.kills >= 5

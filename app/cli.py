@@ -22,6 +22,7 @@ from app.commands import (
     evidence,
     gold,
     inform,
+    lab,
     people,
     policy,
     queue,
@@ -55,6 +56,7 @@ app.add_typer(queue.app, name="queue")
 app.add_typer(rules.app, name="rules")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(gold.app, name="gold")
+app.add_typer(lab.app, name="lab")
 app.add_typer(people.app, name="people")
 app.add_typer(token.app, name="token")
 app.add_typer(webhooks.app, name="webhooks")

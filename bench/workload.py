@@ -244,7 +244,7 @@ class Workload:
             previous=0.9,
             cap=0.0,
             floor=0.0,
-            certified=None,
+            certified=0.9,
             evidence_probability=EVIDENCE_PROBABILITY,
             automated=AUTOMATED_BEFORE,
             labels=900,

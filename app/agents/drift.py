@@ -1,4 +1,5 @@
-"""ScoreTally, LearningLabel -> thresholds, calibrations, patterns: is automation as right as promised?"""
+"""ScoreTally, LearningLabel, ThresholdOrdered -> thresholds, calibrations, patterns: is automation as right
+as promised?"""
 
 from __future__ import annotations
 
@@ -11,9 +12,10 @@ from app.domain.events import (
     PatternDetected,
     Record,
     ScoreTally,
+    ThresholdOrdered,
     ThresholdUpdated,
 )
-from app.domain.learning.drift import Change, KeyState, learn
+from app.domain.learning.drift import Change, KeyState, Told, learn
 from app.domain.learning.terms import LearningTerms
 from app.domain.terms import Terms
 from app.domain.thresholds import own_threshold
@@ -59,7 +61,7 @@ class Drift:
         """What the labels and tallies of a batch change."""
         policy = self._policy()
         output = Output()
-        grouped: dict[tuple[int, str], list[tuple[Incoming, ScoreTally | LearningLabel]]] = defaultdict(list)
+        grouped: dict[tuple[int, str], list[tuple[Incoming, Told]]] = defaultdict(list)
         for record in records:
             event = self._read(record, policy, output.dead)
             if event is not None:
@@ -87,15 +89,13 @@ class Drift:
             self._pending.setdefault(partition, {})[key] = state
         return output
 
-    def _read(
-        self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]
-    ) -> ScoreTally | LearningLabel | None:
+    def _read(self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]) -> Told | None:
         try:
             event = self._codec.decode(record.value)
         except DecodeError as error:
             dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
             return None
-        if not isinstance(event, ScoreTally | LearningLabel):
+        if not isinstance(event, ScoreTally | LearningLabel | ThresholdOrdered):
             dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
             return None
         if decision_type_of(event.learning_key) not in policy.terms:
@@ -150,9 +150,20 @@ def decision_type_of(learning_key: str) -> str:
 
 def learning_terms(terms: Terms) -> LearningTerms:
     """What the policy says about learning for this type."""
+    plan = terms.learning
     return LearningTerms(
         own_threshold=own_threshold(terms),
+        floor=terms.threshold_floor,
+        guaranteed=terms.guaranteed,
         alpha=terms.alpha,
-        delta=terms.delta,
+        delta=terms.delta / plan.keys,
         evidence=terms.evidence,
+        planned=plan.planned,
+        catch_rate=plan.catch_rate,
+        catch_items=plan.catch_items,
+        confirm=plan.confirm,
+        canary_share=plan.canary_share,
+        canary_size=plan.canary_size,
+        cooldown=plan.cooldown,
+        scoring=terms.scoring,
     )

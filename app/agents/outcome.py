@@ -22,7 +22,7 @@ from app.domain.events import (
     ReviewDefaulted,
 )
 from app.domain.ids import derived_id
-from app.domain.labels import DecisionBrief, label_for, label_for_observation
+from app.domain.labels import DecisionBrief, gold_label, label_for, label_for_observation
 from app.domain.overrides import feedback_for
 from app.domain.resolution import resolve_answer, resolve_default
 from app.policy.compiled import CompiledPolicy
@@ -142,7 +142,7 @@ class Outcomes:
             output.outgoing.append(
                 self._event(topic, feedback.learning_key, feedback, feedback.feedback_id, record)
             )
-        label = label_for(decided)
+        label = label_for(decided) or gold_label(decided)
         if label is not None:
             output.outgoing.append(self._label(label, record))
 

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from app.commands.output import console, errors, print_json
 from app.errors import HitlError, UsageError
+from app.policy.automation import warnings
 from app.policy.checks import did_you_mean
 from app.policy.compiled import compile_policy
 from app.policy.diff import Effect, diff_policies, effective
@@ -77,9 +78,25 @@ def check(file: File = None, as_json: AsJson = False) -> None:
             print_json(problem)
         raise typer.Exit(1) from error
     types = sorted(compiled.terms)
+    known = [{"field": ".".join(at), "message": words} for at, words in warnings(policy.content)]
     if as_json:
-        print_json({"file": str(path), "name": compiled.name, "version": compiled.version, "types": types})
+        print_json(
+            {
+                "file": str(path),
+                "name": compiled.name,
+                "version": compiled.version,
+                "types": types,
+                "warnings": known,
+            }
+        )
         return
+    for warning in known:
+        errors.print(
+            f"warning: {warning['field']}: {warning['message']}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"{path}: fine. Policy '{compiled.name}', version {compiled.version}, decides {', '.join(types)}",
         markup=False,

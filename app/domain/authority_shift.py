@@ -2,7 +2,8 @@
 
 The preset's bands are compared with the calibrated confidence, the threshold with the routing score (raw
 confidence). Both carry the same contextual shifts. Running alone needs both; a certificate stands in for
-the preset's high band, one step at a time and only for low consequence.
+the preset's high band, one step at a time and only for low consequence: what an expert would decide never
+runs alone. While a canary runs, a lower threshold holds for the decisions that are drawn for it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from app.domain.events import Assessment, ConsequenceClass, Reason
 from app.domain.presets import plain_level
 from app.domain.terms import Preset, Terms
 from app.domain.thresholds import SUSPENDED, ThresholdInForce
-from app.domain.words import against
+from app.domain.words import against, percent
 
 
 def decided_level(
@@ -21,13 +22,17 @@ def decided_level(
     terms: Terms,
     in_force: ThresholdInForce,
     reasons: list[Reason],
+    canary: float = 0.999,
 ) -> int:
-    """The level after preset, threshold and authority. Appends to ``reasons``."""
+    """The level after preset, threshold and authority. Appends to ``reasons``. ``canary`` is the draw of
+    that name (:class:`~app.domain.evidence.Draws`)."""
+    drawn = canary < in_force.canary_share
+    tau = in_force.canary if drawn else in_force.threshold
     probability, high = adjusted.probability, terms.high_confidence
     consequence = assessment.consequence.consequence_class
     level = plain_level(terms.preset, probability, consequence, high=high, low=terms.low_confidence)
     if level > 2:
-        if _certified(level, consequence, adjusted, terms, in_force):
+        if _certified(level, consequence, adjusted, terms, in_force, tau):
             said = against(adjusted.score, in_force.certified or 0.0)
             text = (
                 f"score {said[0]} reaches {said[1]}, which certified evidence has shown to be good enough"
@@ -53,7 +58,7 @@ def decided_level(
         )
         reasons.append(Reason(step="preset", code="low_low", text=text, value=probability, limit=high))
     # Written so that a score or threshold that is no number fails the comparison.
-    if not adjusted.score >= in_force.threshold:
+    if not adjusted.score >= tau:
         reasons.append(_below_threshold(adjusted.score, in_force))
         return 3
     if in_force.labels < terms.min_volume:
@@ -74,7 +79,12 @@ def decided_level(
 
 
 def _certified(
-    level: int, consequence: ConsequenceClass, adjusted: Adjusted, terms: Terms, in_force: ThresholdInForce
+    level: int,
+    consequence: ConsequenceClass,
+    adjusted: Adjusted,
+    terms: Terms,
+    in_force: ThresholdInForce,
+    tau: float,
 ) -> bool:
     """Whether certified evidence moves a review of low consequence one step towards automation."""
     return (
@@ -82,7 +92,7 @@ def _certified(
         and level == 3
         and consequence is ConsequenceClass.LOW
         and terms.preset is Preset.FLOWCHART
-        and adjusted.score >= in_force.threshold
+        and adjusted.score >= tau
     )
 
 
@@ -116,6 +126,12 @@ def _explain(
 
 def _below_threshold(score: float, in_force: ThresholdInForce) -> Reason:
     tau = in_force.threshold
+    if in_force.canary <= score < tau:
+        text = (
+            f"the threshold goes down to {against(score, in_force.canary)[1]}, at first for"
+            f" {percent(in_force.canary_share)} of decisions: this one was not drawn"
+        )
+        return Reason(step="threshold", code="canary", text=text, value=score, limit=tau)
     if tau >= SUSPENDED:
         text = "nothing of this kind runs without a person for now"
         if in_force.reason:

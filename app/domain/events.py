@@ -472,7 +472,8 @@ class ScoreTally(Record, frozen=True, kw_only=True):
 
 class LearningLabel(Record, frozen=True, kw_only=True):
     """One decision whose recommendation was judged. ``evidence`` marks the uniform blind sample,
-    the only labels that speak about automation's error without a correction."""
+    the only labels that speak about automation's error without a correction. ``handling`` is how long, in
+    ms, the person had it in hand."""
 
     label_id: str
     decision_id: str
@@ -492,11 +493,13 @@ class LearningLabel(Record, frozen=True, kw_only=True):
     error: bool
     decided_at: int
     labelled_at: int
+    handling: int | None = None
 
 
 class ThresholdUpdated(Record, frozen=True, kw_only=True):
     """A learning key's threshold after a change, with the evidence for it and a sentence that a
-    manager understands. ``certified`` stays ``None`` until a certificate was earned."""
+    manager understands. ``certified`` stays ``None`` until a certificate was earned. While a canary runs
+    only the drawn ``canary_share`` is automated below ``canary_above``."""
 
     learning_key: str
     version: int
@@ -514,6 +517,39 @@ class ThresholdUpdated(Record, frozen=True, kw_only=True):
     error_estimate: float | None
     reason: str
     updated_at: int
+    canary_above: float | None = None
+    canary_share: float = 1.0
+    awaiting: float | None = None
+    frozen: bool = False
+    delta_spent: float = 0.0
+    catch_rate: float = 1.0
+    actor: str = ""
+
+
+class ThresholdOrder(StrEnum):
+    """What a person may ask of a learning key's threshold."""
+
+    FREEZE = "freeze"
+    """No further expansion; tightening goes on."""
+    UNFREEZE = "unfreeze"
+    """Expansions are possible again."""
+    ROLLBACK = "rollback"
+    """Back to before the last expansion, and frozen."""
+    CONFIRM = "confirm"
+    """Yes to the expansion that waits."""
+    RESTART = "restart"
+    """Count evidence anew, with the whole delta: nothing of what was certified counts any more."""
+
+
+class ThresholdOrdered(Record, frozen=True, kw_only=True):
+    """A person's order about the threshold of a learning key, in line with the labels that it follows."""
+
+    order_id: str
+    learning_key: str
+    order: ThresholdOrder
+    actor: str
+    reason: str
+    ordered_at: int
 
 
 class CalibrationUpdated(Record, frozen=True, kw_only=True):
@@ -587,10 +623,41 @@ class RuleChanged(Record, frozen=True, kw_only=True):
     excluded: list[str]
 
 
+class LearningChanged(Record, frozen=True, kw_only=True):
+    """Where a work item of a feedback sink stands after a step: ``assigned`` to somebody, or ``closed``."""
+
+    item_id: str
+    sink: str
+    decision_type: str
+    state: str
+    assignee: str
+    result: str
+    actor: str
+    at: int
+
+
+class PolicyProposed(Record, frozen=True, kw_only=True):
+    """One step of a policy on its way into force where two people must want it: ``proposed``,
+    ``confirmed`` or ``rejected``."""
+
+    proposal_id: str
+    step: str
+    policy_version: str
+    policy: str
+    base_version: str
+    proposed_by: str
+    proposed_at: int
+    actor: str
+    at: int
+    reason: str
+
+
 class PolicyActivated(Record, frozen=True, kw_only=True):
-    """A policy that every worker takes from here on, whole."""
+    """A policy that every worker takes from here on, whole. ``proposed_by`` is empty where one person may
+    activate."""
 
     policy_version: str
     policy: str
     activated_by: str
     activated_at: int
+    proposed_by: str = ""

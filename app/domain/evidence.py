@@ -13,10 +13,11 @@ from app.domain.terms import EvidencePlan
 
 _FOUR = struct.Struct(">4Q")
 _UNIT = 2.0**-53
+_LOW = 0x7FF
 
 
 class Draws(msgspec.Struct, frozen=True, gc=False):
-    """Four independent uniforms in [0, 1), each with 53 random bits."""
+    """Independent uniforms in [0, 1), four with 53 random bits and one with what they leave."""
 
     evidence: float
     """Decides whether the decision is in the blind evidence sample."""
@@ -26,17 +27,21 @@ class Draws(msgspec.Struct, frozen=True, gc=False):
     """Decides whether a reviewer answers before seeing the recommendation."""
     second: float
     """Decides about the independent second look (low end) and a gold item beside it (high end)."""
+    canary: float = 0.999
+    """Decides whether a decision is among the first that a lower threshold releases."""
 
 
 def draws(secret: bytes, decision_id: str) -> Draws:
-    """The draws of a decision: HMAC-SHA256(secret, decision id) cut into four numbers of 53 bits.
+    """The draws of a decision: HMAC-SHA256(secret, decision id) cut into four numbers of 53 bits; the
+    fifth has the 44 bits that are left.
 
     >>> first, again = draws(b"a secret", "exp-001"), draws(b"a secret", "exp-001")
     >>> first == again, round(first.evidence, 4), first.evidence != first.audit
     (True, 0.0145, True)
     """
     a, b, c, d = _FOUR.unpack(hmac.digest(secret, decision_id.encode(), "sha256"))
-    return Draws((a >> 11) * _UNIT, (b >> 11) * _UNIT, (c >> 11) * _UNIT, (d >> 11) * _UNIT)
+    rest = (a & _LOW) << 33 | (b & _LOW) << 22 | (c & _LOW) << 11 | (d & _LOW)
+    return Draws((a >> 11) * _UNIT, (b >> 11) * _UNIT, (c >> 11) * _UNIT, (d >> 11) * _UNIT, rest * 2.0**-44)
 
 
 def evidence_probability(plan: EvidencePlan, automated: float) -> float:

@@ -113,6 +113,9 @@ def beside(item: DecisionRouted, truth: str, real: DecisionRouted, secret: bytes
         route=replace(
             route,
             route_id=derived_id(identifier, "gold"),
+            # the answer tells how reviewers are doing now, so it counts where the real one's does
+            learning_key=now.learning_key,
+            epoch=now.epoch,
             level=4,
             action=None,
             reasons=reasons,

@@ -14,6 +14,7 @@ from app.domain.events import (
     ReviewKind,
 )
 from app.domain.evidence import reviewed_probability
+from app.domain.gold import caught, truth_of
 from app.domain.ids import derived_id
 from app.domain.resolution import HAND_ONS, agrees
 from app.domain.routing import eligible
@@ -82,6 +83,37 @@ def label_for(decided: ReviewDecided) -> LearningLabel | None:
         blind=blind,
         reviewer=answer.reviewer,
         error=error,
+        decided_at=routed.scored.assessment.received_at,
+        labelled_at=answer.decided_at,
+        handling=answer.decided_at - answer.claimed_at if 0 < answer.claimed_at <= answer.decided_at else None,
+    )
+
+
+def gold_label(decided: ReviewDecided) -> LearningLabel | None:
+    """What an answer to a gold item says about reviewers: ``error`` is whether the AI's known error was
+    caught. ``None`` for anything else, and where the AI was right: agreeing with it proves nothing."""
+    routed, answer = decided.requested.routed, decided.answer
+    truth, found = truth_of(routed), caught(decided)
+    if truth is None or found is None or truth == routed.scored.decision.recommendation.action:
+        return None
+    route = routed.route
+    return LearningLabel(
+        label_id=derived_id(answer.answer_id, "label"),
+        decision_id=routed.scored.decision.decision_id,
+        learning_key=route.learning_key,
+        decision_type=routed.scored.decision.decision_type,
+        epoch=route.epoch,
+        raw=routed.scored.assessment.confidence.raw,
+        score=route.score,
+        level=route.level,
+        automated=False,
+        evidence=False,
+        inclusion_probability=1.0,
+        source="gold",
+        kind=ReviewKind.GOLD,
+        blind=False,
+        reviewer=answer.reviewer,
+        error=found,
         decided_at=routed.scored.assessment.received_at,
         labelled_at=answer.decided_at,
     )

@@ -92,7 +92,7 @@ def route(
     rules = hard_rule(terms.rules, answers, reasons) if terms.rules else NO_RULE
     needed = max(signal_level(assessment, terms, reasons), input_level(assessment, reasons))
     adjusted = adjust(assessment, answers[len(terms.rules) :], terms, in_force, reasons)
-    level = decided_level(assessment, adjusted, terms, in_force, reasons)
+    level = decided_level(assessment, adjusted, terms, in_force, reasons, draws.canary)
     level = _within(max(level, needed), rules.minimum, assessment, terms, reasons)
     reserved = max(rules.minimum, needed) > 2
     effect = with_standing_rules(

@@ -92,6 +92,29 @@ class EvidencePlan(msgspec.Struct, frozen=True, kw_only=True):
     scale: float
 
 
+class LearningPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policy says about certificates (docs/learning.md, "What the policy may change")."""
+
+    planned: int = 1800
+    """Labels of a region over which the chance of a false certificate is spread."""
+    catch_rate: float = 0.8
+    """Share of the AI's errors that reviewers are assumed to catch, while few gold items say more."""
+    catch_items: int = 30
+    """Answered gold items from which on the measured catch rate counts."""
+    confirm: bool = False
+    """An expansion waits for a person's yes."""
+    canary_share: float = 1.0
+    """Share of the newly eligible decisions that runs alone at first."""
+    canary_size: int = 0
+    """Decisions that run alone by the canary before the others follow."""
+    cooldown: int = 0
+    """Decisions of a key between two expansions."""
+    segment: str | None = None
+    """Fact whose values learn apart."""
+    keys: int = 1
+    """Learning keys that share ``delta``."""
+
+
 class ReasonCode(msgspec.Struct, frozen=True, kw_only=True):
     """A reason that a reviewer can choose, with the override category it implies."""
 
@@ -171,6 +194,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     still can. The audit draw decides: no review has another use for it."""
     certainty_limit: float = 0.001
     """No signal and no score counts as more certain than 1 - this, or less than this."""
+    guaranteed: bool = True
+    """Nothing of this type runs without a person unless a certificate says so."""
+    learning: LearningPlan = LearningPlan()
+    scoring: str = ""
+    """Stands for all that makes scores and eligible decisions: whatever changes it makes earlier evidence
+    speak of other decisions."""
     rules_may_approve: bool = True
     """Whether a standing rule may let cases run at level 2 that a person would have approved."""
     rules_max_class: ConsequenceClass = ConsequenceClass.LOW
@@ -179,6 +208,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """ms. No standing rule lives longer."""
     rules_suspend_at: float = 0.05
     """Level of the test of a rule's spot checks against ``alpha``."""
+    learnings_from: tuple[str, ...] = ()
+    """Other types whose patterns and learnings people of this one see, as evidence for people."""
     amount_fact: str | None = None
     """The number among the facts that people's amount limits are compared with."""
     undo_window: int = 0

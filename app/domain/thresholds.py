@@ -1,12 +1,12 @@
 """The threshold in force for a learning key: what a routing score must reach to run without a person.
 
-    no certificate:  tau = max(own threshold, fast cap, floor)
-    a certificate:   tau = max(certified,     fast cap, floor)
+    tau = max(certified, fast cap, floor)
 
-The policy's *own threshold* is what the preset asks for before anything was learned: the high band for
-``flowchart``, the floor for ``matrix`` (whose low-confidence, low-consequence cell is automated by
-design). Only a certificate can put tau below the own threshold, and never below the floor; the fast cap
-can only raise it. A tau of 1 suspends automation: no score reaches it.
+Without a certificate people decide everything. Only where the policy says ``automation: policy_threshold``
+does a type run on its *own threshold* before, without a guarantee; a certificate may then lead below it:
+what the preset asks for is the high band for ``flowchart``, the floor for ``matrix`` (whose low-confidence,
+low-consequence cell is automated by design). The fast cap can only raise tau. A tau of 1 suspends
+automation: no score reaches it. While a *canary* runs, tau holds for a drawn share of decisions only.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class ThresholdInForce(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     threshold: float
     """tau: automation needs a score of at least this."""
     own: float
-    """The policy's own threshold, in force without a certificate."""
+    """The policy's own threshold; counts only where the policy needs no certificate."""
     cap: float
     """The learner's fast cap, which may only tighten; 0 for none."""
     floor: float
     """No certificate leads below this."""
     certified: float | None
-    """Threshold earned by certificate; ``None`` while there is none."""
+    """Threshold in force by certificate; ``None`` while there is none."""
     version: int
     """Version of the update behind it; 0 for the policy alone."""
     epoch: int
@@ -43,6 +43,10 @@ class ThresholdInForce(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     labels_needed: int
     reason: str
     """The learner's own words for its last change."""
+    canary: float
+    """What a score needs that is drawn for the canary; ``threshold`` while no canary runs."""
+    canary_share: float
+    """Share of decisions that is drawn for it."""
 
     @property
     def loosest(self) -> float:
@@ -64,9 +68,10 @@ def threshold_in_force(terms: Terms, update: ThresholdUpdated | None) -> Thresho
     loosen anything. Cheap, but meant to be kept for a batch.
     """
     own, floor = own_threshold(terms), terms.threshold_floor
+    without = SUSPENDED if terms.guaranteed else own
     if update is None:
         return ThresholdInForce(
-            threshold=own,
+            threshold=max(without, floor),
             own=own,
             cap=0.0,
             floor=floor,
@@ -77,16 +82,22 @@ def threshold_in_force(terms: Terms, update: ThresholdUpdated | None) -> Thresho
             labels=0,
             labels_needed=0,
             reason="",
+            canary=max(without, floor),
+            canary_share=0.0,
         )
     cap = update.cap if 0.0 <= update.cap <= 1.0 else SUSPENDED
     certified = update.certified
     if certified is not None and not 0.0 <= certified <= 1.0:
-        certified = SUSPENDED
+        certified = cap = SUSPENDED
     q = update.evidence_probability
     if not 0.0 < q <= 1.0:
         q = evidence_probability(terms.evidence, update.automated)
+    lowest = without if certified is None else min(without, certified)
+    above, share = update.canary_above, update.canary_share
+    if above is None or not 0.0 <= share < 1.0:
+        above = lowest
     return ThresholdInForce(
-        threshold=max(own if certified is None else certified, cap, floor),
+        threshold=max(lowest, min(above, without), cap, floor),
         own=own,
         cap=cap,
         floor=floor,
@@ -97,4 +108,6 @@ def threshold_in_force(terms: Terms, update: ThresholdUpdated | None) -> Thresho
         labels=update.labels,
         labels_needed=update.labels_needed,
         reason=update.reason,
+        canary=max(lowest, cap, floor),
+        canary_share=share,
     )

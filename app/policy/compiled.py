@@ -22,13 +22,16 @@ from app.domain.terms import (
     Terms,
 )
 from app.domain.working_time import Calendar
+from app.policy.automation import learning_plan, scoring_digest, threshold_floor
 from app.policy.console import ConsoleTerms, console_terms
 from app.policy.expressions import Expressions
+from app.policy.learning import AutomationBasis
 from app.policy.load import Policy
 from app.policy.model import (
     FACTOR_NAMES,
     RISK_DEFAULTS,
     SIGNAL_NAMES,
+    Activation,
     DecisionType,
     Fatigue,
     Handout,
@@ -76,6 +79,15 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     console: ConsoleTerms
     webhooks: Mapping[str, WebhookTerms]
+    two_people_activate: bool = False
+    """Whether the next policy needs a second admin."""
+
+    def audience(self, decision_type: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Whom a learning of this type concerns: the pools, its own first, and the types that learn from it."""
+        own = self.terms.get(decision_type)
+        learners = [one for one in self.terms.values() if decision_type in one.learnings_from]
+        pools = ([own.pool] if own else []) + [one.pool for one in learners]
+        return tuple(dict.fromkeys(pools)), tuple(one.decision_type for one in learners)
 
     @property
     def calendars(self) -> Mapping[str, Calendar]:
@@ -143,6 +155,7 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         directory=directory_of(content.people, content.pools),
         console=console_terms(content.console),
         webhooks=webhook_terms(content.webhooks),
+        two_people_activate=content.governance.activation is Activation.TWO_PEOPLE,
     )
 
 
@@ -196,7 +209,10 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
                 for c in ConsequenceClass
             }
         ),
-        threshold_floor=t.bands.low if t.threshold_floor is None else t.threshold_floor,
+        threshold_floor=threshold_floor(t),
+        guaranteed=t.automation is AutomationBasis.CERTIFICATE,
+        learning=learning_plan(t),
+        scoring=scoring_digest(t),
         alpha=alpha if t.alpha is None else t.alpha,
         delta=delta if t.delta is None else t.delta,
         evidence=EvidencePlan(
@@ -237,6 +253,7 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         max_future=content.limits.max_future,
         max_age=content.limits.max_age,
         min_volume=t.min_volume,
+        learnings_from=t.learnings_from,
         certainty_limit=t.certainty_limit,
         rules_may_approve=t.standing_rules.auto_approve,
         rules_max_class=t.standing_rules.max_class,

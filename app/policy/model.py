@@ -30,6 +30,7 @@ from app.policy.fields import (
     Weight,
     Word,
 )
+from app.policy.learning import AutomationBasis, Learning
 from app.policy.people import Person, PersonName
 from app.policy.sla import BusinessCalendar, SlaClassOrDuration, usual_sla_classes
 from app.policy.webhooks import Webhook
@@ -370,8 +371,14 @@ class DecisionType(Part):
     """Which levels of involvement are possible."""
     standing_rules: StandingRules = StandingRules()
     """What two people may agree on between two versions of the policy."""
+    automation: AutomationBasis = AutomationBasis.CERTIFICATE
+    """What lets decisions run without a person: certificate (people first), or policy_threshold (the type's
+    own threshold from the start, nothing guaranteed)."""
+    learning: Learning = Learning()
+    """How blind evidence turns into automation, and how fast."""
     threshold_floor: Probability | None = None
-    """Nothing is ever automated below this score, whatever was learned; bands.low unless given."""
+    """Nothing is ever automated below this score, whatever was learned. Unless given the certificate decides,
+    and a matrix on policy_threshold takes bands.low."""
     alpha: Probability | None = None
     """Tolerable error of automation. Default by risk: .05, .02, .01."""
     delta: Probability | None = None
@@ -416,8 +423,27 @@ class DecisionType(Part):
     """What the person concerned is told."""
     certainty_limit: Annotated[float, Field(gt=0, le=0.1)] = 0.001
     """No signal and no score counts as more certain than 1 - this, or less than this."""
+    learnings_from: tuple[TypeName, ...] = ()
+    """Kinds of decisions whose patterns and open learnings people of this one see as well. Evidence for
+    people only: no threshold follows from another type."""
     min_volume: Annotated[int, Field(ge=0)] = 0
     """Labels needed before anything is automated; 0 leaves that to the statistics."""
+
+
+class Activation(StrEnum):
+    """Who puts the next policy in force."""
+
+    ONE_PERSON = "one_person"
+    """Whoever may use the command line."""
+    TWO_PEOPLE = "two_people"
+    """One admin proposes it, another one confirms it."""
+
+
+class Governance(Part):
+    """How the policy itself changes."""
+
+    activation: Activation = Activation.ONE_PERSON
+    """one_person: `hitl policy activate`. two_people: an admin proposes, another admin confirms."""
 
 
 class PolicyContent(Part):
@@ -441,6 +467,8 @@ class PolicyContent(Part):
     """How long the system remembers."""
     limits: Limits = Limits()
     """Which times of decisions are believable."""
+    governance: Governance = Governance()
+    """How the policy itself changes."""
     console: Console = Console()
     """Sessions and limits of the reviewer console."""
     webhooks: dict[Word, Webhook] = {}

@@ -3,9 +3,12 @@
 Who may speak about what (docs/learning.md):
 
 - **tallies** give the traffic that labels are a sample of, the clock of the decay, and A, the automated
-  decisions that lower the evidence probability;
-- **evidence labels** - the uniform blind sample - alone feed calibration, cap and the automated error;
-- **every answer** of a reviewer feeds override rates: shown, blind and gold apart;
+  decisions that lower the evidence probability; the first of an epoch fix the order of its tests;
+- **evidence labels** - the uniform blind sample - alone feed certificate, monitors, calibration, cap and the
+  automated error; those of an earlier epoch only calibration and cap;
+- **answers to gold items** on which the AI was wrong give the reviewers' catch rate;
+- **every other answer** of a reviewer feeds override rates: shown and blind apart;
+- **orders** - freeze, unfreeze, rollback, confirm, restart - are people's, in line with the labels;
 - **second looks and later truths** only correct a judgement that was counted. A truth on its own is not
   counted: errors are reported, successes are not.
 
@@ -25,23 +28,49 @@ from app.domain.events import (
     PatternDetected,
     ReviewKind,
     ScoreTally,
+    ThresholdOrder,
+    ThresholdOrdered,
     ThresholdUpdated,
 )
 from app.domain.ids import derived_id
-from app.domain.learning.bins import BINS
+from app.domain.learning.automation import Automation
+from app.domain.learning.bins import BINS, bin_of
 from app.domain.learning.calibration import PlattFit
+from app.domain.learning.digests import digest
 from app.domain.learning.estimates import AutomatedError
 from app.domain.learning.evidence_counts import EvidenceCounts
 from app.domain.learning.in_force import InForce
-from app.domain.learning.judgements import OBSERVATION, Ignored, StandingJudgements, label_digest
+from app.domain.learning.judgements import (
+    OBSERVATION,
+    Ignored,
+    StandingJudgements,
+    count_late,
+    label_digest,
+)
+from app.domain.learning.odds_shift import Shift
 from app.domain.learning.override_rates import OverrideRates
 from app.domain.learning.patterns import ACTIONS, sightings
 from app.domain.learning.terms import LearningTerms
 from app.domain.learning.threshold_rule import propose, quantised_probability
 from app.errors import HitlError
 
-_NO_JUDGEMENT = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION, ReviewKind.HUMAN_ONLY})
+FORMAT = 2
 
+_NO_JUDGEMENT = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION, ReviewKind.HUMAN_ONLY})
+_NEWS = {
+    Shift.WORSE: "Errors have become more frequent than what was known: evidence is counted anew.",
+    Shift.BETTER: "Errors have become rarer than what was known: evidence is counted anew.",
+}
+
+_ORDERED = {
+    ThresholdOrder.FREEZE: "Frozen",
+    ThresholdOrder.UNFREEZE: "Released",
+    ThresholdOrder.ROLLBACK: "Rolled back and frozen",
+    ThresholdOrder.CONFIRM: "Confirmed",
+    ThresholdOrder.RESTART: "Counted anew, with the whole delta,",
+}
+
+Told = ScoreTally | LearningLabel | ThresholdOrdered
 Change = ThresholdUpdated | CalibrationUpdated | PatternDetected
 
 
@@ -54,16 +83,17 @@ class LearningStateError(HitlError):
 
 
 class KeyState(msgspec.Struct, kw_only=True):
-    """Everything remembered of one learning key; about 20 kB saved. Change it only by ``apply_*``."""
+    """Everything remembered of one learning key; about 24 kB saved. Change it only by ``apply``."""
 
     learning_key: str
-    format: int = 1
+    format: int = FORMAT
     epoch: int = 0
     decision_type: str = ""
     latest: int = 0
     """Latest time on any record, ms UTC: the time of every change that follows from it."""
     evidence: EvidenceCounts = msgspec.field(default_factory=EvidenceCounts)
     overrides: OverrideRates = msgspec.field(default_factory=OverrideRates)
+    automation: Automation = msgspec.field(default_factory=Automation)
     judgements: StandingJudgements = msgspec.field(default_factory=StandingJudgements)
     seen: dict[int, bool] = msgspec.field(default_factory=dict)
     in_force: InForce = msgspec.field(default_factory=InForce)
@@ -79,43 +109,78 @@ class KeyState(msgspec.Struct, kw_only=True):
     looked_with: tuple[float, ...] = ()
     """The terms that change a threshold by themselves, at the last look."""
 
+    def apply(self, record: Told, terms: LearningTerms) -> list[Change]:
+        """Count one record. Raises ``LearningRecordError`` before anything is counted."""
+        if isinstance(record, ScoreTally):
+            return self.apply_tally(record, terms)
+        if isinstance(record, LearningLabel):
+            return self.apply_label(record, terms)
+        return self.apply_order(record, terms)
+
     def apply_tally(self, tally: ScoreTally, terms: LearningTerms) -> list[Change]:
         """Count routed traffic. Raises ``LearningRecordError`` before anything is counted."""
         self._check(tally.learning_key)
         _check_bins(tally)
-        self._enter(tally.epoch, terms)
         self.latest = max(self.latest, tally.routed_at)
+        changes = self._enter(tally.epoch, terms)
         if tally.epoch < self.epoch:
             self.ignored.late_tallies += 1
-            return []
+            return changes
         drawn = (
             self.in_force.evidence_probability if self.in_force.version else quantised_probability(terms, 0)
         )
+        self.automation.expansion.count(self._by_canary(tally))
         self.decisions_waiting += self.evidence.count_traffic(tally.bins, drawn)
-        return self._look(terms)
+        self.automation.refresh(self.evidence, terms)
+        if self.automation.certificate.watch(tally.bins, terms.order_scores):
+            self._count_from_here(self.epoch + 1)
+        return changes + self._look(terms)
 
     def apply_label(self, label: LearningLabel, terms: LearningTerms) -> list[Change]:
         """Count a label once. Raises ``LearningRecordError`` before anything is counted."""
         self._check(label.learning_key)
-        self._enter(label.epoch, terms)
+        changes = self._enter(label.epoch, terms)
         if not self._first_time(label_digest(label), terms.duplicates):
             self.ignored.duplicates += 1
-            return []
+            return changes
         self.latest = max(self.latest, label.labelled_at)
         self.decision_type = label.decision_type
         if label.source == OBSERVATION:
             self.judgements.correct_by_truth(label, self.evidence, self.ignored)
+        elif label.kind is ReviewKind.GOLD:
+            self.automation.gold_shown += 1
+            self.automation.gold_caught += label.error
         else:
             self.overrides.add(label, self.calibration, terms)
             self._judge(label, terms)
         self.labels_waiting += 1
-        return self._look(terms)
+        changes += self._hear(terms)
+        return changes + self._look(terms)
 
-    def begin_epoch(self, epoch: int, terms: LearningTerms) -> None:
-        """Count anew from here: labels of older epochs no longer count as evidence."""
-        self.epoch = epoch
-        self.evidence.begin_epoch(terms.restart_weight)
-        self.judgements = StandingJudgements()
+    def apply_order(self, order: ThresholdOrdered, terms: LearningTerms) -> list[Change]:
+        """Do what a person asked for, once. What can not be done is announced as such."""
+        self._check(order.learning_key)
+        changes = self._enter(self.epoch, terms)
+        if not self._first_time(digest(f"order\n{order.order_id}", 8), terms.duplicates):
+            self.ignored.duplicates += 1
+            return changes
+        self.latest = max(self.latest, order.ordered_at)
+        expansion, done = self.automation.expansion, True
+        if order.order is ThresholdOrder.FREEZE:
+            expansion.frozen = True
+        elif order.order is ThresholdOrder.UNFREEZE:
+            expansion.frozen = False
+        elif order.order is ThresholdOrder.ROLLBACK:
+            expansion.roll_back()
+        elif order.order is ThresholdOrder.CONFIRM:
+            done = expansion.confirm(self.evidence.clock, terms)
+        else:
+            self._restart(None, terms)
+            self.automation.restarts = 0
+        words = f"{_ORDERED[order.order]} by {order.actor}: {order.reason.rstrip('.')}."
+        if not done:
+            words = f"{order.actor} confirmed, but nothing waited for it."
+        return changes + self._rethreshold(terms, cause=words, actor=order.actor)
 
     def automated_error(self, terms: LearningTerms) -> AutomatedError | None:
         """How often automation is wrong; ``None`` without an audit."""
@@ -140,11 +205,14 @@ class KeyState(msgspec.Struct, kw_only=True):
                 f"learning state of {len(saved)} bytes can not be read: {error}",
                 hint="delete the key's record in learning.state to learn anew from learning.cases",
             ) from error
-        if state.format != 1:
+        if state.format > FORMAT:
             raise LearningStateError(
-                f"learning state of {state.learning_key} has format {state.format}, this version reads 1",
+                f"learning state of {state.learning_key} has format {state.format}, this version reads "
+                f"{FORMAT} and older ones",
                 hint="run the version that wrote it, or delete the record to learn anew",
             )
+        # Format 1 knew no certificate: it begins as new, with what was known of traffic, errors and people.
+        state.format = FORMAT
         return state
 
     def _check(self, learning_key: str) -> None:
@@ -154,10 +222,48 @@ class KeyState(msgspec.Struct, kw_only=True):
                 hint="learning.cases must be keyed by learning_key",
             )
 
-    def _enter(self, epoch: int, terms: LearningTerms) -> None:
+    def _enter(self, epoch: int, terms: LearningTerms) -> list[Change]:
         self.evidence.keep_half_life(terms.half_life)
+        automation = self.automation
+        if automation.scoring != terms.scoring:
+            known, automation.scoring = automation.scoring, terms.scoring
+            if known:
+                self._restart(None, terms)
+                said = "The policy makes scores in another way: evidence is counted anew."
+                return self._rethreshold(terms, cause=said)
         if epoch > self.epoch:
-            self.begin_epoch(epoch, terms)
+            # Somebody announced this epoch for us and we do not remember: nothing is known of it.
+            self._restart(None, terms)
+            self.epoch = epoch
+        return []
+
+    def _restart(self, shift: Shift | None, terms: LearningTerms) -> None:
+        self.automation.restart(self.evidence, shift, terms)
+        self.judgements = StandingJudgements()
+        self.epoch += 1
+
+    def _count_from_here(self, epoch: int) -> None:
+        """The order is fixed: labels of decisions from here on count for the certificate."""
+        self.epoch = epoch
+        self.evidence.begin_counting()
+        self.judgements = StandingJudgements()
+        self.looked_with = ()
+
+    def _by_canary(self, tally: ScoreTally) -> int:
+        """Decisions of a tally that ran alone below the threshold for all."""
+        if not self.automation.expansion.canary_above:
+            return 0
+        below = bin_of(min(self.in_force.threshold, 1.0)) if self.in_force.threshold <= 1 else BINS
+        return sum(tally.bins[i + 2] for i in range(0, len(tally.bins), 3) if tally.bins[i] < below)
+
+    def _hear(self, terms: LearningTerms) -> list[Change]:
+        """Do the monitors ask for a restart?"""
+        now = self.in_force
+        found = self.automation.found(self.evidence, now.evidence_probability, now.canary, terms)
+        if found is None:
+            return []
+        self._restart(found, terms)
+        return self._rethreshold(terms, cause=_NEWS[found])
 
     def _first_time(self, digest: int, memory: int) -> bool:
         if digest in self.seen:
@@ -171,12 +277,18 @@ class KeyState(msgspec.Struct, kw_only=True):
         """A blind judgement of this epoch may be evidence, or the second opinion on one that was."""
         if label.kind in _NO_JUDGEMENT:
             return
-        if label.epoch < self.epoch:
-            self.ignored.late_labels += 1
-        elif not label.blind or not 0 < label.inclusion_probability <= 1:
+        if not label.blind or not 0 < label.inclusion_probability <= 1:
             self.ignored.unusable += label.evidence
+        elif label.epoch < self.epoch:
+            self.ignored.late_labels += 1
+            if label.evidence:
+                count_late(label, self.evidence, self.calibration)
         else:
-            pair = self.judgements.judge(label, self.evidence, self.calibration, self.ignored, terms.memory)
+            pair, counted = self.judgements.judge(
+                label, self.evidence, self.calibration, self.ignored, terms.memory
+            )
+            if counted is not None:
+                self.automation.monitor(counted)
             if pair is not None:
                 self.overrides.add_pair(label.score, agreed=pair, half_life=terms.patterns.half_life)
 
@@ -195,6 +307,7 @@ class KeyState(msgspec.Struct, kw_only=True):
         changes: list[Change] = []
         if new_labels:
             changes += self._recalibrate(terms)
+            self.automation.test(self.evidence, terms)
         changes += self._rethreshold(terms)
         if new_labels:
             changes += self._sight(terms)
@@ -219,9 +332,9 @@ class KeyState(msgspec.Struct, kw_only=True):
             )
         ]
 
-    def _rethreshold(self, terms: LearningTerms) -> list[Change]:
-        before = self.in_force
-        proposal = propose(self.evidence, before, terms)
+    def _rethreshold(self, terms: LearningTerms, *, cause: str = "", actor: str = "") -> list[Change]:
+        before, automation = self.in_force, self.automation
+        proposal = propose(self.evidence, automation, before, terms, epoch=self.epoch, cause=cause)
         if not proposal.changed:
             return []
         self.in_force = after = proposal.in_force
@@ -232,10 +345,10 @@ class KeyState(msgspec.Struct, kw_only=True):
                 version=after.version,
                 epoch=self.epoch,
                 threshold=after.threshold,
-                previous=before.threshold if before.version else after.own,
+                previous=before.threshold if before.version else after.threshold,
                 cap=after.cap,
-                floor=after.own,
-                certified=None,
+                floor=after.floor,
+                certified=after.certified if after.certified <= 1 else None,
                 evidence_probability=after.evidence_probability,
                 automated=self.evidence.automated,
                 labels=proposal.labels,
@@ -244,6 +357,13 @@ class KeyState(msgspec.Struct, kw_only=True):
                 error_estimate=estimated.estimate if estimated else None,
                 reason=proposal.reason,
                 updated_at=self.latest,
+                canary_above=after.canary_above or None,
+                canary_share=after.canary_share,
+                awaiting=after.awaiting or None,
+                frozen=after.frozen,
+                delta_spent=automation.spent(terms),
+                catch_rate=automation.catch(terms) / 100,
+                actor=actor,
             )
         ]
 
@@ -282,9 +402,7 @@ class KeyState(msgspec.Struct, kw_only=True):
 _DECODER = msgspec.msgpack.Decoder(KeyState)
 
 
-def learn(
-    state: KeyState, records: Iterable[ScoreTally | LearningLabel], terms: LearningTerms
-) -> tuple[KeyState, list[Change]]:
+def learn(state: KeyState, records: Iterable[Told], terms: LearningTerms) -> tuple[KeyState, list[Change]]:
     """Apply a batch all or nothing: ``state`` stays as it was, the new one is returned.
 
     Examples
@@ -293,24 +411,31 @@ def learn(
     ...     learning_key="k", epoch=0, bins=[80, 10, 10], policy_threshold=0.9, routed_at=1
     ... )
     >>> state, changes = learn(KeyState(learning_key="k"), [tally], LearningTerms(own_threshold=0.9))
-    >>> state.evidence.automated, changes[0].threshold
-    (10, 0.9)
-    >>> changes[0].reason[:67]
-    'Not enough evidence: 0 of about 149 blind checks from 0.90 up. The '
+    >>> state.evidence.automated, changes[0].threshold, changes[0].certified
+    (10, 1.01, None)
+    >>> changes[0].reason[:73]
+    'People decide everything. Not enough evidence: scores are watched first, '
     """
     after = state.copy()
     changes: list[Change] = []
     for record in records:
-        if isinstance(record, ScoreTally):
-            changes += after.apply_tally(record, terms)
-        else:
-            changes += after.apply_label(record, terms)
+        changes += after.apply(record, terms)
     return after, changes
 
 
 def _watched(terms: LearningTerms) -> tuple[float, ...]:
     plan = terms.evidence
-    return (terms.own_threshold, terms.alpha, terms.delta, plan.floor, plan.initial, plan.scale)
+    return (
+        terms.own_threshold,
+        terms.floor,
+        float(terms.guaranteed),
+        terms.alpha,
+        terms.delta,
+        plan.floor,
+        plan.initial,
+        plan.scale,
+        float(terms.confirm),
+    )
 
 
 def _check_bins(tally: ScoreTally) -> None:

@@ -75,14 +75,20 @@ class EvidenceCounts(msgspec.Struct):
 
     def count(self, judged: Judgement) -> None:
         """Count an evidence label, at the clock's weight."""
-        weight, error = self._weight(judged.clock), judged.error
         if judged.score_bin >= 0:
             self.labels[judged.score_bin] += 1
-            self.errors[judged.score_bin] += error
+            self.errors[judged.score_bin] += judged.error
+            if judged.automated:
+                weight = self._weight(judged.clock) * judged.weight
+                self.audits.add(judged.score_bin, judged.error, weight)
+        self.count_for_cap(judged)
+
+    def count_for_cap(self, judged: Judgement) -> None:
+        """Count an evidence label in what may only tighten: cap and calibration."""
+        weight, error = self._weight(judged.clock), judged.error
+        if judged.score_bin >= 0:
             self.score_labels[judged.score_bin] += weight
             self.score_errors[judged.score_bin] += weight * error
-            if judged.automated:
-                self.audits.add(judged.score_bin, error, weight * judged.weight)
         if judged.raw_bin >= 0:
             self.calibrated += 1
             self.raw_labels[judged.raw_bin] += weight
@@ -114,6 +120,10 @@ class EvidenceCounts(msgspec.Struct):
         self.labels, self.errors = _integers(), _integers()
         self.audits = Audits()
         self.quality = CalibrationScores()
+
+    def begin_counting(self) -> None:
+        """The certificate's labels begin here; all else goes on."""
+        self.labels, self.errors = _integers(), _integers()
 
     def keep_half_life(self, half_life: float) -> None:
         """Take a changed half-life from here on."""

@@ -48,20 +48,15 @@ class StandingJudgements(msgspec.Struct):
         calibration: PlattFit,
         ignored: Ignored,
         memory: int,
-    ) -> bool | None:
+    ) -> tuple[bool | None, Judgement | None]:
         """Count a usable blind judgement, or let it confirm one.
 
-        Returns whether two people agreed, or ``None`` if this is not the second of a pair.
+        Returns whether two people agreed, ``None`` if this is not the second of a pair; and what was
+        newly counted as evidence, if anything was.
         """
         decision = digest(label.decision_id, 8)
         known = self.standing.get(decision)
-        judged = judgement(
-            label,
-            clock=evidence.clock,
-            score_bin=bin_of(label.score),
-            raw_bin=bin_of(label.raw),
-            announced=1 - calibration.probability(label.raw),
-        )
+        judged = _judged(label, evidence, calibration)
         agreed: bool | None = None
         if known is not None:
             if known.reviewer != judged.reviewer and not known.paired:
@@ -70,15 +65,16 @@ class StandingJudgements(msgspec.Struct):
                 known = self._settle(decision, known, error, evidence, truth=False)
             if known.evidence or not label.evidence:
                 ignored.repeated += label.evidence
-                return agreed
+                return agreed, None
             judged = known.promoted(judged)
         self.standing.pop(decision, None)
         while len(self.standing) >= max(memory, 1):
             del self.standing[next(iter(self.standing))]
         self.standing[decision] = judged
-        if label.evidence:
-            evidence.count(judged)
-        return agreed
+        if not label.evidence:
+            return agreed, None
+        evidence.count(judged)
+        return agreed, judged
 
     def correct_by_truth(self, label: LearningLabel, evidence: EvidenceCounts, ignored: Ignored) -> None:
         """A later truth has the last word about a judgement that stands; alone it is not counted."""
@@ -96,6 +92,21 @@ class StandingJudgements(msgspec.Struct):
             evidence.correct(known, error)
         self.standing[decision] = settled = known.corrected(error, truth=truth)
         return settled
+
+
+def count_late(label: LearningLabel, evidence: EvidenceCounts, calibration: PlattFit) -> None:
+    """An evidence label of an earlier epoch speaks about calibration and cap, not for a certificate."""
+    evidence.count_for_cap(_judged(label, evidence, calibration))
+
+
+def _judged(label: LearningLabel, evidence: EvidenceCounts, calibration: PlattFit) -> Judgement:
+    return judgement(
+        label,
+        clock=evidence.clock,
+        score_bin=bin_of(label.score),
+        raw_bin=bin_of(label.raw),
+        announced=1 - calibration.probability(label.raw),
+    )
 
 
 def label_digest(label: LearningLabel) -> int:

@@ -5,90 +5,175 @@ from __future__ import annotations
 import msgspec
 
 from app.domain.learning.bins import BINS, bin_of
+from app.domain.learning.certificate import NextStep
 from app.domain.learning.evidence_counts import EvidenceCounts
 from app.domain.learning.in_force import InForce
+from app.domain.learning.terms import LearningTerms
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """One look at the evidence: what was in force, what is now, and the numbers behind it.
 
-    ``labels`` and ``errors`` are the epoch's blind checks from the policy's own threshold up, ``curve``
-    the expected error of automating from each bin up; above ``tolerated`` the threshold is tightened.
+    ``curve`` is the expected error of automating from each bin up, ``catch`` the catch rate in percent,
+    ``gold`` caught and answered gold items, ``step`` what the next lower threshold needs, ``cause`` what
+    happened besides evidence.
     """
 
     before: InForce
     after: InForce
     evidence: EvidenceCounts
     curve: list[float | None]
-    alpha: float
-    tolerated: float
-    labels: int
-    errors: int
-    needed: int
+    terms: LearningTerms
+    catch: int
+    gold: tuple[int, int]
+    step: NextStep | None
+    cause: str = ""
+
+    @property
+    def behind(self) -> tuple[int, int]:
+        """Blind checks and errors from the threshold in force up; of the next step where there is none."""
+        if self.after.threshold <= 1:
+            return self.evidence.from_threshold(self.after.threshold)
+        return (self.step.labels, self.step.errors) if self.step else (0, 0)
+
+    @property
+    def missing(self) -> int:
+        """Blind checks without an error that the next lower threshold still needs; 0 if none will do."""
+        if self.step is None or self.step.needed is None:
+            return 0
+        return max(0, self.step.needed - self.step.labels)
 
     def reason(self) -> str:
-        """The sentence for the most important thing that changed."""
+        """The most important thing that changed, and what it rests on."""
+        said = [self.cause, self._said(), self._canary(), self._awaiting(), self._assumed()]
+        return " ".join(sentence for sentence in said if sentence)
+
+    def _said(self) -> str:
         before, after = self.before, self.after
-        if not after.enough:
-            return (
-                f"Not enough evidence: {self.labels} of about {self.needed} blind checks from "
-                f"{number(after.own)} up. The policy's own threshold {number(after.own)} applies."
-            )
-        if before.version and before.own == after.own:
-            if before.threshold != after.threshold:
-                return self._moved()
-            if before.enough:
-                return self._drawn()
-        if after.threshold > 1:
-            return f"Everything is reviewed. {self._judged()}"
-        source = "The policy's own threshold" if after.cap == 0 else "The tightened threshold"
+        old, new = (before.canary if before.version else 1.01), after.canary
+        if new > 1:
+            if old <= 1:
+                return f"People decide everything from now on. {self._judged(old)} {self._progress()}"
+            return f"People decide everything. {self._progress()}"
+        if after.certified > 1 and after.own <= 1:
+            return self._own(old, new)
+        if new != old:
+            return self._widened(old, new) if new < old else self._tightened(old, new)
+        if before.evidence_probability != after.evidence_probability:
+            return self._drawn()
+        return f"Automation stays at {number(new)}. {self._judged(new)}"
+
+    def _own(self, old: float, new: float) -> str:
+        """On the policy's own threshold, without a guarantee."""
+        if self.before.version and self.before.own == self.after.own and old != new:
+            if new > old:
+                return self._tightened(old, new)
+            origin = "review of everything" if old > 1 else number(old)
+            return f"Relaxed from {origin} to {number(new)}. {self._judged(new)} {self._expected(new)}"
+        if self.before.version and self.before.evidence_probability != self.after.evidence_probability:
+            return self._drawn()
         return (
-            f"{self._judged()} {self._expected(after.threshold)} {source} {number(after.threshold)} applies."
+            f"The policy's own threshold {number(self.after.own)} applies, without a guarantee. "
+            f"{self._judged(new)} {self._progress()}"
         )
 
-    def _moved(self) -> str:
-        old, new = self.before.threshold, self.after.threshold
-        if new > 1:
-            return (
-                f"Everything is reviewed from now on. {self._judged()} No threshold from "
-                f"{number(self.after.own)} up is expected to keep the error of automation within the "
-                f"{percent(self.alpha)} allowed."
-            )
-        if new > old:
-            checks, wrong = self.evidence.between(old, new)
-            share = f" ({percent(wrong / checks)})" if checks else ""
-            return (
-                f"Tightened from {number(old)} to {number(new)}: of {checks} blind checks between them "
-                f"{wrong} found the AI wrong{share}. {self._expected(old)} {self._expected(new)}"
-            )
-        verb = "Relaxed to the policy's own threshold" if self.after.cap == 0 else "Relaxed"
-        origin = "review of everything" if old > 1 else number(old)
-        return f"{verb} from {origin} to {number(new)}. {self._judged()} {self._expected(new)}"
+    def _widened(self, old: float, new: float) -> str:
+        checks, wrong = self.evidence.from_threshold(new)
+        start = f"Automation begins at {number(new)}"
+        if old <= 1:
+            start = f"Automation widened from {number(old)} to {number(new)}"
+        if new > self.after.certified:
+            return f"{start}: recent checks allow it again. {self._expected(new)}"
+        sure = percent(1 - self.terms.delta)
+        return (
+            f"{start}: {counted(checks, 'blind check')}, {counted(wrong, 'error')}; with {sure} certainty "
+            f"fewer than {percent(self.terms.alpha)} wrong."
+        )
+
+    def _tightened(self, old: float, new: float) -> str:
+        checks, wrong = self.evidence.between(old, new)
+        share = f" ({percent(wrong / checks)})" if checks else ""
+        return (
+            f"Tightened from {number(old)} to {number(new)}: of {counted(checks, 'blind check')} between "
+            f"them {wrong} found the AI wrong{share}. {self._expected(old)} {self._expected(new)}"
+        )
 
     def _drawn(self) -> str:
         return (
             f"{percent(self.after.evidence_probability)} of decisions are drawn for a blind check from now "
             f"on ({percent(self.before.evidence_probability)} before): "
             f"{self.evidence.automated} were automated so far. The threshold stays at "
-            f"{number(self.after.threshold)}."
+            f"{number(self.after.canary)}."
         )
 
-    def _judged(self) -> str:
-        checked = f"Of {self.labels} blind checks from {number(self.after.own)} up"
-        return f"{checked} {self.errors} found the AI wrong."
+    def _judged(self, threshold: float) -> str:
+        labels, errors = self.evidence.from_threshold(threshold)
+        return f"Of {labels} blind checks from {number(threshold)} up {errors} found the AI wrong."
+
+    def _progress(self) -> str:
+        step = self.step
+        if self.after.cap > 1 and self.after.certified <= 1:
+            return (
+                "No threshold is expected to keep the error of automation within the "
+                f"{percent(self.terms.alpha)} allowed."
+            )
+        if step is None or step.needed is None:
+            return "The planned blind checks can not show that less is wrong than allowed."
+        if step.threshold > 1:
+            return (
+                f"Not enough evidence: scores are watched first, then about {step.needed} blind checks "
+                "without an error are needed."
+            )
+        return (
+            f"Not enough evidence: {step.labels} of about {step.needed} blind checks from "
+            f"{number(step.threshold)} up, {counted(step.errors, 'error')}."
+        )
+
+    def _canary(self) -> str:
+        after = self.after
+        if after.canary >= after.threshold or after.canary > 1:
+            return ""
+        above = "" if after.threshold > 1 else f" below {number(after.threshold)}"
+        return f"At first {percent(after.canary_share)} of the decisions{above} are automated."
+
+    def _awaiting(self) -> str:
+        if not self.after.awaiting:
+            return ""
+        return f"The evidence certifies {number(self.after.awaiting)}; it waits for a person's yes."
+
+    def _assumed(self) -> str:
+        """What is assumed about reviewers, wherever a certificate speaks."""
+        caught, shown = self.gold
+        if self.after.certified > 1 and self.after.own <= 1:
+            return ""
+        if shown < self.terms.catch_items:
+            return (
+                f"Assumed: reviewers catch {self.catch} % of the AI's errors ({shown} of "
+                f"{self.terms.catch_items} known errors answered so far)."
+            )
+        return f"Reviewers caught {caught} of {shown} known errors: at least {self.catch} %."
 
     def _expected(self, threshold: float) -> str:
         first = bin_of(max(threshold, 0.5)) if threshold <= 1 else BINS
         expected = self.curve[first] if first < BINS else None
         if expected is None:
             return f"No recent decision reached {number(threshold)}."
-        side = "within"
-        if expected > self.tolerated:
-            side = "more than" if expected > self.alpha else "too close to"
+        side, alpha = "within", self.terms.alpha
+        if expected > self.terms.tighten_share * alpha:
+            side = "more than" if expected > alpha else "too close to"
         return (
             f"Automating from {number(threshold)} up is expected to be wrong in {percent(expected)} of "
-            f"cases, {side} the {percent(self.alpha)} allowed."
+            f"cases, {side} the {percent(alpha)} allowed."
         )
+
+
+def counted(count: int, what: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "error"), counted(402, "blind check")
+    ('1 error', '402 blind checks')
+    """
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def number(threshold: float) -> str:

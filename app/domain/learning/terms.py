@@ -56,8 +56,45 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     own_threshold: float
-    """The policy's own threshold (``app.domain.thresholds.own_threshold``): what is in force before
-    anything was learned. The cap never leads below it."""
+    """The policy's own threshold (``app.domain.thresholds.own_threshold``); in force without a certificate
+    only where the policy says so (``guaranteed`` is false)."""
+    floor: float = 0.5
+    """No certificate leads below this."""
+    guaranteed: bool = True
+    """Nothing runs alone without a certificate."""
+    planned: int = 1800
+    """Labels of a region over which the chance of a false certificate is spread."""
+    order_scores: int = 50
+    """Scores that fix the order of the tests before labels count."""
+    catch_rate: float = 0.8
+    """Share of the AI's errors that reviewers are assumed to catch, while too few gold items say more."""
+    catch_items: int = 30
+    """Answers to gold items with a wrong recommendation from which on their own catch rate counts."""
+    confirm: bool = False
+    """An expansion waits for a person's yes."""
+    canary_share: float = 1.0
+    """Share of newly eligible decisions that runs alone at first; 1: all at once."""
+    canary_size: int = 0
+    """Decisions that run alone by the canary before the others follow."""
+    cooldown: int = 0
+    """Decisions of the key between two expansions."""
+    scoring: str = ""
+    """Stands for everything that makes a score or an eligible decision; another one is another epoch."""
+    recheck_share: float = 0.15
+    """After a change for the worse at least this share is checked ..."""
+    recheck_decisions: int = 1500
+    """... for so many decisions."""
+    restart_share: float = 0.80
+    """After a restart the earlier certificate holds where the expected error is at most this share of
+    ``alpha``."""
+    worse_limit: float = 3200.0
+    """Decisions between two false alarms of a monitor, at least on average."""
+    better_limit: float = 3000.0
+    reference_labels: int = 400
+    """Labels of the epoch from which on the monitors listen."""
+    reference_lag: int = 1000
+    """Age, in decisions, of what the monitors compare with."""
+    reference_refresh: int = 500
     alpha: float = 0.02
     """Share of automated decisions that may be wrong."""
     delta: float = 0.05
@@ -117,6 +154,9 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
             "refresh_labels": self.refresh_labels,
             "refresh_decisions": self.refresh_decisions,
             "ridge": self.ridge,
+            "planned": self.planned,
+            "order_scores": self.order_scores,
+            "catch_rate": self.catch_rate,
             "patterns.half_life": self.patterns.half_life,
             "patterns.fast_half_life": self.patterns.fast_half_life,
         }
@@ -125,6 +165,11 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
                 raise UsageError(
                     f"learning: {name}={value} must be above 0", hint="leave it out for the default"
                 )
+        if self.planned * self.alpha > 500:
+            raise UsageError(
+                f"learning: planned={self.planned} labels at alpha={self.alpha} are too many",
+                hint="500 / alpha is the most; far fewer do",
+            )
         if not 0 < self.relax_share <= self.tighten_share <= 1:
             raise UsageError(
                 f"learning: relax_share={self.relax_share} must be at most "

@@ -1,8 +1,9 @@
 """From evidence to the threshold in force and the evidence probability, with the reason in words.
 
-Without a certificate the threshold is max(own, cap): the policy's own threshold, which the cap may only
-tighten. Tightening is immediate; relaxing waits until the expected error is comfortably low, so that a
-threshold does not move to and fro.
+    tau = max(fast cap, min(certificate, max(certificate before a restart, a stricter fast cap)), floor)
+
+Where the policy lets a type run on its own threshold without a guarantee, that threshold stands beside the
+certificate, and the cap tightens it only once there is enough evidence, without moving to and fro.
 """
 
 from __future__ import annotations
@@ -12,14 +13,10 @@ import math
 import msgspec
 
 from app.domain.evidence import evidence_probability
+from app.domain.learning.automation import Automation
+from app.domain.learning.bins import REVIEW_EVERYTHING
 from app.domain.learning.evidence_counts import EvidenceCounts
-from app.domain.learning.fast_cap import (
-    enough_evidence,
-    error_by_bin,
-    expected_errors,
-    labels_needed,
-    tau_cal,
-)
+from app.domain.learning.fast_cap import enough_evidence, error_by_bin, expected_errors, tau_cal
 from app.domain.learning.in_force import InForce
 from app.domain.learning.reasons import Look
 from app.domain.learning.terms import LearningTerms
@@ -36,50 +33,88 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool
 
 
-def propose(evidence: EvidenceCounts, before: InForce, terms: LearningTerms) -> Proposal:
-    """The threshold that the evidence asks for. Pure; about half a millisecond."""
-    own, alpha = terms.own_threshold, terms.alpha
-    labels, errors = evidence.from_threshold(own)
-    enough = before.enough or enough_evidence(labels, errors, alpha, terms.delta, terms.early_significance)
+def propose(
+    evidence: EvidenceCounts,
+    automation: Automation,
+    before: InForce,
+    terms: LearningTerms,
+    *,
+    epoch: int,
+    cause: str = "",
+) -> Proposal:
+    """The threshold that the evidence asks for; settles ``automation.expansion``. About half a millisecond.
+
+    ``cause`` is what happened besides evidence, in words; it makes an announcement."""
     counts, wrong, platt = evidence.fit_by_score(terms.ridge)
     curve = expected_errors(error_by_bin(counts, wrong, platt, terms.prior_labels), evidence.traffic)
-    threshold = own
-    if enough:
-        tight = tau_cal(curve, own, terms.tighten_share * alpha)
-        relaxed = tau_cal(curve, own, terms.relax_share * alpha)
-        threshold = _settle(max(own, before.cap), tight, relaxed, own, terms.threshold_step)
+    comfortable = tau_cal(curve, terms.floor, terms.restart_share * terms.alpha)
+    automation.expansion.settle(automation.allowed(evidence, comfortable, terms), evidence.clock, terms)
+    own = REVIEW_EVERYTHING if terms.guaranteed else terms.own_threshold
+    base = max(min(own, automation.expansion.in_force), terms.floor)
+    labels, errors = evidence.from_threshold(base if base <= 1 else terms.own_threshold)
+    enough = before.enough or enough_evidence(
+        labels, errors, terms.alpha, terms.delta, terms.early_significance
+    )
+    cap = _cap(curve, base, before, terms, enough=enough)
+    if terms.guaranteed and automation.certificate.fixed and cap > automation.top:
+        cap = REVIEW_EVERYTHING
     after = InForce(
         version=before.version + 1,
+        epoch=epoch,
         own=own,
-        cap=threshold if threshold > own else 0.0,
-        evidence_probability=(
-            terms.evidence_when_reviewed
-            if threshold > 1
-            else quantised_probability(terms, evidence.automated)
-        ),
+        floor=terms.floor,
+        certified=automation.expansion.in_force,
+        canary_above=automation.expansion.canary_above,
+        canary_share=terms.canary_share if automation.expansion.canary_above else 1.0,
+        cap=cap if cap > base else 0.0,
+        evidence_probability=before.evidence_probability,
         enough=enough,
+        frozen=automation.expansion.frozen,
+        awaiting=automation.expansion.awaiting,
     )
-    needed = labels_needed(alpha, terms.delta)
+    q = terms.evidence_when_reviewed
+    if after.canary <= 1:
+        q = quantised_probability(terms, evidence.automated)
+        if evidence.clock < automation.recheck_until:
+            q = max(q, terms.recheck_share)
+    after = msgspec.structs.replace(after, evidence_probability=q)
+    look = Look(
+        before=before,
+        after=after,
+        evidence=evidence,
+        curve=curve,
+        terms=terms,
+        catch=automation.catch(terms),
+        gold=(automation.gold_caught, automation.gold_shown),
+        step=automation.next_step(evidence, terms),
+        cause=cause,
+    )
+    labels, errors = look.behind
     return Proposal(
         in_force=after,
         labels=labels,
         errors=errors,
-        labels_needed=max(0, needed - labels),
-        reason=Look(
-            before=before,
-            after=after,
-            evidence=evidence,
-            curve=curve,
-            alpha=alpha,
-            tolerated=terms.tighten_share * alpha,
-            labels=labels,
-            errors=errors,
-            needed=needed,
-        ).reason(),
-        changed=before.version == 0
-        or (before.own, before.cap, before.evidence_probability, before.enough)
-        != (after.own, after.cap, after.evidence_probability, after.enough),
+        labels_needed=look.missing,
+        reason=look.reason(),
+        changed=bool(cause) or before.version == 0 or _announced(before) != _announced(after),
     )
+
+
+def _cap(
+    curve: list[float | None], base: float, before: InForce, terms: LearningTerms, *, enough: bool
+) -> float:
+    if terms.guaranteed:
+        return tau_cal(curve, terms.floor, terms.tighten_share * terms.alpha)
+    if not enough:
+        return base
+    tight = tau_cal(curve, base, terms.tighten_share * terms.alpha)
+    relaxed = tau_cal(curve, base, terms.relax_share * terms.alpha)
+    return _settle(max(base, before.cap), tight, relaxed, base, terms.threshold_step)
+
+
+def _announced(one: InForce) -> InForce:
+    """What routing or people act by."""
+    return msgspec.structs.replace(one, version=0)
 
 
 def quantised_probability(terms: LearningTerms, automated: int) -> float:

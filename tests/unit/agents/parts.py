@@ -50,6 +50,7 @@ decision_types:
     question: Approve this expense report?
     pool: expenses
     expert_pool: experts
+    automation: policy_threshold
     evidence: {floor: 0.005, initial: 0, scale: 1}
     blind_share: 0
     second_look_share: 0

@@ -205,7 +205,7 @@ def test_what_it_can_not_learn_from_is_a_dead_letter():
 
 
 def test_the_policy_of_the_moment_says_what_error_is_tolerated():
-    strict = policy_of(POLICY_TEXT.replace("    evidence:", "    alpha: 0.001\n    evidence:"))
+    strict = policy_of(POLICY_TEXT.replace("    evidence:", "    alpha: 0.01\n    evidence:"))
     told = records(tally(), *(label() for _ in range(40)))
     [usual] = [read(r) for r in of(drift()(told), Topic.THRESHOLDS_UPDATED)][-1:]
     [harder] = [read(r) for r in of(drift(policy=strict)(told), Topic.THRESHOLDS_UPDATED)][-1:]

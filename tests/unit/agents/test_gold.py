@@ -102,7 +102,7 @@ async def test_an_automated_decision_has_none_beside_it():
     assert not (await requests(store, Ring(await item()))(await routes(decision("exp-9")))).outgoing
 
 
-async def test_its_answer_is_no_resolution_no_feedback_and_no_label():
+async def test_its_answer_is_no_resolution_and_no_feedback_and_says_whether_a_known_error_was_caught():
     store = Store()
     output = await requests(store, Ring(await item()))(await routes(decision("exp-20417", 0.8)))
     gold = next(one for one in map(read, output.outgoing) if one.request.kind is ReviewKind.GOLD)
@@ -111,6 +111,8 @@ async def test_its_answer_is_no_resolution_no_feedback_and_no_label():
         decided = replaced(decided, requested=gold)
         agent = Outcomes(CODEC, lambda: ALWAYS, store, store, SEALED)
         found = await agent([relayed(decided)])
-        assert found.outgoing == []
+        (label,) = map(read, found.outgoing)
+        assert (label.kind, label.evidence, label.error) == (ReviewKind.GOLD, False, action == "reject")
+        assert label.learning_key == gold.routed.route.learning_key
         assert found.dead == []
     assert store.fates == {}

@@ -93,6 +93,7 @@ TERMS = Terms(
     max_level=5,
     level_by_class={ConsequenceClass.CRITICAL: 5},
     threshold_floor=0.70,
+    guaranteed=False,
     alpha=0.05,
     delta=0.1,
     evidence=EvidencePlan(floor=0.015, initial=1.0, scale=800.0),

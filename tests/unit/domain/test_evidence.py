@@ -70,7 +70,7 @@ def test_without_a_learner_the_policys_own_threshold_is_in_force():
         ({"certified": 0.80}, 0.80),
         ({"certified": 0.60}, 0.70),  # the policy's floor
         ({"certified": 0.80, "cap": 0.85}, 0.85),
-        ({"certified": 0.97}, 0.97),
+        ({"certified": 0.97}, 0.90),  # this policy needs no certificate for its own threshold
         ({"cap": 1.0}, 1.0),
         # A broken learner must not loosen anything.
         ({"cap": math.nan}, 1.0),

@@ -132,7 +132,7 @@ def test_risk_sets_the_defaults_of_learning():
 def test_what_is_left_out_follows_from_what_is_there():
     terms = terms_of(MINIMAL)
     assert (terms.pool, terms.expert_pool) == ("reviewers", "reviewers")
-    assert terms.threshold_floor == terms.low_confidence == 0.70
+    assert (terms.threshold_floor, terms.guaranteed) == (0.5, True)
     assert terms.level_by_class == {"low": 1, "medium": 1, "high": 1, "critical": 5}
     assert terms.sla_by_class == dict.fromkeys(ConsequenceClass, "standard")
     assert terms.sla_durations["standard"] == 86_400_000

@@ -19,6 +19,7 @@ from app.domain.terms import EvidencePlan
 ALPHA = 0.05
 TERMS = LearningTerms(
     own_threshold=0.9,
+    guaranteed=False,
     alpha=ALPHA,
     delta=0.1,
     evidence=EvidencePlan(floor=0.03, initial=1.0, scale=500.0),

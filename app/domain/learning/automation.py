@@ -1,0 +1,129 @@
+"""What one key's automation rests on: certificate, restarts, monitors, gold answers, people's orders.
+
+The rule of docs/learning.md, section "The rule". Only the certificate can let automation begin or widen;
+the fast cap, the monitors and people can only hold it back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from app.domain.learning.bins import LOWER_EDGES, REVIEW_EVERYTHING
+from app.domain.learning.certificate import Certificate, NextStep, Plan, catch_percent
+from app.domain.learning.delta_ladder import delta_of, spent
+from app.domain.learning.evidence_counts import EvidenceCounts
+from app.domain.learning.expansion import Expansion
+from app.domain.learning.fast_cap import error_by_bin
+from app.domain.learning.judgement import Judgement
+from app.domain.learning.odds_shift import Monitors, Shift
+from app.domain.learning.terms import LearningTerms
+from app.domain.quality.gold_catch import lower_bound
+
+
+class Automation(msgspec.Struct):
+    """State of the rule, beside the counts of :class:`EvidenceCounts`."""
+
+    certificate: Certificate = msgspec.field(default_factory=Certificate)
+    monitors: Monitors = msgspec.field(default_factory=Monitors)
+    expansion: Expansion = msgspec.field(default_factory=Expansion)
+    restarts: int = 0
+    """Steps down the delta ladder."""
+    certified_before: float = REVIEW_EVERYTHING
+    """Certified before the last restart; 1.01 for nothing."""
+    recheck_until: int = -1
+    """The key's decisions up to which more is checked, after a change for the worse."""
+    gold_shown: int = 0
+    gold_caught: int = 0
+    scoring: str = ""
+    """What scores are made of, as the policy said when the epoch began."""
+
+    def catch(self, terms: LearningTerms) -> int:
+        """The reviewers' catch rate in force, in percent: a lower bound (95 %) once enough gold items
+        were answered, what the policy assumes before."""
+        if self.gold_shown < terms.catch_items:
+            return catch_percent(terms.catch_rate)
+        return catch_percent(lower_bound(self.gold_caught, self.gold_shown))
+
+    def plan(self, terms: LearningTerms) -> Plan:
+        """What this epoch tests."""
+        return Plan(terms.alpha, delta_of(self.restarts, terms.delta), terms.planned)
+
+    def spent(self, terms: LearningTerms) -> float:
+        """The chance of a false statement that this and all earlier epochs may have used."""
+        return spent(self.restarts, terms.delta)
+
+    def test(self, evidence: EvidenceCounts, terms: LearningTerms) -> None:
+        """Look whether the epoch's labels certify more."""
+        self.certificate.test(evidence.labels, evidence.errors, self.plan(terms), self.catch(terms))
+
+    def certified(self, evidence: EvidenceCounts, terms: LearningTerms) -> float:
+        """Certified in this epoch; 1.01 for nothing."""
+        return self.certificate.threshold(evidence.labels, self.catch(terms))
+
+    def allowed(self, evidence: EvidenceCounts, comfortable: float, terms: LearningTerms) -> float:
+        """The lowest threshold that certificates allow: this epoch's, or the one before a restart as far
+        as the fast cap's ``comfortable`` threshold agrees."""
+        return min(self.certified(evidence, terms), max(self.certified_before, comfortable))
+
+    def next_step(self, evidence: EvidenceCounts, terms: LearningTerms) -> NextStep | None:
+        """What the next lower threshold needs."""
+        return self.certificate.next_step(
+            evidence.labels, evidence.errors, self.plan(terms), self.catch(terms)
+        )
+
+    @property
+    def top(self) -> float:
+        """The threshold of k0, above which nothing is tested; 1 while the order is not fixed."""
+        return LOWER_EDGES[self.certificate.first] if self.certificate.fixed else 1.0
+
+    # --- monitors -----------------------------------------------------------------------------------
+
+    def monitor(self, judged: Judgement) -> None:
+        """A counted label passes the monitors."""
+        self.monitors.update(judged.score_bin, judged.error, audit=judged.automated)
+
+    def refresh(self, evidence: EvidenceCounts, terms: LearningTerms) -> None:
+        """Renew what the monitors compare with, when it is time."""
+
+        def known() -> tuple[Sequence[float], float]:
+            counts, wrong, platt = evidence.fit_by_score(terms.ridge)
+            return error_by_bin(counts, wrong, platt, terms.prior_labels), sum(wrong)
+
+        if self.certificate.fixed:
+            self.monitors.refresh(evidence.clock, sum(evidence.labels), known, terms)
+
+    def found(
+        self, evidence: EvidenceCounts, q: float, threshold: float, terms: LearningTerms
+    ) -> Shift | None:
+        """What the monitors found; ``q`` and ``threshold`` are those in force."""
+        if self.monitors.quiet:
+            return None
+        total = math.fsum(evidence.traffic)
+        alone = math.fsum(
+            t for t, edge in zip(evidence.traffic, LOWER_EDGES, strict=True) if edge >= threshold
+        )
+        return self.monitors.found(q, q * alone / total if total > 0 else 0.0, terms)
+
+    # --- epochs -------------------------------------------------------------------------------------
+
+    def restart(self, evidence: EvidenceCounts, shift: Shift | None, terms: LearningTerms) -> None:
+        """Count anew with the next delta. What was certified so far holds only as far as the fast cap
+        agrees. Without a ``shift`` scores mean something else now, and nothing holds."""
+        certified = self.certified(evidence, terms)
+        self.restarts += 1
+        self.certificate = Certificate()
+        self.monitors = Monitors()
+        self.recheck_until = -1
+        evidence.begin_epoch(terms.restart_weight)
+        if shift is None:
+            self.certified_before = REVIEW_EVERYTHING
+            self.expansion.forget()
+            return
+        if certified < REVIEW_EVERYTHING:
+            self.certified_before = certified
+        if shift is Shift.WORSE:
+            evidence.automated = round(terms.evidence.scale)
+            self.recheck_until = evidence.clock + terms.recheck_decisions

@@ -1,0 +1,84 @@
+"""What a type's fields about automation mean together, and what is allowed there but should be known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+from app.domain.learning.bins import LOWER_EDGES
+from app.domain.learning.boundary import SHALLOW, boundary
+from app.domain.learning.certificate import catch_percent
+from app.domain.learning.delta_ladder import delta_of
+from app.domain.terms import LearningPlan, Preset
+from app.policy.learning import AutomationBasis, ExpansionMode
+from app.policy.model import RISK_DEFAULTS, DecisionType, PolicyContent
+
+_SCORING = {
+    "required_facts",
+    "fact_types",
+    "consequence",
+    "signals",
+    "rules",
+    "adjustments",
+    "levels",
+    "certainty_limit",
+}
+"""What makes the scores of a type, and which of its decisions nothing but the score decides."""
+
+
+def learning_plan(t: DecisionType) -> LearningPlan:
+    """The type's plan as the domain needs it."""
+    said = t.learning
+    return LearningPlan(
+        planned=said.planned_labels,
+        catch_rate=said.catch_rate,
+        catch_items=said.gold_items,
+        confirm=said.expansion is ExpansionMode.CONFIRM,
+        canary_share=said.canary.share,
+        canary_size=said.canary.size,
+        cooldown=said.cooldown,
+        segment=said.segment,
+        keys=said.keys,
+    )
+
+
+def threshold_floor(t: DecisionType) -> float:
+    """Where nothing is written: the certificate decides. A matrix on its own threshold has no other."""
+    if t.threshold_floor is not None:
+        return t.threshold_floor
+    if t.automation is AutomationBasis.POLICY_THRESHOLD and t.preset is Preset.MATRIX:
+        return t.bands.low
+    return LOWER_EDGES[0]
+
+
+def tolerance(t: DecisionType) -> tuple[float, float]:
+    """alpha and delta, by risk unless written."""
+    alpha, delta, _, _ = RISK_DEFAULTS[t.risk]
+    return (alpha if t.alpha is None else t.alpha), (delta if t.delta is None else t.delta)
+
+
+def scoring_digest(t: DecisionType) -> str:
+    """Stands for everything that makes a score or an eligible decision of this type."""
+    said = json.dumps(t.model_dump(mode="json", include=_SCORING), sort_keys=True)
+    return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def warnings(content: PolicyContent) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is allowed and should be known: place and words."""
+    for name, t in content.decision_types.items():
+        at = ("decision_types", name)
+        if t.automation is AutomationBasis.POLICY_THRESHOLD:
+            yield (
+                (*at, "automation"),
+                "runs on its own threshold without a guarantee: nothing bounds its error until evidence is "
+                "in; automation: certificate lets people decide until then",
+            )
+        alpha, delta = tolerance(t)
+        rate = alpha * catch_percent(t.learning.catch_rate) / 100
+        if not boundary(rate, delta_of(0, delta / t.learning.keys), t.learning.planned_labels, SHALLOW):
+            yield (
+                (*at, "learning", "planned_labels"),
+                f"{t.learning.planned_labels} blind checks can never show that fewer than {rate:.3g} are "
+                "wrong: nothing will be certified; plan more of them, or tolerate more",
+            )

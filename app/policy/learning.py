@@ -1,0 +1,59 @@
+"""What a policy says about certificates: when automation may begin, and how it widens."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from app.policy.fields import FactName, Part
+
+
+class AutomationBasis(StrEnum):
+    """What lets decisions of a type run without a person."""
+
+    CERTIFICATE = "certificate"
+    """Blind evidence: people decide everything until it is in."""
+    POLICY_THRESHOLD = "policy_threshold"
+    """The type's own threshold, from the first decision on. Nothing is guaranteed."""
+
+
+class ExpansionMode(StrEnum):
+    """How a certified threshold comes into force."""
+
+    AUTOMATIC = "automatic"
+    """By itself."""
+    CONFIRM = "confirm"
+    """After a person's yes: `hitl thresholds confirm`."""
+
+
+class Canary(Part):
+    """Which part of the newly eligible decisions runs alone first."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share that runs alone at first; 1: all at once."""
+    size: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """So many have to run alone before the others follow."""
+
+
+class Learning(Part):
+    """How evidence turns into automation."""
+
+    planned_labels: Annotated[int, Field(ge=50, le=10_000)] = 1800
+    """Blind checks over which the chance of a false certificate is spread. More find a little more, later."""
+    catch_rate: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Share of the AI's errors that reviewers are assumed to catch, while few gold items say more."""
+    gold_items: Annotated[int, Field(ge=1, le=10_000)] = 30
+    """Answers to gold items with a wrong recommendation from which on what they show counts instead."""
+    expansion: ExpansionMode = ExpansionMode.AUTOMATIC
+    """automatic, or confirm: a person has to say yes to each step."""
+    canary: Canary = Canary()
+    """Whether a part of the newly eligible decisions runs alone before the others."""
+    cooldown: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Decisions between two expansions."""
+    segment: FactName | None = None
+    """A fact with few values: each value learns, and is certified, on its own."""
+    keys: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Learning keys (model versions, segments) that share delta. With 1 each key has the whole: then of many
+    keys about that share may be wrong."""

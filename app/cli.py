@@ -20,11 +20,14 @@ from app.commands import (
     dlq,
     doctor,
     evidence,
+    export,
     gold,
     inform,
     lab,
+    learnings,
     people,
     policy,
+    policy_proposals,
     queue,
     review,
     rules,
@@ -49,12 +52,21 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 policy.app.command("activate")(activate.activate)
+for verb in (
+    policy_proposals.propose,
+    policy_proposals.pending,
+    policy_proposals.confirm,
+    policy_proposals.reject,
+):
+    policy.app.command(verb.__name__)(verb)
 app.add_typer(policy.app, name="policy")
 app.add_typer(topics.app, name="topics")
 app.add_typer(review.app, name="review")
 app.add_typer(queue.app, name="queue")
 app.add_typer(rules.app, name="rules")
+app.add_typer(learnings.app, name="learnings")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(export.app, name="export")
 app.add_typer(gold.app, name="gold")
 app.add_typer(lab.app, name="lab")
 app.add_typer(people.app, name="people")

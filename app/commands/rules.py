@@ -11,15 +11,18 @@ import typer
 
 from app.agents.rule_book import RuleBook
 from app.commands.in_force import policy_to_act_by
+from app.commands.learnings import open_learnings
 from app.commands.output import console, print_json, print_rows
 from app.commands.queue import AsJson
 from app.commands.review import As
 from app.composition.parts import connection_of, now, open_codec, open_rules, seals_of, store_of
 from app.composition.writing import open_writer
-from app.desk.errors import NotAllowedError
+from app.desk.errors import LearningConflictError, NotAllowedError
 from app.desk.rules import RuleDesk, RuleView
 from app.domain.authority import Denial
-from app.domain.events import ConsequenceClass, ReviewDecided, RuleChanged, RuleKind
+from app.domain.events import ConsequenceClass, Feedback, ReviewDecided, RuleChanged, RuleKind
+from app.domain.learnings import ItemState
+from app.domain.overrides import RULES
 from app.domain.people import Profile
 from app.domain.rule_proposal import Proposal
 from app.domain.rule_trial import RecentAnswers
@@ -86,11 +89,18 @@ def show(rule_id: RuleId, who: As = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def propose(
-    decision_type: Annotated[str, typer.Argument(help="Decisions of this type only.")],
-    when: Annotated[str, typer.Option(help="CEL condition, as in the policy's rules.")],
-    reason: Why,
+    decision_type: Annotated[
+        str, typer.Argument(help="Decisions of this type only; the draft's with --from-draft.")
+    ] = "",
+    when: Annotated[str, typer.Option(help="CEL condition, as in the policy's rules.")] = "",
+    reason: Why = "",
+    from_draft: Annotated[
+        str | None, typer.Option(help="An exception that an answer drafted: `hitl learnings list`.")
+    ] = None,
     lifetime: Annotated[str, typer.Option(help="How long it holds: 12h, 14d.")] = "7d",
-    kind: Annotated[RuleKind, typer.Option(help="What it does.")] = RuleKind.AUTO_APPROVE,
+    kind: Annotated[
+        RuleKind | None, typer.Option(help="What it does; auto_approve, with --from-draft an exception.")
+    ] = None,
     action: Annotated[str, typer.Option(help="The recommendation that it covers; empty for any.")] = "",
     max_class: Annotated[
         ConsequenceClass, typer.Option(help="Up to this consequence.")
@@ -104,6 +114,9 @@ def propose(
 ) -> None:
     """Propose a rule. Nothing changes until another person with the same authority approves it.
 
+    With `--from-draft ID` the type, the condition and the reason are those that an edge case drafted, as far
+    as they are not given; the draft is closed with the rule's id.
+
     Example: `hitl rules propose expense.approval --when 'facts.amount < 50' --action approve --max-amount 50
     --reason 'tram tickets' --lifetime 14d --as ann`
     """
@@ -111,12 +124,13 @@ def propose(
         life = parse_duration(lifetime)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    draft = _draft(from_draft, who) if from_draft else None
     desk, person = _open(who)
     proposal = Proposal(
-        kind=kind,
-        decision_type=decision_type,
-        condition=when,
-        reason=reason,
+        kind=kind or (RuleKind.EXCEPTION if draft else RuleKind.AUTO_APPROVE),
+        decision_type=decision_type or (draft.decision_type if draft else ""),
+        condition=when or (draft.proposal if draft else ""),
+        reason=reason or (draft.reasoning or draft.note if draft else ""),
         lifetime=life,
         action=action,
         max_class=max_class,
@@ -125,7 +139,10 @@ def propose(
         pool=pool,
         source_review=source_review,
     )
-    _say(desk.propose(person, proposal), as_json, "proposed; somebody else approves it: hitl rules approve")
+    view = desk.propose(person, proposal)
+    if draft is not None:  # the rule is there: what is left of the draft is its end
+        open_learnings(who)[0].settle(person, draft.feedback_id, f"rule {view.standing.rule.rule_id}")
+    _say(view, as_json, "proposed; somebody else approves it: hitl rules approve")
 
 
 @app.command()
@@ -161,6 +178,20 @@ def revoke(rule_id: RuleId, reason: Why, who: As = None, as_json: AsJson = False
     """
     desk, person = _open(who)
     _say(desk.revoke(person, rule_id, reason), as_json, "revoked")
+
+
+def _draft(item_id: str, who: str | None) -> Feedback:
+    """The open draft of an exception, as far as this person may see it."""
+    learnings, person, _ = open_learnings(who)
+    item = learnings.show(person, item_id)
+    if item.feedback.sink != RULES:
+        raise UsageError(
+            f"{item_id} is no draft of a rule, but a piece of {item.feedback.sink}",
+            hint="hitl learnings list --sink exception_rules",
+        )
+    if item.state is ItemState.CLOSED:
+        raise LearningConflictError(item_id, item.step.actor if item.step else "")
+    return item.feedback
 
 
 def _open(who: str | None, *, trial: bool = False) -> tuple[RuleDesk, Profile]:

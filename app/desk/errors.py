@@ -54,3 +54,17 @@ class RuleConflictError(HitlError):
             f"rule {rule_id} is {state}", hint="what is over stays over: propose a new rule instead"
         )
         self.code = state
+
+
+class UnknownLearningError(HitlError):
+    """No such work item, or none that this person may see."""
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"there is no learning '{item_id}' for you", hint="see `hitl learnings list`")
+
+
+class LearningConflictError(HitlError):
+    """The work item is closed already."""
+
+    def __init__(self, item_id: str, by: str) -> None:
+        super().__init__(f"{item_id} was closed by {by}", hint="see `hitl learnings show`")

@@ -13,7 +13,9 @@ from confluent_kafka.admin import AdminClient
 from app.commands.output import console, errors, print_json
 from app.composition.parts import POLICY_KEY, activated_policy, connection_of, now, open_queue
 from app.composition.writing import open_writer
+from app.desk.errors import NotAllowedError
 from app.domain.events import PolicyActivated
+from app.domain.governance import PolicyDeed, policy_refused
 from app.errors import HitlError
 from app.policy.compiled import compile_policy
 from app.policy.diff import Effect, diff_policies
@@ -35,17 +37,46 @@ def activate(
     """Make a policy the one in force: checked, its pools' topics created, then published.
 
     Running workers take it between two batches, never half of it; workers that start later begin with
-    it, whatever HITL_POLICY says.
+    it, whatever HITL_POLICY says. Where the policy in force wants two people behind the next one
+    (`governance`), use `hitl policy propose` and `confirm`.
 
     Example: `hitl policy activate my-policy.yaml --as ann`
     """
     settings = load_settings()
-    policy = load_policy(file or settings.policy_path)
-    pools = compile_policy(policy).pool_names
-    before = _in_force(settings)
+    policy, name = load_policy(file or settings.policy_path), by or getpass.getuser()
+    before = in_force(settings)
     if before is not None and before.version == policy.version:
-        _say(as_json, policy.version, before.version, "already in force")
+        say(as_json, policy.version, before.version, "already in force")
         return
+    if not _first_of_its_own(settings, policy, before):
+        require_allowed(settings, before, name, PolicyDeed.ACTIVATE)
+    put_in_force(settings, policy, before, name)
+    say(as_json, policy.version, before.version if before else None, "activated")
+
+
+def require_allowed(
+    settings: Settings, before: Policy | None, name: str, deed: PolicyDeed, proposed_by: str = ""
+) -> None:
+    """Ask the policy that governs: what is in force, else the file of HITL_POLICY. Raises
+    ``NotAllowedError``."""
+    governing = compile_policy(before or load_policy(settings.policy_path))
+    denial = policy_refused(
+        governing.directory, governing.two_people_activate, name, deed, proposed_by, now()
+    )
+    if denial is not None:
+        raise NotAllowedError(denial)
+
+
+def _first_of_its_own(settings: Settings, policy: Policy, before: Policy | None) -> bool:
+    """The first activation of the very file that everybody goes by changes nothing: one person is enough."""
+    return before is None and load_policy(settings.policy_path).version == policy.version
+
+
+def put_in_force(
+    settings: Settings, policy: Policy, before: Policy | None, by: str, proposed_by: str = ""
+) -> None:
+    """Create what the policy needs, then publish it. Whoever calls has asked ``policy_refused``."""
+    pools = compile_policy(policy).pool_names
     if before is not None:
         _require_done(settings, before, pools)
     connection = connection_of(settings)
@@ -54,16 +85,21 @@ def activate(
     event = PolicyActivated(
         policy_version=policy.version,
         policy=policy.source,
-        activated_by=by or getpass.getuser(),
+        activated_by=by,
         activated_at=now(),
+        proposed_by=proposed_by,
     )
     with open_writer(settings) as writer:
         writer.write(Topic.POLICY_ACTIVATED, POLICY_KEY, event)
+    tell_changes(policy, before)
+
+
+def tell_changes(policy: Policy, before: Policy | None) -> None:
+    """How many fields differ in meaning, to standard error."""
     if before is not None:
         changes = diff_policies(before.content, policy.content)
         looser = sum(change.effect is Effect.LOOSER for change in changes)
         errors.print(f"{len(changes)} changes, {looser} of them looser", highlight=False)
-    _say(as_json, policy.version, before.version if before else None, "activated")
 
 
 def _require_done(settings: Settings, before: Policy, pools: Collection[str]) -> None:
@@ -82,7 +118,8 @@ def _require_done(settings: Settings, before: Policy, pools: Collection[str]) ->
             )
 
 
-def _in_force(settings: Settings) -> Policy | None:
+def in_force(settings: Settings) -> Policy | None:
+    """What was activated last; ``None`` for nothing, or for what can not be used here."""
     latest = activated_policy(settings)
     if latest is None:
         return None
@@ -93,7 +130,8 @@ def _in_force(settings: Settings) -> Policy | None:
         return None
 
 
-def _say(as_json: bool, version: str, before: str | None, what: str) -> None:
+def say(as_json: bool, version: str, before: str | None, what: str) -> None:
+    """The outcome of a step."""
     if as_json:
         print_json({"version": version, "before": before, "result": what})
         return

@@ -151,7 +151,7 @@ def rule_refused(
         return None
     if directory.open_house:
         return _OPEN_HOUSE
-    same = None if deed is RuleDeed.PROPOSE else _same_eyes(directory, who, rule.proposed_by, now)
+    same = None if deed is RuleDeed.PROPOSE else same_eyes(directory, who, rule.proposed_by, now, "a rule")
     return same or _beyond(who, rule, now)
 
 
@@ -175,10 +175,13 @@ def _beyond(who: Profile, rule: RuleMatter, now: int) -> Denial | None:
     return next((found for action in rule.actions if (found := action_refused((who,), action))), None)
 
 
-def _same_eyes(directory: Directory, who: Profile, proposed_by: str, now: int) -> Denial | None:
+def same_eyes(directory: Directory, who: Profile, proposed_by: str, now: int, what: str) -> Denial | None:
+    """Why ``who`` is no second pair of eyes for ``what`` ("a rule") that somebody proposed."""
     if who.name == proposed_by:
-        return Denial("four_eyes", "a rule needs the approval of another person", "ask a colleague")
+        return Denial("four_eyes", f"{what} needs the approval of another person", "ask a colleague")
     proposer = directory.find(proposed_by)
+    if proposer and ({who.name, *who.identities} & {proposer.name, *proposer.identities}):
+        return Denial("four_eyes", f"{who.name} and {proposed_by} are the same person", "ask a colleague")
     pairs = ((who, proposed_by), (proposer, who.name)) if proposer else ((who, proposed_by),)
     if any(s.name == name and s.period.covers(now) for one, name in pairs for s in one.substitutes):
         return Denial("stand_in", f"you and {proposed_by} stand in for one another: that is one pair of eyes")

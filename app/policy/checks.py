@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 from app.domain.deadline import APPROVALS
 from app.domain.events import ConsequenceClass, OnDeadline
+from app.domain.people import Role
 from app.domain.undo import LONGEST as LONGEST_UNDO
 from app.policy.durations import format_duration
 from app.policy.expressions import ExpressionError, check_condition, check_number
 from app.policy.model import (
     FACTOR_NAMES,
     SIGNAL_NAMES,
+    Activation,
     DecisionType,
     FactType,
     Handout,
@@ -63,6 +65,7 @@ def check(policy: PolicyContent) -> Iterator[Finding]:
     for name, decision_type in policy.decision_types.items():
         at: Path = ("decision_types", name)
         yield from _names_exist(decision_type, at, policy)
+        yield from _learns_from_others(name, decision_type, at, policy)
         yield from _numbers_agree(decision_type, at)
         yield from _names_are_unique(decision_type, at)
         yield from _deadline_is_safe(decision_type, at)
@@ -73,10 +76,22 @@ def check(policy: PolicyContent) -> Iterator[Finding]:
         yield from _expressions_compile(decision_type, at)
     if policy.console.session_idle > policy.console.session_longest:
         yield Finding(("console", "session_idle"), "is longer than session_longest: it would never count")
+    if policy.governance.activation is Activation.TWO_PEOPLE:
+        yield from _two_can_govern(policy)
     for name, hook in policy.webhooks.items():
         yield from _webhook_fits(("webhooks", name), hook, policy)
     for name, person in policy.people.items():
         yield from _person_fits(name, person, policy)
+
+
+def _two_can_govern(policy: PolicyContent) -> Iterator[Finding]:
+    """Nobody must be locked out of changing the policy."""
+    admins = [name for name, person in policy.people.items() if Role.ADMIN in person.roles]
+    if len(admins) < 2:
+        named = f"only {admins[0]} is" if admins else "nobody is"
+        yield Finding(
+            ("governance", "activation"), f"needs two people with roles: [admin]; {named}", kind=Kind.NAME
+        )
 
 
 def _standing_rules_fit(t: DecisionType, at: Path) -> Iterator[Finding]:
@@ -103,6 +118,13 @@ def _names_exist(t: DecisionType, at: Path, policy: PolicyContent) -> Iterator[F
     for i, rule in enumerate(t.rules):
         yield from _unknown((*at, "rules", i, "pool"), "pool", rule.pool, policy.pools)
         yield from _unknown((*at, "rules", i, "sla_class"), "SLA class", rule.sla_class, policy.sla_classes)
+
+
+def _learns_from_others(name: str, t: DecisionType, at: Path, policy: PolicyContent) -> Iterator[Finding]:
+    for i, other in enumerate(t.learnings_from):
+        yield from _unknown((*at, "learnings_from", i), "decision type", other, policy.decision_types)
+        if other == name:
+            yield Finding((*at, "learnings_from", i), "a type always learns from itself: name others")
 
 
 def _sla_fits(policy: PolicyContent) -> Iterator[Finding]:

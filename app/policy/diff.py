@@ -54,6 +54,7 @@ _WORDS = re.compile(
 _NAMED = {"rules": "name", "adjustments": "name", "reason_codes": "code"}
 _PRESETS = {"flowchart": 1, "matrix": 0}
 _RISKS = {"low": 0, "medium": 1, "high": 2}
+_ACTIVATIONS = {"one_person": 0, "two_people": 1}
 
 
 def diff_policies(old: PolicyContent, new: PolicyContent) -> list[Change]:
@@ -115,6 +116,8 @@ def _effect(field: str, old: Any, new: Any) -> Effect:  # noqa: ANN401, PLR0911 
         return Effect.STRICTER if (shift < 0) == (old is None) else Effect.LOOSER
     if field.endswith(".preset"):
         return _stricter_if(_PRESETS[new] > _PRESETS[old])
+    if field == "governance.activation":
+        return _stricter_if(_ACTIVATIONS[new] > _ACTIVATIONS[old])
     if field.endswith(".risk"):
         return _stricter_if(_RISKS[new] > _RISKS[old])
     if field.endswith(".required_facts"):

@@ -468,7 +468,7 @@ class PolicyContent(Part):
     limits: Limits = Limits()
     """Which times of decisions are believable."""
     governance: Governance = Governance()
-    """How the policy itself changes."""
+    """Who puts the next policy in force."""
     console: Console = Console()
     """Sessions and limits of the reviewer console."""
     webhooks: dict[Word, Webhook] = {}

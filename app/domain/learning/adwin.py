@@ -9,8 +9,10 @@ import math
 
 import msgspec
 
-PER_ROW = 5
+PER_ROW = 4
 """Buckets of one size before two of them become one of twice the size."""
+LONGEST = 8192
+"""Values that a window holds: older ones say little about now, and saved state stays small."""
 
 
 class Adwin(msgspec.Struct, array_like=True):
@@ -64,6 +66,8 @@ class Adwin(msgspec.Struct, array_like=True):
         self.width += 1
         self.total += value
         self._insert(value)
+        while self.width > LONGEST:
+            self._drop()
         dropped = [0.0, 0.0]
         while (size := self._cut(delta, fewest)) > 0:
             for _ in range(size):

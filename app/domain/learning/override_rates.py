@@ -17,10 +17,14 @@ import msgspec
 
 from app.domain.events import LearningLabel, ReviewKind
 from app.domain.learning.calibration import PlattFit
+from app.domain.learning.shifts import ShiftTerms, SignalShifts
 from app.domain.learning.terms import LearningTerms
 
 BAND_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Lower edges of the confidence bands in which reviews are compared."""
+
+SHIFTS = ShiftTerms()
+"""When a change of a signal without a reference is reported."""
 
 _ANSWERS = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.AUDIT, ReviewKind.HUMAN_ONLY})
 
@@ -197,6 +201,7 @@ class OverrideRates(msgspec.Struct):
     blind_disagreed: int = 0
     bands: list[Band] = msgspec.field(default_factory=lambda: [Band() for _ in BAND_EDGES])
     reviewers: dict[str, Reviewer] = msgspec.field(default_factory=dict)
+    shifts: SignalShifts = msgspec.field(default_factory=SignalShifts)
 
     def add(self, label: LearningLabel, calibration: PlattFit, terms: LearningTerms) -> None:
         """Count a reviewer's answer. Items of a calibration session and later truths are not answers.
@@ -210,7 +215,9 @@ class OverrideRates(msgspec.Struct):
             reviewer.gold_disagreed += label.error
         elif label.kind in _ANSWERS or label.kind is ReviewKind.SECOND_LOOK:
             reviewer = self._reviewer(label.reviewer, terms.reviewers)
-            if label.blind or label.kind not in _ANSWERS or label.kind is ReviewKind.HUMAN_ONLY:
+            shown = not label.blind and label.kind in _ANSWERS and label.kind is not ReviewKind.HUMAN_ONLY
+            self.shifts.add(label, shown, SHIFTS)
+            if not shown:
                 reviewer.blind += 1
                 reviewer.blind_disagreed += label.error
                 self.blind += 1

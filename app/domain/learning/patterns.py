@@ -1,4 +1,4 @@
-"""Five patterns in overrides, and miscalibration: what a person should look at, and do.
+"""Five patterns in overrides, miscalibration, and when to retrain: what a person should look at, and do.
 
 Each rule has a minimum count, a significance rule and a size that matters. A pattern is reported when it
 begins and again only after it was over: ``raised`` needs all three, ``over`` a value clearly below the
@@ -8,62 +8,17 @@ limit; in between nothing changes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
 from statistics import median
 
-import msgspec
-
 from app.domain.learning.calibration import CalibrationScores
-from app.domain.learning.override_rates import OverrideRates, band_name
+from app.domain.learning.override_rates import SHIFTS, OverrideRates, band_name
 from app.domain.learning.proportions import binomial_at_least, wilson
 from app.domain.learning.reasons import percent
+from app.domain.learning.shift_patterns import handling_shift, override_shift, retrain, traffic_shift
+from app.domain.learning.sighting import ACTIONS, Pattern, Sighting
 from app.domain.learning.terms import PatternTerms
 
-
-class Pattern(StrEnum):
-    """Which detector."""
-
-    HIGH_OVERRIDE = "high_override"
-    """People often decide otherwise: the AI is not trained for this type."""
-    RISING_OVERRIDE = "rising_override"
-    """More often lately than usual: concept drift or a changed policy."""
-    REVIEWER_OUTLIER = "reviewer_outlier"
-    """One reviewer overrides much more or less than colleagues over the same mix of cases."""
-    CONFIDENCE_BAND = "confidence_band"
-    """More overrides in a band than its confidence announced: the threshold is miscalibrated."""
-    INCONSISTENT = "inconsistent_reasoning"
-    """Two people who judge the same decisions disagree: unclear policy or a training gap."""
-    MISCALIBRATED = "miscalibrated"
-    """Blind checks find more or fewer errors than the announced confidence says."""
-
-
-ACTIONS = {
-    Pattern.HIGH_OVERRIDE: "Add training data or create a rule for this case type.",
-    Pattern.RISING_OVERRIDE: "Investigate what changed and update the model.",
-    Pattern.REVIEWER_OUTLIER: "Review cases with this reviewer: a gap of the AI, or a habit of the person.",
-    Pattern.CONFIDENCE_BAND: "Adjust the routing thresholds for this band.",
-    Pattern.INCONSISTENT: "Clarify the guidelines and provide training.",
-    Pattern.MISCALIBRATED: "Check the model and its inputs for a change; calibration follows the new labels.",
-}
-"""What to do about each pattern."""
-
-
-class Sighting(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one pattern in one segment. ``text`` is empty unless ``raised``."""
-
-    pattern: Pattern
-    segment: str
-    value: float
-    limit: float
-    count: int
-    raised: bool
-    over: bool
-    text: str = ""
-
-    @property
-    def name(self) -> str:
-        """Identifies pattern and segment within a key."""
-        return f"{self.pattern}:{self.segment}"
+__all__ = ["ACTIONS", "Pattern", "sightings"]
 
 
 def sightings(
@@ -79,11 +34,18 @@ def sightings(
         Names the segment of the patterns of the whole key.
     """
     yield high_override(rates, decision_type, rules)
-    yield rising_override(rates, decision_type, rules)
+    rising = rising_override(rates, decision_type, rules)
+    shift = override_shift(rates.shifts.overrides, decision_type, SHIFTS)
+    quality_sign = miscalibrated(quality, calibrated, decision_type, rules)
+    yield rising
     yield from reviewer_outliers(rates, rules)
     yield from confidence_bands(rates, rules)
     yield from inconsistent_reasoning(rates, rules)
-    yield miscalibrated(quality, calibrated, decision_type, rules)
+    yield quality_sign
+    yield shift
+    yield handling_shift(rates.shifts.handling, decision_type, SHIFTS)
+    yield traffic_shift(rates.shifts.traffic, decision_type, SHIFTS)
+    yield retrain((rising, shift, quality_sign), decision_type)
 
 
 def high_override(rates: OverrideRates, decision_type: str, rules: PatternTerms) -> Sighting:

@@ -131,9 +131,21 @@ def _webhooks(
         return ()
     file = settings.webhooks_file
     load_addresses(file)  # a file that can not be used is said at the start, not with the first message
-    courier = Courier(messages, lambda: policy().webhooks, lambda: load_addresses(file), codec, url, clock)
+    courier = Courier(
+        messages,
+        lambda: policy().webhooks,
+        lambda: load_addresses(file),
+        codec,
+        url,
+        clock,
+        audience=lambda decision_type: policy().audience(decision_type),
+    )
 
     def topics() -> Sequence[str]:
-        return [Topic.REVIEWS_LIFECYCLE, *(pool_topic(pool) for pool in policy().pool_names)]
+        return [
+            Topic.REVIEWS_LIFECYCLE,
+            Topic.PATTERNS_DETECTED,
+            *(pool_topic(pool) for pool in policy().pool_names),
+        ]
 
     return (courier, GroupReader(connection, "hitl-webhooks", topics, courier.hear))

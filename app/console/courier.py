@@ -9,8 +9,8 @@ import structlog
 
 from app.console.outgoing import Outgoing, Taken
 from app.console.post import NotDeliveredError, post
-from app.console.webhooks import Address, Delivery, deliveries, headers_of
-from app.domain.events import ReviewLifecycle, ReviewRequested
+from app.console.webhooks import Address, Delivery, deliveries, headers_of, pattern_deliveries
+from app.domain.events import PatternDetected, ReviewLifecycle, ReviewRequested
 from app.errors import HitlError, UsageError
 from app.policy.webhooks import WebhookTerms
 from app.stream.codec import Codec
@@ -22,6 +22,7 @@ log = structlog.get_logger("hitl.webhooks")
 GONE = "there is no such webhook any more"
 
 Post = Callable[..., None]
+Audience = Callable[[str], tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 class Courier:
@@ -29,7 +30,8 @@ class Courier:
     that hangs delays nobody else.
 
     ``hooks`` gives the webhooks in force and ``addresses`` where they are now: both may change while it
-    runs. ``clock`` gives ms UTC."""
+    runs. ``audience`` gives the pools and the types that a learning of a type concerns. ``clock`` gives
+    ms UTC."""
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Courier:
         console: str,
         clock: Callable[[], int],
         send: Post = post,
+        audience: Audience = lambda _decision_type: ((), ()),
     ) -> None:
         self._outgoing = outgoing
         self._hooks = hooks
@@ -48,6 +51,7 @@ class Courier:
         self._console = console
         self._clock = clock
         self._send = send
+        self._audience = audience
         self._stopping = threading.Event()
         self._senders: dict[str, threading.Thread] = {}
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
@@ -64,6 +68,9 @@ class Courier:
                 continue
             if isinstance(event, ReviewLifecycle | ReviewRequested):
                 messages += deliveries(event, hooks, self._console)
+            elif isinstance(event, PatternDetected):
+                pools, learners = self._audience(event.learning_key.partition("|")[0])
+                messages += pattern_deliveries(event, pools, learners, hooks, self._console)
         lost = self._outgoing.add(messages, hooks, self._clock())
         if lost:
             log.error("given up: too many messages wait", messages=lost)

@@ -1,8 +1,9 @@
-"""Webhooks: what happens to reviews, told to chat tools and other programs. At least once, signed.
+"""Webhooks: what happens to reviews, and what is found in their outcomes, told to chat tools and other
+programs. At least once, signed.
 
 Who is told what is in the policy (``webhooks:``); where they are and with which secret stands in one
 private file (``HITL_WEBHOOKS_FILE``). A message says which review and what happened, never facts of the
-case: chats have other readers than queues.
+case, and of a pattern never whom it is about: chats have other readers than queues.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import hashlib
 import hmac
 import stat
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
-from app.domain.events import ReviewLifecycle, ReviewRequested
+from app.domain.events import PatternDetected, ReviewLifecycle, ReviewRequested
+from app.domain.learning.sighting import Pattern
 from app.domain.review import REVIEWS
 from app.domain.words import moment
 from app.errors import UsageError
-from app.policy.webhooks import ReviewEvent, Template, WebhookTerms
+from app.policy.webhooks import HookEvent, Template, WebhookTerms
 
 SHORTEST_SECRET = 16
 
@@ -63,6 +65,46 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.pool}: a review was {self.event.replace('_', ' ')}{by}"
 
 
+class ToldPattern(Told, frozen=True, kw_only=True):
+    """A pattern that began. ``pool`` is that of its decision type; ``shared_with`` are the types that learn
+    from it. Which reviewer stands out is left to the page, which not everybody may read."""
+
+    pattern: str
+    decision_type: str
+    shared_with: tuple[str, ...]
+    said: str
+    action: str
+
+    @property
+    def sentence(self) -> str:
+        """What was found and what to do."""
+        also = f" For {', '.join(self.shared_with)}, too, as evidence." if self.shared_with else ""
+        return f"{self.said} {self.action}{also}"
+
+
+def told_pattern(
+    event: PatternDetected, pools: Sequence[str], shared_with: tuple[str, ...], console: str
+) -> ToldPattern:
+    """What a pattern says to whoever may read a chat."""
+    decision_type = event.learning_key.partition("|")[0]
+    personal = event.pattern == Pattern.REVIEWER_OUTLIER
+    retrain = event.pattern == Pattern.RETRAIN
+    return ToldPattern(
+        event_id=str(uuid.uuid5(REVIEWS, f"pattern\n{event.pattern_id}")),
+        event=(HookEvent.RETRAIN if retrain else HookEvent.PATTERN_DETECTED).value,
+        at=moment(event.detected_at),
+        pool=pools[0] if pools else "",
+        review_id="",
+        actor="",
+        link=f"{console}/lead",
+        pattern=event.pattern,
+        decision_type=decision_type,
+        shared_with=shared_with,
+        said="One reviewer overrides much more or less than colleagues." if personal else event.text,
+        action="Look at the lead's page." if personal else event.action,
+    )
+
+
 def load_addresses(path: Path) -> Mapping[str, Address]:
     """The addresses by name. Raises ``UsageError`` that says what is wrong."""
     try:
@@ -86,7 +128,7 @@ def told(event: ReviewLifecycle | ReviewRequested, console: str) -> Told:
     """What an event says. ``console`` is the address of the console, for the link."""
     if isinstance(event, ReviewRequested):
         request = event.request
-        name, pool, at = ReviewEvent.REQUESTED.value, request.pool, request.requested_at
+        name, pool, at = HookEvent.REQUESTED.value, request.pool, request.requested_at
         identifier, source, actor = request.review_id, request.review_id, ""
     else:
         name, pool, at = event.event, event.pool, event.at
@@ -109,6 +151,20 @@ def deliveries(
     said = told(event, console)
     for hook in hooks.values():
         if hook.wants(said.event, said.pool):
+            yield delivery(said, hook)
+
+
+def pattern_deliveries(
+    event: PatternDetected,
+    pools: Sequence[str],
+    shared_with: tuple[str, ...],
+    hooks: Mapping[str, WebhookTerms],
+    console: str,
+) -> Iterable[Delivery]:
+    """What follows from a pattern that concerns these pools, its own first."""
+    said = told_pattern(event, pools, shared_with, console)
+    for hook in hooks.values():
+        if hook.wants(said.event, *pools):
             yield delivery(said, hook)
 
 

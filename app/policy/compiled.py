@@ -83,7 +83,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the next policy needs a second admin."""
 
     def audience(self, decision_type: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Whom a learning of this type concerns: the pools, its own first, and the types that learn from it."""
+        """Whom a learning of this type concerns: pools, its own first, and the types that learn from it."""
         own = self.terms.get(decision_type)
         learners = [one for one in self.terms.values() if decision_type in one.learnings_from]
         pools = ([own.pool] if own else []) + [one.pool for one in learners]

@@ -1,4 +1,5 @@
-"""The ``webhooks`` section of the policy: who is told what happens to reviews, and in which form.
+"""The ``webhooks`` section of the policy: who is told what happens to reviews and what is found in their
+outcomes, and in which form.
 
 Where a receiver is and with which secret messages are signed is no behaviour: ``HITL_WEBHOOKS_FILE``."""
 
@@ -27,8 +28,8 @@ class Template(StrEnum):
     """An adaptive card with a button, as Microsoft Teams' workflows take it."""
 
 
-class ReviewEvent(StrEnum):
-    """What may happen to a review, in the words of `reviews.lifecycle`."""
+class HookEvent(StrEnum):
+    """What may happen to a review, in the words of `reviews.lifecycle`; and what may be found in outcomes."""
 
     REQUESTED = "requested"
     CLAIMED = "claimed"
@@ -50,6 +51,10 @@ class ReviewEvent(StrEnum):
     SLA_ESCALATED = "sla_escalated"
     SLA_MISSED = "sla_missed"
     DEADLINE_RULE = "deadline_rule"
+    PATTERN_DETECTED = "pattern_detected"
+    """Something in the outcomes that a person should look at (docs/patterns.md)."""
+    RETRAIN = "retrain"
+    """A sign that the model is no longer the right one."""
 
 
 class Webhook(Part):
@@ -59,7 +64,7 @@ class Webhook(Part):
     """Name of its address and secret in HITL_WEBHOOKS_FILE; the webhook's own name unless given."""
     template: Template = Template.JSON
     """The form of its messages: json, slack or teams."""
-    events: tuple[ReviewEvent, ...] = ()
+    events: tuple[HookEvent, ...] = ()
     """What it is told; everything unless given."""
     pools: tuple[PoolName, ...] = ()
     """About which pools; all unless given."""
@@ -86,10 +91,11 @@ class WebhookTerms(msgspec.Struct, frozen=True, kw_only=True):
     give_up: int = 3 * DAY
     most_waiting: int = 10_000
 
-    def wants(self, event: str, pool: str) -> bool:
-        """Whether this receiver is told. Steps that only the queue cares about are told to nobody."""
+    def wants(self, event: str, *pools: str) -> bool:
+        """Whether this receiver is told of an event that concerns these pools. Steps that only the queue
+        cares about are told to nobody."""
         asked = self.events or _EVENTS
-        return event in asked and (not self.pools or pool in self.pools)
+        return event in asked and (not self.pools or not self.pools.isdisjoint(pools))
 
     def pause(self, failures: int) -> int:
         """ms before the next attempt, after so many earlier failures.
@@ -101,7 +107,7 @@ class WebhookTerms(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.longest_pause, self.first_pause << min(failures, 20))
 
 
-_EVENTS = frozenset(event.value for event in ReviewEvent)
+_EVENTS = frozenset(event.value for event in HookEvent)
 
 
 def webhook_terms(section: Mapping[str, Webhook]) -> Mapping[str, WebhookTerms]:

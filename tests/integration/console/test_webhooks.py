@@ -15,7 +15,7 @@ from app.console.metrics import ConsoleMetrics
 from app.console.outgoing import HOLD, Outgoing
 from app.console.post import NotDeliveredError, post
 from app.console.webhooks import Address, deliveries, load_addresses
-from app.domain.events import ReviewLifecycle
+from app.domain.events import PatternDetected, ReviewLifecycle
 from app.errors import UsageError
 from app.policy.webhooks import Template, WebhookTerms
 from app.stream.records import Incoming
@@ -266,3 +266,54 @@ def test_the_file_of_addresses_is_private_and_checked(tmp_path):
     ):
         with pytest.raises(UsageError):
             load_addresses(write(path, bad, mode))
+
+
+# --- what is found in the outcomes ------------------------------------------------------------------
+
+
+def pattern(name="rising_override", segment="expense.approval"):
+    return PatternDetected(
+        pattern_id=f"p-{name}", pattern=name, learning_key="expense.approval|m:1", segment=segment, value=0.4,
+        limit=0.3, count=90, text=f"{segment}: people override 40 %.", action="Investigate.", detected_at=1,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def learning(courier):
+    """The courier of a house where loans learn from expenses."""
+    courier._audience = lambda _type: (("finance", "credit"), ("loan.approval",))
+    return courier
+
+
+def test_a_pattern_is_told_with_what_to_do_and_who_else_learns_from_it(learning, receiver):
+    learning.tell(pattern(), pattern())
+    assert learning.once()
+    assert not learning.once()  # read twice, told once
+    message = json.loads(receiver.got[0][2])
+    assert (message["event"], message["pool"], message["shared_with"]) == (
+        "pattern_detected",
+        "finance",
+        ["loan.approval"],
+    )
+    assert message["text"].startswith("expense.approval: people override 40 %. Investigate.")
+
+
+def test_a_sign_to_retrain_is_an_event_of_its_own(learning, receiver):
+    learning.hooks["chat"] = msgspec.structs.replace(CHAT, events=frozenset({"retrain"}))
+    learning.tell(pattern(), pattern("retrain"))
+    assert learning.once()
+    assert not learning.once()
+    assert json.loads(receiver.got[0][2])["event"] == "retrain"
+
+
+def test_who_learns_from_a_type_is_told_too_and_nobody_else(learning):
+    for pools, told in ((("credit",), True), (("claims",), False)):
+        learning.hooks["chat"] = msgspec.structs.replace(CHAT, pools=frozenset(pools))
+        learning.tell(pattern(f"inconsistent_{pools[0]}"))
+        assert learning.once() is told
+
+
+def test_no_message_names_the_reviewer_who_stands_out(learning, receiver):
+    learning.tell(pattern("reviewer_outlier", "ann.miller"))
+    assert learning.once()
+    assert b"ann.miller" not in receiver.got[0][2]

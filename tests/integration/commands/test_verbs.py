@@ -203,7 +203,7 @@ def test_submit_into_topics_that_do_not_exist_sends_nothing(deployment: Deployme
     file.write_text(line("lost") + "\n", encoding="utf-8")
     done = deployment.hitl("submit", str(file), HITL_TOPIC_PREFIX="nobody.has.this.")
     assert done.returncode == 3
-    assert "nobody.has.this.decisions.submitted" in done.stderr
+    assert "nobody.has.this.policy.activated" in done.stderr
     assert "hitl topics apply" in done.stderr
     assert not done.stdout
 

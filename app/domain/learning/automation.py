@@ -37,6 +37,8 @@ class Automation(msgspec.Struct):
     """The key's decisions up to which more is checked, after a change for the worse."""
     gold_shown: int = 0
     gold_caught: int = 0
+    gold_lower: float = 0.0
+    """Lower bound (95 %) of the catch rate that the gold answers show."""
     scoring: str = ""
     """What scores are made of, as the policy said when the epoch began."""
 
@@ -45,7 +47,13 @@ class Automation(msgspec.Struct):
         were answered, what the policy assumes before."""
         if self.gold_shown < terms.catch_items:
             return catch_percent(terms.catch_rate)
-        return catch_percent(lower_bound(self.gold_caught, self.gold_shown))
+        return catch_percent(self.gold_lower)
+
+    def count_gold(self, *, caught: bool) -> None:
+        """An answer to a gold item on which the AI was wrong."""
+        self.gold_shown += 1
+        self.gold_caught += caught
+        self.gold_lower = lower_bound(self.gold_caught, self.gold_shown)
 
     def plan(self, terms: LearningTerms) -> Plan:
         """What this epoch tests."""

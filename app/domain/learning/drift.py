@@ -148,8 +148,7 @@ class KeyState(msgspec.Struct, kw_only=True):
         if label.source == OBSERVATION:
             self.judgements.correct_by_truth(label, self.evidence, self.ignored)
         elif label.kind is ReviewKind.GOLD:
-            self.automation.gold_shown += 1
-            self.automation.gold_caught += label.error
+            self.automation.count_gold(caught=label.error)
         else:
             self.overrides.add(label, self.calibration, terms)
             self._judge(label, terms)

@@ -29,6 +29,9 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True):
     awaiting: float = 0.0
     """A certified threshold that waits for a person's yes; 0 for none."""
 
+    progress: int = 0
+    """While nothing is certified: tenths of the labels that the first certificate needs."""
+
     @property
     def threshold(self) -> float:
         """What a routing score must reach to be automated."""

@@ -78,6 +78,9 @@ def propose(
         if evidence.clock < automation.recheck_until:
             q = max(q, terms.recheck_share)
     after = msgspec.structs.replace(after, evidence_probability=q)
+    step = automation.next_step(evidence, terms)
+    if after.certified > 1 and step is not None and step.needed:
+        after = msgspec.structs.replace(after, progress=min(10, 10 * step.labels // step.needed))
     look = Look(
         before=before,
         after=after,
@@ -86,7 +89,7 @@ def propose(
         terms=terms,
         catch=automation.catch(terms),
         gold=(automation.gold_caught, automation.gold_shown),
-        step=automation.next_step(evidence, terms),
+        step=step,
         cause=cause,
     )
     labels, errors = look.behind

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import quote
 
 import msgspec
@@ -18,6 +19,7 @@ from app.console.errors import ForgedRequestError, MissingScopeError, NotSignedI
 from app.console.parts import ConsoleParts
 from app.console.scopes import OF_PEOPLE, Scope
 from app.domain.people import Profile
+from app.review_queue.errors import StoreUnavailableError
 
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf_token"
@@ -69,8 +71,10 @@ async def signed_in(request: Request) -> Visitor:
 
 
 def count_read(parts: ConsoleParts, visitor: Visitor) -> None:
-    """One more page or answer. Raises ``TooManyError``."""
-    parts.limits.take("reads", visitor.key, parts.terms.requests, "requests in a short time")
+    """One more page or answer. Raises ``TooManyError``. Nothing is counted while the store is away: what
+    needs it fails by itself, and says so."""
+    with suppress(StoreUnavailableError):
+        parts.limits.take("reads", visitor.key, parts.terms.requests, "requests in a short time")
 
 
 def needs(scope: Scope) -> Callable[[Visitor], Visitor]:

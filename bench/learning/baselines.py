@@ -1,7 +1,8 @@
 """What others do, with the same audits: each sees only the labels that its own routing revealed.
 
 All but the oracle draw 5 % of the automated decisions as blind audits, as the rule does in the mean, and
-take the answers to reviewed decisions as labels. A blind finding is confirmed by a second look, as the rule's is.
+take the answers to reviewed decisions as labels. A blind finding is
+confirmed by a second look, as the rule's is.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ import numpy as np
 from bench.learning.baselines import BASELINES
 from bench.learning.measures import measure
 from bench.learning.replay import Outcome, Policy, replay
-from bench.learning.rule import Design, Rule
+from bench.learning.rule import IMPROVED, Design, Rule
 from bench.learning.scenarios import Scenario
 from bench.learning.streams import Stream, draw
 
-RULES: dict[str, Design] = {"the rule": Design()}
+RULES: dict[str, Design] = {"the rule, improved": IMPROVED, "the rule as first written": Design()}
 PATHS_OF = "table, abrupt"
 """The scenario whose paths over time are drawn."""
 
@@ -30,13 +30,13 @@ def policies() -> dict[str, Callable[[Stream], Policy]]:
 
 def run(
     scenarios: Iterable[Scenario], runs: int, seed: int, only: set[str], say: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    """One row of numbers for each scenario and policy."""
-    rows = []
+) -> Iterator[list[dict[str, Any]]]:
+    """For each scenario, a row of numbers of each policy."""
     for scenario in scenarios:
         started = time.perf_counter()
         key = zlib.crc32(f"{scenario.name}@{scenario.alpha}".encode())
         stream = draw(scenario, runs, [seed, key])
+        rows = []
         for name, make in policies().items():
             if only and name not in only:
                 continue
@@ -53,7 +53,7 @@ def run(
                 row["path"] = _path(stream, outcome)
             rows.append(row)
         say(f"{scenario.name}, alpha {scenario.alpha:.0%}: {time.perf_counter() - started:.0f} s")
-    return rows
+        yield rows
 
 
 def _path(stream: Stream, outcome: Outcome) -> dict[str, list[float]]:

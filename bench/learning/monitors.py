@@ -17,26 +17,36 @@ class Monitor:
         self.sign = sign
         self.shifts = shifts
         self.log = np.zeros((runs, len(shifts)))
-        self._ratio = np.zeros((runs, BINS, 2, len(shifts)))
+        self.now = np.zeros(runs)
+        self._ratio = np.zeros((runs, 2 * BINS, 2, len(shifts)))
+        """Of blind labels, and of those where the reviewer saw the recommendation: (runs, 188, 2, shifts)."""
 
-    def refer(self, runs: Flags, rate: Floats) -> None:
+    def refer(self, runs: Flags, rate: Floats, shown: bool = False) -> None:
         """From now on errors of bin b are expected at ``rate`` (shape (runs, 94)) in these runs."""
         rate = rate[runs]
         odds = np.log(rate / (1 - rate))[..., None] + self.sign * self.shifts
         shifted = 1 / (1 + np.exp(-odds))
         ratio = np.stack([(1 - shifted) / (1 - rate[..., None]), shifted / rate[..., None]], 2)
-        self._ratio[runs] = np.log(ratio)
+        self._ratio[runs, BINS * shown : BINS * (1 + shown)] = np.log(ratio)
 
     def restart(self, runs: Flags) -> None:
         """Forget everything; without a reference nothing is learned."""
         self.log[runs] = 0.0
+        self.now[runs] = 0.0
         self._ratio[runs] = 0.0
+
+    def found(self) -> Floats:
+        """The shift in log-odds that the labels speak for: mean over the shifts by their M, shape (runs,)."""
+        weight = np.exp(self.log - self.log.max(1, keepdims=True))
+        return (weight @ self.shifts) / weight.sum(1)
 
     def highest(self, bins: np.ndarray, error: Flags, use: Flags) -> Floats:
         """Take in labels in order (shape (runs, labels)); the largest mean of M on the way."""
         if not use.any():
             return np.zeros(len(bins))
         row = np.arange(len(bins))[:, None]
+        first = np.argsort(~use, 1, kind="stable")[:, : int(use.sum(1).max())]  # labels, then gaps
+        bins, error, use = bins[row, first], error[row, first], use[row, first]
         steps = np.where(use[..., None], self._ratio[row, bins, error.astype(np.int8)], 0.0)
         total = np.cumsum(steps, 1)
         start = np.maximum(self.log, 0.0)[:, None]
@@ -44,4 +54,5 @@ class Monitor:
         best = np.maximum.accumulate(np.concatenate([start, -total[:, :-1]], 1), 1)
         path = total + best
         self.log = path[:, -1]
+        self.now = np.exp(self.log).mean(1)
         return np.exp(path).mean(2).max(1)

@@ -8,7 +8,7 @@ from typing import Any
 from bench.learning.measures import wilson
 
 Row = dict[str, Any]
-COLOURS = ("#0b6e4f", "#7a3db8", "#8a8a8a", "#c0392b", "#d68910", "#2471a3", "#b7950b", "#17202a")
+COLOURS = ("#0b6e4f", "#45b39d", "#7a3db8", "#8a8a8a", "#c0392b", "#d68910", "#2471a3", "#17202a")
 
 
 def any_above(rows: list[Row], runs: int) -> str:

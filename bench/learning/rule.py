@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaln
 from scipy.stats import beta
 
 from bench.learning.boundaries import NEVER, boundary
@@ -33,14 +34,52 @@ class Design:
     """Share of delta for the first tests; the j-th restart gets (1 - share) 2^-j of it."""
     worse_limit: float = 3200.0
     better_limit: float = 3000.0
-    shown_labels: bool = True
-    """Do answers to shown recommendations feed cap and monitors? The certificate never takes them."""
+    shown: str = "all"
+    """Answers to shown recommendations feed "all" but the certificate as if they were blind, the monitors
+    against a reference of their "own", or "none"."""
+    audits_limit: float = 3200.0
+    doubt: float = 1.0
+    """The reference is raised by so many of its standard errors, and by ``margin``."""
+    margin: float = 0.006
+    suspicion: float = 0.0
+    """From this value of a monitor on, q is at least ``suspicious_q``; 0: never."""
+    hope: float = 0.0
+    suspicious_q: float = 0.15
+    keep_worse: float = 0.25
+    keep_better: float = 0.25
+    worse_q: float = 0.15
+    reference_anew: bool = False
+    """The reference is of labels since the restart alone."""
+    move: bool = False
+    """At a restart the old errors are moved by the shift of the odds that the monitor found."""
+    scale_better: float = 1.0
+    """After better, A starts below 0 by so much: A := -q_scale log(scale)."""
     cap: float = 0.95
     cap_after: float = 0.80
     looks: int = 2
     gold_doubt: float = 0.05
+    gold_sequence: bool = False
+    """Bound the catch rate by a confidence sequence at .1 delta, of which the first tests then get less."""
     every: int = 2
     """Blocks between two fits of the cap."""
+
+
+IMPROVED = Design(
+    q_floor=0.025,
+    worse_limit=7000.0,
+    audits_limit=7000.0,
+    better_limit=7000.0,
+    shown="own",
+    doubt=1.5,
+    margin=0.003,
+    suspicion=3.0,
+    hope=8.0,
+    scale_better=2.0,
+    reference_anew=True,
+    move=True,
+    looks=3,
+)
+"""What won on the tuning set at the same validity; ``notes.md`` has the formulas and what did not win."""
 
 
 class Rule:
@@ -60,6 +99,10 @@ class Rule:
         self._gold, self._caught = np.zeros(runs, np.int64), np.zeros(runs, np.int64)
         self.catch = np.full(runs, 0.05 if gold else 1.0)
         self.counts = Counts(runs)
+        self.shown_counts = Counts(runs)
+        self._epoch_shown = np.zeros(runs, np.int64)
+        self._shown_references: list[tuple[Flags, Floats, Floats]] = []
+        self._base_q = np.ones(runs)
         self._cap, self._cap_after = np.full(runs, REVIEW_ALL), np.full(runs, REVIEW_ALL)
         self._before = np.full(runs, -1)
         """The certificate of the epoch before, -1 in the first epoch."""
@@ -80,14 +123,20 @@ class Rule:
     def learn(self, batch: Batch) -> None:
         """Certificate, cap, monitors, restarts; then the threshold and the share for the next block."""
         fresh = batch.known & (batch.label_epoch == self.epoch[:, None])
-        use = fresh if self.design.shown_labels else fresh & batch.label_evidence
+        use = fresh if self.design.shown == "all" else fresh & batch.label_evidence
         self.automated += batch.automated.sum(1)
         self._count_gold(batch)
         self._certify(batch, fresh & batch.label_evidence)
         self._fix_start(batch)
         self.counts.add(batch, use)
         self._epoch_labels += use.sum(1)
-        self._watch(batch, use)
+        if self.design.shown == "own":
+            others = fresh & ~batch.label_evidence
+            self.shown_counts.add(batch, others)
+            self._epoch_shown += others.sum(1)
+            self._watch(batch, fresh)
+        else:
+            self._watch(batch, use)
         if (batch.at // batch.bins.shape[1]) % self.design.every == 0:
             self._fit_cap()
         self._deploy(batch.at + batch.bins.shape[1])
@@ -96,8 +145,19 @@ class Rule:
         if self._watch_gold and batch.gold.any():
             self._gold += batch.gold
             self._caught += batch.caught
-            low = beta.ppf(self.design.gold_doubt, 1 + self._caught, 1 + self._gold - self._caught)
-            self.catch = np.floor(low * 40) / 40  # few boundaries to compute, and on the safe side
+            self.catch = self._catch_rate()
+
+    def _catch_rate(self) -> Floats:
+        """Lower bound of the procedure's catch rate, in steps of .025 (few boundaries, and the safe side)."""
+        x, n = self._caught, self._gold
+        if not self.design.gold_sequence:
+            return np.floor(beta.ppf(self.design.gold_doubt, 1 + x, 1 + n - x) * 40) / 40
+        # Robbins' mixture: what it rejects at any time stays rejected, at .1 delta altogether
+        rate = np.arange(1, 40) / 40
+        against = betaln(1 + x, 1 + n - x)[:, None] - x[:, None] * np.log(rate)
+        against -= (n - x)[:, None] * np.log1p(-rate)
+        rejected = (against >= -np.log(0.1 * self.delta)) & (rate < (x / np.maximum(n, 1))[:, None])
+        return np.maximum(self.catch, np.where(rejected, rate, 0.05).max(1))
 
     def _fix_start(self, batch: Batch) -> None:
         """The two places of the fixed order, from the first 50 scores of the epoch."""
@@ -133,8 +193,8 @@ class Rule:
         return found
 
     def _add(self, catch: float, restarts: int) -> int:
-        share = self.design.first_share
-        level = self.delta * (share if restarts == 0 else (1 - share) * 2.0**-restarts)
+        share = self.design.first_share - 0.1 * (self.design.gold_sequence and self._watch_gold)
+        level = self.delta * (share if restarts == 0 else (1 - self.design.first_share) * 2.0**-restarts)
         rate = self.alpha * catch
         rhos = (self.design.shallow, self.design.deep) if catch > 0.2 else ()
         rows = [boundary(rate, level, rho) for rho in rhos] or [(), ()]
@@ -150,14 +210,22 @@ class Rule:
         end = batch.at + batch.bins.shape[1]
         audits = use & batch.label_evidence & batch.label_automated
         of_all, of_audits = self._labels_per_decision()
-        labels = (batch.label_bins, batch.label_error)
+        kind = batch.label_bins.astype(np.int64)
+        if self.design.shown == "own":
+            kind = kind + BINS * ~batch.label_evidence
+        labels = (kind, batch.label_error)
         worse = self._all.highest(*labels, use) >= self.design.worse_limit * of_all
-        worse |= self._audits.highest(*labels, audits) >= self.design.worse_limit * of_audits
+        worse |= self._audits.highest(*labels, audits) >= self.design.audits_limit * of_audits
         better = self._fewer.highest(*labels, use) >= self.design.better_limit * of_all
         better &= ~worse
         self.warned += [(int(r), end) for r in np.flatnonzero(worse)]
         self.cheered += [(int(r), end) for r in np.flatnonzero(better)]
         if worse.any() or better.any():
+            if self.design.move:
+                by_audits = self._audits.now / of_audits > self._all.now / of_all
+                more = np.where(by_audits, self._audits.found(), self._all.found())
+                self.counts.move(worse, more)
+                self.counts.move(better, -self._fewer.found())
             self._restart(worse, better, end)
         if end % REFRESH < batch.bins.shape[1]:
             self._refer()
@@ -166,28 +234,37 @@ class Rule:
         """Expected labels of a decision as things stand: all, and those of automated decisions."""
         traffic = np.pad(suffix(self.counts.traffic), ((0, 0), (0, 1)))
         share = traffic[np.arange(len(self.k)), self.k] / np.maximum(traffic[:, 0], 1e-9)
-        reviewed = (1 - share) * (1.0 if self.design.shown_labels else self.q)
-        return np.maximum(reviewed + self.q * share, 1e-3), np.maximum(self.q * share, 1e-3)
+        reviewed = (1 - share) * (self._base_q if self.design.shown == "none" else 1.0)
+        return np.maximum(reviewed + self._base_q * share, 1e-3), np.maximum(self._base_q * share, 1e-3)
 
     def _refer(self) -> None:
         """Keep today's rates; watch against those of a thousand decisions ago."""
-        behind = self.counts.errors.sum(1)
-        self._references.append((self._epoch_labels >= FIRST_LABELS, self.counts.error_by_bin(), behind))
-        if len(self._references) <= LAG // REFRESH:
-            return
-        valid, rate, behind = self._references.pop(0)
-        doubt = 1 / np.sqrt(behind + 4)[:, None]
-        high = np.minimum(0.95, rate * (1 + doubt) + 0.006)
-        low = np.maximum(5e-4, rate * (1 - doubt) - 0.006)
-        self._all.refer(valid, high)
-        self._audits.refer(valid, high)
-        self._fewer.refer(valid, low)
+        for shown, queue, counts, labels in (
+            (False, self._references, self.counts, self._epoch_labels),
+            (True, self._shown_references, self.shown_counts, self._epoch_shown),
+        ):
+            if shown and self.design.shown != "own":
+                continue
+            anew = self.design.reference_anew
+            behind = counts.errors.sum(1) + (0.0 if anew else counts.old_errors.sum(1))
+            queue.append((labels >= FIRST_LABELS, counts.error_by_bin(since_restart=anew), behind))
+            if len(queue) <= LAG // REFRESH:
+                continue
+            valid, rate, behind = queue.pop(0)
+            doubt = self.design.doubt / np.sqrt(behind + 4)[:, None]
+            high = np.minimum(0.95, rate * (1 + doubt) + self.design.margin)
+            low = np.maximum(5e-4, rate * (1 - doubt) - self.design.margin)
+            for monitor, rates in ((self._all, high), (self._audits, high), (self._fewer, low)):
+                monitor.refer(valid, rates, shown)
 
     def _restart(self, worse: Flags, better: Flags, now: int) -> None:
         runs = worse | better
         self._before[runs] = self._allowed()[runs]
         self.epoch[runs] += 1
-        self.counts.restart(runs)
+        for counts in (self.counts, self.shown_counts):
+            counts.restart(worse, self.design.keep_worse)
+            counts.restart(better, self.design.keep_better)
+        self._epoch_shown[runs] = 0
         self._seen[runs] = 0
         self._first[runs] = 0
         self.n[runs] = self.x[runs] = 0
@@ -196,10 +273,11 @@ class Rule:
         self._epoch_labels[runs] = 0
         for monitor in (self._all, self._audits, self._fewer):
             monitor.restart(runs)
-        self._references = [(valid & ~runs, rate, behind) for valid, rate, behind in self._references]
+        for queue in (self._references, self._shown_references):
+            queue[:] = [(valid & ~runs, rate, behind) for valid, rate, behind in queue]
         self.automated[worse] = self.design.q_scale
         self._floor_until[worse] = now + 1500
-        self.automated[better] = 0.0
+        self.automated[better] = -self.design.q_scale * np.log(self.design.scale_better)
         self._fit_cap()
 
     def _fit_cap(self) -> None:
@@ -217,8 +295,14 @@ class Rule:
         self.k = np.maximum(self._cap, self._allowed())
         self.k = np.where((self._cap > self.start) & (self._seen >= FIRST_SCORES), REVIEW_ALL, self.k)
         q = self.design.q_floor + self.design.q_more * np.exp(-self.automated / self.design.q_scale)
-        q = np.maximum(q, np.where(now < self._floor_until, 0.15, 0.0))
-        self.q = np.where(self.k >= REVIEW_ALL, 1.0, np.minimum(q, 1.0))
+        q = np.maximum(q, np.where(now < self._floor_until, self.design.worse_q, 0.0))
+        self._base_q = np.where(self.k >= REVIEW_ALL, 1.0, np.minimum(q, 1.0))
+        look = np.zeros(len(q), np.bool_)
+        if self.design.suspicion:
+            look |= np.maximum(self._all.now, self._audits.now) >= self.design.suspicion
+        if self.design.hope:
+            look |= self._fewer.now >= self.design.hope
+        self.q = np.maximum(self._base_q, np.where(look, self.design.suspicious_q, 0.0))
 
 
 def _highest(fine: Flags) -> NDArray[np.int64]:

@@ -25,6 +25,7 @@ from app.commands import (
     inform,
     lab,
     learnings,
+    learnings_scan,
     people,
     policy,
     policy_proposals,
@@ -33,6 +34,7 @@ from app.commands import (
     rules,
     status,
     submit,
+    thresholds,
     token,
     topics,
     webhooks,
@@ -64,7 +66,9 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(review.app, name="review")
 app.add_typer(queue.app, name="queue")
 app.add_typer(rules.app, name="rules")
+learnings.app.command("scan")(learnings_scan.scan)
 app.add_typer(learnings.app, name="learnings")
+app.add_typer(thresholds.app, name="thresholds")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(export.app, name="export")
 app.add_typer(gold.app, name="gold")

@@ -17,6 +17,7 @@ from app.domain.events import (
 )
 from app.domain.learning.drift import Change, KeyState, Told, learn
 from app.domain.learning.terms import LearningTerms
+from app.domain.routing import decision_type_of
 from app.domain.terms import Terms
 from app.domain.thresholds import own_threshold
 from app.policy.compiled import CompiledPolicy
@@ -137,15 +138,6 @@ def _identity(change: Change) -> str:
     if isinstance(change, PatternDetected):
         return change.pattern_id
     return f"{change.learning_key}#{change.version}"
-
-
-def decision_type_of(learning_key: str) -> str:
-    """The decision type of a key (``app.domain.routing.learning_key``).
-
-    >>> decision_type_of("expense.approval|expenses:3")
-    'expense.approval'
-    """
-    return learning_key.partition("|")[0]
 
 
 def learning_terms(terms: Terms) -> LearningTerms:

@@ -105,7 +105,7 @@ class Routing:
             scored.event.assessment,
             scored.context,
             scored.terms,
-            thresholds(learning_key(decision), scored.terms),
+            thresholds(learning_key(decision, scored.terms.learning.segment, scored.context), scored.terms),
             draws(self._secret, decision.decision_id),
             rules(decision.decision_type),
         )

@@ -156,7 +156,7 @@ class Scoring:
                 context,
                 item.record.timestamp,
                 item.terms,
-                calibrations.get(learning_key(item.decision), IDENTITY),
+                calibrations.get(learning_key(item.decision, item.terms.learning.segment, context), IDENTITY),
             )
             for item, context in zip(items, contexts, strict=True)
         ]

@@ -165,6 +165,14 @@ _OPEN_HOUSE = Denial(
 )
 
 
+def order_refused(who: Profile, pools: Iterable[str]) -> Denial | None:
+    """Why a person may not steer the automation of a type: that is for a lead of one of its pools, or an
+    admin."""
+    if Role.ADMIN in who.roles or any(pool in who.supervises for pool in pools):
+        return None
+    return Denial("not_lead", f"{who.name} leads no pool of this type", "ask a lead of the pool or an admin")
+
+
 def _beyond(who: Profile, rule: RuleMatter, now: int) -> Denial | None:
     """Which of the cases that a rule covers is beyond a person's own authority."""
     denial = _refused_as(who, Deed.DECIDE, rule.hardest, now)

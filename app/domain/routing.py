@@ -10,7 +10,7 @@ down.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -61,11 +61,43 @@ class RuleOutcome(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_RULE = RuleOutcome(1, None)
+NO_CONTEXT: Context = {}
 
 
-def learning_key(decision: DecisionSubmitted) -> str:
-    """Decisions with the same key learn together: decision type and model version."""
-    return f"{decision.decision_type}|{decision.model.name}:{decision.model.version}"
+def learning_key(
+    decision: DecisionSubmitted, segment: str | None = None, context: Context = NO_CONTEXT
+) -> str:
+    """Decisions with the same key learn together: decision type, model version and, where the policy names a
+    fact for it (``terms.learning.segment``), its value in ``context``."""
+    key = f"{decision.decision_type}|{decision.model.name}:{decision.model.version}"
+    return key if segment is None else f"{key}|{segment}={segment_of(segment, context)}"
+
+
+def segment_of(segment: str, context: Context) -> str:
+    """The value of a fact as part of a learning key, at most 80 characters; empty where it is missing.
+
+    >>> facts = {"facts": {"country": "DE", "large": True, "risk": 2.0}}
+    >>> segment_of("country", facts), segment_of("large", facts), segment_of("risk", facts)
+    ('DE', 'true', '2')
+    >>> segment_of("region", facts)
+    ''
+    """
+    facts = context.get("facts")
+    value = facts.get(segment) if isinstance(facts, Mapping) else None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else str(value)[:80]
+
+
+def decision_type_of(learning_key: str) -> str:
+    """The decision type of a key (:func:`learning_key`).
+
+    >>> decision_type_of("expense.approval|expenses:3")
+    'expense.approval'
+    """
+    return learning_key.partition("|")[0]
 
 
 def route(
@@ -114,7 +146,7 @@ def route(
         score=adjusted.score,
         threshold=in_force.threshold,
         threshold_version=in_force.version,
-        learning_key=learning_key(decision),
+        learning_key=learning_key(decision, terms.learning.segment, context),
         epoch=in_force.epoch,
         reasons=reasons,
         evidence=drawn.evidence,

@@ -34,7 +34,9 @@ _numbers = itertools.count()
 
 def tally(*scores, epoch=0, alone=0):
     bins = [n for score in scores for n in (bin_of(score), 25, alone)]
-    return ScoreTally(learning_key=KEY, epoch=epoch, bins=bins, policy_threshold=0.9, routed_at=next(_numbers))
+    return ScoreTally(
+        learning_key=KEY, epoch=epoch, bins=bins, policy_threshold=0.9, routed_at=next(_numbers)
+    )
 
 
 def label(score=0.95, *, error=False, epoch=1, **fields):
@@ -195,7 +197,9 @@ def test_gold_answers_replace_the_assumption_in_both_directions():
     state, _ = certified()
     life(*(label() for _ in range(20)), state=state)
     _, changes = life(*(gold(n % 2 == 0) for n in range(30)), state=state)
-    assert changes[-1].certified is None, "half of the errors are missed: the evidence shows less than it seemed"
+    assert changes[-1].certified is None, (
+        "half of the errors are missed: the evidence shows less than it seemed"
+    )
     assert changes[-1].catch_rate == 0.35
     assert "Reviewers caught 15 of 30 known errors: at least 35 %." in changes[-1].reason
     _, changes = life(*(gold(True) for _ in range(400)), state=state)

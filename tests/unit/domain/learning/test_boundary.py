@@ -47,13 +47,15 @@ def test_the_chance_is_used_up_and_never_exceeded(rate, delta, rho):
     assert 0.9 * delta < crossing(enough, rate) <= delta
     assert all(a < b for a, b in itertools.pairwise(enough))
     assert enough[-1] <= 1800
-    shapes = [sum(comb(n, i) * rate**i * (1 - rate) ** (n - i) for i in range(j + 1)) for j, n in enumerate(enough)]
+    shapes = [
+        sum(comb(n, i) * rate**i * (1 - rate) ** (n - i) for i in range(j + 1)) for j, n in enumerate(enough)
+    ]
     g = max(p / (j + 1) ** rho for j, p in enumerate(shapes))
     assert all(p <= g * (j + 1) ** rho * (1 + 1e-9) for j, p in enumerate(shapes))
 
 
 def test_crossing_at_the_limit_itself_happens_with_probability_delta():
-    """3,000 simulated tests of a region that is wrong in exactly 2 % of cases, looked at after every label."""
+    """3,000 simulated tests of a region that is wrong in exactly 2 % of cases, seen label by label."""
     rate, delta, runs = 0.02, 0.09, 3000
     enough = boundary(rate, delta, 1800, SHALLOW)
     luck = random.Random(11)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_what_is_missing_for_the_next_step_is_said():
 def test_every_restart_has_less_and_all_together_have_delta():
     shares = [delta_of(j, 0.05) for j in range(50)]
     assert shares[0] == pytest.approx(0.045)
-    assert all(a > b for a, b in zip(shares, shares[1:], strict=False))
+    assert all(a > b for a, b in pairwise(shares))
     assert spent(49, 0.05) == pytest.approx(0.05)
     assert spent(49, 0.05) <= 0.05 + 1e-12
 

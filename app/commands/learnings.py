@@ -147,17 +147,23 @@ def reasons(
 def open_learnings(who: str | None) -> tuple[LearningDesk, Profile, CompiledPolicy]:
     """The desk as the topics stand now, who is asking, and the policy in force."""
     settings = load_settings()
-    policy = policy_to_act_by(settings)
-    name = who or getpass.getuser()
-    profile = policy.directory.find(name)
-    if profile is None:
-        raise NotAllowedError(Denial("unknown_person", f"nobody called '{name}' is in the policy"))
+    policy, profile = who_asks(settings, who)
 
     def write(event: LearningChanged) -> None:
         with open_writer(settings) as writer:
             writer.write(Topic.LEARNINGS_CHANGED, event.item_id, event)
 
     return LearningDesk(read_learnings(settings), write, lambda: policy, now), profile, policy
+
+
+def who_asks(settings: Settings, who: str | None) -> tuple[CompiledPolicy, Profile]:
+    """The policy in force, and the person in it. Raises ``NotAllowedError`` for a stranger."""
+    policy = policy_to_act_by(settings)
+    name = who or getpass.getuser()
+    profile = policy.directory.find(name)
+    if profile is None:
+        raise NotAllowedError(Denial("unknown_person", f"nobody called '{name}' is in the policy"))
+    return policy, profile
 
 
 def read_learnings(settings: Settings) -> Learnings:

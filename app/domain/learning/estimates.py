@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from app.domain.learning.betting import BettingBound
 from app.domain.learning.bins import BINS
-from app.domain.learning.proportions import anytime_interval, wilson
+from app.domain.learning.proportions import wilson
 
 
 class AutomatedError(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +136,7 @@ class Audits(msgspec.Struct, array_like=True):
             estimate=share,
             lower=lower,
             upper=upper,
-            upper_anytime=anytime_interval(self.errors, self.done, delta)[1],
+            upper_anytime=BettingBound({1.0: self.errors, 0.0: self.done - self.errors}).upper(delta),
             audits=self.done,
             errors=self.errors,
             coverage=self.done / self.drawn if self.drawn > 0 else None,

@@ -45,15 +45,20 @@ def main(
     for name in wanted:
         scenarios, seed, title, words = SETS[name]
         policies = {p.strip() for p in only.split(";") if p.strip()}
-        found = contest.run(
-            scenarios, 40 if quick else runs, seed, policies, say=lambda s: print(s, flush=True)
-        )
-        results["sets"][name] = {"title": title, "words": words, "runs": 40 if quick else runs, "rows": found}
-        results["machine"] = _machine(runs)
-        if keep:
-            _write(results)
+        of_each = 40 if quick else runs
+        rows: list[dict[str, Any]] = []
+        results["sets"][name] = {"title": title, "words": words, "runs": of_each, "rows": rows}
+        results["machine"] = _machine()
+        for found in contest.run(scenarios, of_each, seed, policies, say=_say):
+            rows += found
+            if keep:
+                _write(results)
     if not keep:
         print(report.page(results))
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)
 
 
 def _write(results: dict[str, Any]) -> None:
@@ -67,12 +72,11 @@ def _write(results: dict[str, Any]) -> None:
             (HERE / f"{name}-change.svg").write_text(drawn, encoding="utf-8")
 
 
-def _machine(runs: int) -> dict[str, str]:
+def _machine() -> dict[str, str]:
     return {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical cores, one process",
         "Python": f"{platform.python_version()}, numpy {np.__version__}",
         "measured": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "runs of each scenario": str(runs),
         "seeds": f"tuning {TUNING_SEED}, scoring {SCORING_SEED} (`scenarios.py`)",
     }
 

@@ -26,7 +26,7 @@ def page(results: dict[str, Any]) -> str:
     """The whole page."""
     parts = [_HEAD]
     for name, found in results["sets"].items():
-        parts += [f"## {found['title']}", "", found["words"], ""]
+        parts += [f"## {found['title']}", "", f"{found['words']} {found['runs']} runs of each scenario.", ""]
         parts += list(_set(found["rows"], name))
     parts += ["## Machine and seeds", "", *(f"- {k}: {v}" for k, v in results["machine"].items()), "", _AGAIN]
     return "\n".join(parts) + "\n"

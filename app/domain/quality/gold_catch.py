@@ -3,7 +3,7 @@ and a bound of the rate."""
 
 from __future__ import annotations
 
-from app.domain.learning.proportions import binomial_at_least
+from app.domain.learning.proportions import beta_at_most
 
 TARGET = 0.8
 """Share of known errors that a reviewer should catch."""
@@ -39,7 +39,7 @@ def lower_bound(caught: int, shown: int, tail: float = 0.05) -> float:
     """The ``tail`` quantile of Beta(1 + caught, 1 + shown - caught), the catch rate's posterior from a
     uniform prior.
 
-    P(Beta(1 + x, 1 + n - x) <= q) = P(Bin(n + 1, q) >= x + 1); bisection to 1e-9.
+    Bisection to 1e-9.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def lower_bound(caught: int, shown: int, tail: float = 0.05) -> float:
     below, above = 1e-12, 1.0 - 1e-12
     while above - below > 1e-9:
         middle = (below + above) / 2
-        if binomial_at_least(caught + 1, shown + 1, middle) < tail:
+        if beta_at_most(middle, 1.0 + caught, 1.0 + shown - caught) < tail:
             below = middle
         else:
             above = middle

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from app.domain.learning.proportions import binomial_at_least, wilson
+from app.domain.learning.proportions import beta_at_most, binomial_at_least, wilson
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,10 @@ def test_wilson_agrees_with_an_independent_one(x, n):
 
 def test_without_cases_everything_is_possible():
     assert wilson(0.0, 0, 1.96) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("x", "a", "b"), [(0.5, 1, 1), (0.01, 1, 21), (0.999, 900, 2), (0.62, 600.5, 340), (0.3, 0.5, 0.5)]
+)
+def test_the_beta_distribution_agrees_with_an_independent_one(x, a, b):
+    assert beta_at_most(x, a, b) == pytest.approx(stats.beta.cdf(x, a, b), rel=1e-9)

@@ -20,11 +20,14 @@ from app.domain.events import (
     Resolution,
     ReviewDecided,
     ReviewDefaulted,
+    ReviewLifecycle,
 )
 from app.domain.ids import derived_id
-from app.domain.labels import DecisionBrief, gold_label, label_for, label_for_observation
+from app.domain.labels import DecisionBrief, gold_label, label_for, label_for_observation, missed_label
 from app.domain.overrides import feedback_for
 from app.domain.resolution import resolve_answer, resolve_default
+from app.domain.review import Review
+from app.domain.sla import EVENTS, Rung
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.cases import Case, CaseFile
 from app.review_queue.seen import SeenDecisions
@@ -40,10 +43,12 @@ STAGE = "outcome"
 FORGED = "unsealed_answer"
 """Reason of the dead letter and name of the pattern."""
 
+_MISSED = EVENTS[Rung.MISSED].encode()
+
 
 class _Told(msgspec.Struct, frozen=True):
     record: Incoming
-    event: ReviewDecided | ReviewDefaulted | ObservedOutcome
+    event: ReviewDecided | ReviewDefaulted | ReviewLifecycle | ObservedOutcome
 
     @property
     def identity(self) -> str:
@@ -52,6 +57,8 @@ class _Told(msgspec.Struct, frozen=True):
             return f"\x1fanswer/{self.event.answer.answer_id}"
         if isinstance(self.event, ReviewDefaulted):
             return f"\x1fdefault/{self.event.default.default_id}"
+        if isinstance(self.event, ReviewLifecycle):
+            return f"\x1fmissed/{self.event.review_id}"
         return f"\x1fobservation/{self.event.observation_id}"
 
 
@@ -78,7 +85,11 @@ class Outcomes:
         """What a batch of answers and truths becomes. A second delivery of the same one is dropped: the
         outbox delivers at least once. What nobody of ours sealed counts for nothing."""
         output = Output()
-        told = [item for record in records if (item := self._read(record, output.dead)) is not None]
+        told = [
+            item
+            for record in records
+            if _matters(record) and (item := self._read(record, output.dead)) is not None
+        ]
         if forged := [letter.record for letter in output.dead if letter.reason == FORGED]:
             output.outgoing.append(self._alarm(forged))
         told = await self._first_only(told)
@@ -91,6 +102,7 @@ class Outcomes:
                 self._defaulted(item.record, item.event, output, resolved)
         await ask_store(self._cases.resolved, resolved)
         await self._observed(told, output)
+        await self._missed(told, output)
         if self._rules is not None:
             answers = [(item.record, item.event) for item in told if isinstance(item.event, ReviewDecided)]
             output.outgoing.extend(await self._rules.checked(answers))
@@ -102,7 +114,7 @@ class Outcomes:
         except DecodeError as error:
             dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
             return None
-        if not isinstance(event, ReviewDecided | ReviewDefaulted | ObservedOutcome):
+        if not isinstance(event, ReviewDecided | ReviewDefaulted | ReviewLifecycle | ObservedOutcome):
             dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
             return None
         # Before anything is remembered of a record, so that a forged one is in nobody's way.
@@ -202,6 +214,20 @@ class Outcomes:
                 output.outgoing.append(self._label(label, record))
         await ask_store(self._cases.observed, known)
 
+    async def _missed(self, told: Sequence[_Told], output: Output) -> None:
+        """Checks that nobody answered in time."""
+        pairs = [(item.record, item.event) for item in told if isinstance(item.event, ReviewLifecycle)]
+        if not pairs:
+            return
+        cases = await ask_store(self._cases.cases, [event.decision_id for _, event in pairs])
+        for (record, event), case in zip(pairs, cases, strict=True):
+            if case is None:  # long ago; it was never counted
+                continue
+            review = msgspec.json.decode(event.state, type=Review)
+            label = missed_label(_remembered(case), review, event.at)
+            if label is not None:
+                output.outgoing.append(self._label(label, record))
+
     def _alarm(self, forged: Sequence[Incoming]) -> Outgoing:
         """Somebody has to look. Says where and how many: what a stranger wrote is repeated nowhere."""
         first = forged[0]
@@ -227,6 +253,11 @@ class Outcomes:
         return Outgoing(topic, key.encode(), self._codec.encode(event), headers)
 
 
+def _matters(record: Incoming) -> bool:
+    """Of the steps of a review only a missed SLA says something here; the others are not even decoded."""
+    return record.topic != Topic.REVIEWS_LIFECYCLE or _MISSED in (record.value or b"")
+
+
 def _remembered(case: Case) -> DecisionBrief:
     brief, resolved = case.brief, case.resolved
     action = resolved.action if resolved else brief.action
@@ -242,4 +273,6 @@ def _remembered(case: Case) -> DecisionBrief:
         action=action,
         changed=resolved is not None and resolved.agreed is False and action == brief.recommendation,
         received_at=brief.received_at,
+        sampled=brief.evidence and brief.eligible,
+        evidence_probability=brief.evidence_probability,
     )

@@ -158,7 +158,8 @@ class Worker:
             take = Outcomes(
                 self._codec, self.policy, parts.cases, parts.seen, seals_of(self.settings), rules=watch
             )
-            self._serve("outcome", take, "outcome", [Topic.REVIEWS_OUTCOMES, Topic.OUTCOMES_OBSERVED])
+            told = [Topic.REVIEWS_OUTCOMES, Topic.REVIEWS_LIFECYCLE, Topic.OUTCOMES_OBSERVED]
+            self._serve("outcome", take, "outcome", told)
             if self._upkeep:
                 self._host_upkeep()
         if "drift" in chosen:

@@ -17,7 +17,11 @@ from app.domain.evidence import reviewed_probability
 from app.domain.gold import caught, truth_of
 from app.domain.ids import derived_id
 from app.domain.resolution import HAND_ONS, agrees
+from app.domain.review import Review
 from app.domain.routing import eligible
+
+MISSED_SLA = "missed_sla"
+"""Source of a label that is there because nobody answered."""
 
 _CERTIFYING = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.AUDIT})
 _MEASURING = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION})
@@ -43,6 +47,9 @@ class DecisionBrief(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool
     """Whether values were changed on the way."""
     received_at: int
+    sampled: bool = False
+    """Drawn into the evidence sample, and nothing but its score decided whether it runs alone."""
+    evidence_probability: float = 0.0
 
 
 def label_for(decided: ReviewDecided) -> LearningLabel | None:
@@ -85,7 +92,9 @@ def label_for(decided: ReviewDecided) -> LearningLabel | None:
         error=error,
         decided_at=routed.scored.assessment.received_at,
         labelled_at=answer.decided_at,
-        handling=answer.decided_at - answer.claimed_at if 0 < answer.claimed_at <= answer.decided_at else None,
+        handling=answer.decided_at - answer.claimed_at
+        if 0 < answer.claimed_at <= answer.decided_at
+        else None,
     )
 
 
@@ -116,6 +125,33 @@ def gold_label(decided: ReviewDecided) -> LearningLabel | None:
         error=found,
         decided_at=routed.scored.assessment.received_at,
         labelled_at=answer.decided_at,
+    )
+
+
+def missed_label(brief: DecisionBrief, review: Review, missed_at: int) -> LearningLabel | None:
+    """The label of a check that nobody answered in time: an error, until somebody does. Otherwise what is
+    hard to judge would count for less. ``None`` for reviews that are no evidence."""
+    if not brief.sampled or review.kind not in _CERTIFYING:
+        return None
+    return LearningLabel(
+        label_id=derived_id(review.review_id, "missed"),
+        decision_id=brief.decision_id,
+        learning_key=brief.learning_key,
+        decision_type=brief.decision_type,
+        epoch=brief.epoch,
+        raw=brief.raw,
+        score=brief.score,
+        level=brief.level,
+        automated=brief.level <= 2,
+        evidence=True,
+        inclusion_probability=brief.evidence_probability,
+        source=MISSED_SLA,
+        kind=review.kind,
+        blind=True,
+        reviewer="",
+        error=True,
+        decided_at=brief.received_at,
+        labelled_at=missed_at,
     )
 
 

@@ -17,6 +17,7 @@ from app.domain.events import (
     ObservationKind,
     ObservedOutcome,
 )
+from app.domain.routing import eligible
 from app.review_queue import keys as names
 from app.review_queue.keys import Keys
 from app.review_queue.store import Client, Script, reachable
@@ -47,6 +48,8 @@ class Brief(msgspec.Struct, frozen=True, array_like=True):
     received_at: int
     pool: str = ""
     submitted_by: str = ""
+    eligible: bool = False
+    """Nothing but its score decided whether it runs alone."""
 
 
 class Resolved(msgspec.Struct, frozen=True, array_like=True):
@@ -115,6 +118,7 @@ def brief(routed: DecisionRouted) -> Brief:
         received_at=assessment.received_at,
         pool=route.pool,
         submitted_by=decision.submitted_by,
+        eligible=eligible(routed),
     )
 
 

@@ -33,6 +33,7 @@ from app.domain.events import (
     ThresholdUpdated,
 )
 from app.domain.ids import derived_id
+from app.domain.labels import MISSED_SLA
 from app.domain.learning.automation import Automation
 from app.domain.learning.bins import BINS, bin_of
 from app.domain.learning.calibration import PlattFit
@@ -150,7 +151,8 @@ class KeyState(msgspec.Struct, kw_only=True):
         elif label.kind is ReviewKind.GOLD:
             self.automation.count_gold(caught=label.error)
         else:
-            self.overrides.add(label, self.calibration, terms)
+            if label.source != MISSED_SLA:
+                self.overrides.add(label, self.calibration, terms)
             self._judge(label, terms)
         self.labels_waiting += 1
         changes += self._hear(terms)

@@ -83,6 +83,20 @@ class EvidenceCounts(msgspec.Struct):
                 self.audits.add(judged.score_bin, judged.error, weight)
         self.count_for_cap(judged)
 
+    def count_missed(self, judged: Judgement) -> None:
+        """A check that nobody answered in time is an error for the certificate, until it is answered. The
+        cap learns nothing from it: people who are overloaded would make it send them even more."""
+        if judged.score_bin >= 0:
+            self.labels[judged.score_bin] += 1
+            self.errors[judged.score_bin] += 1
+
+    def correct_missed(self, judged: Judgement) -> None:
+        """It was answered after all."""
+        if judged.score_bin >= 0:
+            self.labels[judged.score_bin] -= 1
+            self.errors[judged.score_bin] -= 1
+        self.count(judged)
+
     def count_for_cap(self, judged: Judgement) -> None:
         """Count an evidence label in what may only tighten: cap and calibration."""
         weight, error = self._weight(judged.clock), judged.error
@@ -145,6 +159,12 @@ class EvidenceCounts(msgspec.Struct):
     def from_threshold(self, threshold: float) -> tuple[int, int]:
         """Evidence labels and errors of the epoch in the bins from a threshold up."""
         return self.between(threshold, 2.0)
+
+    def recent_from(self, threshold: float) -> tuple[int, int]:
+        """Evidence labels and errors of any epoch in the bins from a threshold up, as the cap weighs them."""
+        first = bin_of(max(threshold, 0.5)) if threshold <= 1 else BINS
+        unit = 1 / self.scale
+        return round(sum(self.score_labels[first:]) * unit), round(sum(self.score_errors[first:]) * unit)
 
     def between(self, lower: float, upper: float) -> tuple[int, int]:
         """Evidence labels and errors of the epoch from a threshold up to below another."""

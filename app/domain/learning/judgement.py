@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.domain.events import LearningLabel
+from app.domain.labels import MISSED_SLA
 from app.domain.learning.digests import digest
 
-_ERROR, _EVIDENCE, _AUTOMATED, _TRUTH, _PAIRED = 1, 2, 4, 8, 16
+_ERROR, _EVIDENCE, _AUTOMATED, _TRUTH, _PAIRED, _MISSED = 1, 2, 4, 8, 16, 32
 
 
 class Judgement(NamedTuple):
@@ -51,6 +52,11 @@ class Judgement(NamedTuple):
         return bool(self.flags & _PAIRED)
 
     @property
+    def missed(self) -> bool:
+        """Nobody has answered in time; it counts as an error for the certificate, and for nothing else."""
+        return bool(self.flags & _MISSED)
+
+    @property
     def probability(self) -> float:
         """Announced error probability, as it was counted."""
         return self.announced * 1e-4
@@ -84,6 +90,7 @@ def judgement(
             (_ERROR if label.error else 0)
             | (_EVIDENCE if label.evidence else 0)
             | (_AUTOMATED if label.automated else 0)
+            | (_MISSED if label.source == MISSED_SLA else 0)
         ),
         reviewer=digest(label.reviewer, 2),
     )

@@ -58,6 +58,14 @@ class StandingJudgements(msgspec.Struct):
         known = self.standing.get(decision)
         judged = _judged(label, evidence, calibration)
         agreed: bool | None = None
+        if known is not None and judged.missed:
+            return None, None  # it was answered after all
+        if known is not None and known.missed:
+            if not label.evidence:
+                return None, None  # a second look alone; the check itself is still to come
+            evidence.correct_missed(judged)
+            self.standing[decision] = judged
+            return None, judged
         if known is not None:
             if known.reviewer != judged.reviewer and not known.paired:
                 agreed = None if known.final else known.error == label.error
@@ -73,6 +81,9 @@ class StandingJudgements(msgspec.Struct):
         self.standing[decision] = judged
         if not label.evidence:
             return agreed, None
+        if judged.missed:
+            evidence.count_missed(judged)
+            return None, None
         evidence.count(judged)
         return agreed, judged
 

@@ -51,7 +51,7 @@ def propose(
     automation.expansion.settle(automation.allowed(evidence, comfortable, terms), evidence.clock, terms)
     own = REVIEW_EVERYTHING if terms.guaranteed else terms.own_threshold
     base = max(min(own, automation.expansion.in_force), terms.floor)
-    labels, errors = evidence.from_threshold(base if base <= 1 else terms.own_threshold)
+    labels, errors = evidence.recent_from(base)
     enough = before.enough or enough_evidence(
         labels, errors, terms.alpha, terms.delta, terms.early_significance
     )

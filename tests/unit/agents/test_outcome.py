@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from app.domain.events import (
@@ -15,6 +17,7 @@ from app.domain.events import (
     ReviewDecided,
     ReviewDefaulted,
     ReviewKind,
+    ReviewLifecycle,
     SafeDefault,
 )
 from app.domain.evidence_chain import SEAL_HEADER, seal, seal_key
@@ -26,6 +29,7 @@ from tests.unit.agents.parts import (
     OTHER_TYPE,
     POLICY,
     POLICY_TEXT,
+    SECRET,
     Store,
     decision,
     headers,
@@ -341,3 +345,57 @@ async def test_silence_that_may_not_decide_is_a_dead_letter(changes):
     output = await outcomes(Store())([await defaulted(**changes)])
     assert not output.outgoing
     assert reasons(output) == [(0, "outcome", "unsafe_default")]
+
+
+# --- checks that nobody answered in time ------------------------------------------------------------
+
+
+def missed(decision_id="exp-1", kind="review", event="sla_missed", offset=0):
+    state = {
+        "review_id": f"expenses.{decision_id}",
+        "decision_id": decision_id,
+        "kind": kind,
+        "sla_class": "standard",
+        "consequence_class": "low",
+        "requested_at": NOW,
+        "digest": "",
+        "urgency": 0,
+        "arrival": 0,
+    }
+    record = ReviewLifecycle(
+        event_id=f"e-{decision_id}-{event}",
+        review_id=f"expenses.{decision_id}",
+        decision_id=decision_id,
+        pool="expenses",
+        event=event,
+        actor="sla",
+        at=NOW + 86_400_000,
+        lease_epoch=0,
+        state=json.dumps(state),
+        detail="{}",
+    )
+    given = incoming(record, offset, topic=Topic.REVIEWS_LIFECYCLE)
+    mark = seal(seal_key(SECRET), given.topic, given.key, given.value)
+    return replaced(given, headers=[*given.headers, (SEAL_HEADER, mark.encode())])
+
+
+async def test_a_blind_check_that_misses_its_sla_is_an_error_once():
+    sampled = policy_of(POLICY_TEXT.replace("{floor: 0.005, initial: 0, scale: 1}", "{floor: 1, initial: 0}"))
+    store = Store()
+    store.remember([await story("exp-1", policy=sampled), await story("exp-7")])
+    agent = outcomes(store)
+    output = await agent([missed("exp-1"), missed("exp-1", offset=1), missed("exp-7", offset=2)])
+    (record,) = output.outgoing
+    label = read(record)
+    assert (record.topic, label.decision_id, label.source) == ("learning.cases", "exp-1", "missed_sla")
+    assert (label.error, label.evidence, label.reviewer, label.kind) == (True, True, "", ReviewKind.REVIEW)
+    assert not (await agent([missed("exp-1", kind="second_look", offset=3)])).outgoing
+
+
+async def test_other_steps_of_a_review_say_nothing_here_and_a_forged_one_is_a_dead_letter():
+    store = Store()
+    store.remember([await story("exp-1")])
+    output = await outcomes(store)([missed(event="sla_at_risk"), missed(event="claimed", offset=1)])
+    assert (output.outgoing, output.dead) == ([], [])
+    forged = replaced(missed(offset=2), headers=[])
+    assert reasons(await outcomes(store)([forged])) == [(2, "outcome", "unsealed_answer")]

@@ -206,6 +206,31 @@ def test_gold_answers_replace_the_assumption_in_both_directions():
     assert changes[-1].certified == 0.95
 
 
+# --- checks that nobody answered in time ----------------------------------------------------------
+
+
+def test_a_missed_check_is_an_error_for_the_certificate_until_it_is_answered():
+    state, _ = life(tally(0.95, 0.8), *(label() for _ in range(FIRST - 1)))
+    late = label(error=True, source="missed_sla", reviewer="")
+    _, changes = life(late, label(), state=state)
+    assert (sum(state.evidence.labels), sum(state.evidence.errors)) == (FIRST + 1, 1)
+    assert all(change.certified is None for change in changes)
+    assert sum(state.evidence.score_errors) == 0, "the cap does not punish people for being busy"
+    answer = msgspec.structs.replace(late, source="review", reviewer="ann", error=False, label_id="answer")
+    _, changes = life(answer, state=state)
+    assert (sum(state.evidence.labels), sum(state.evidence.errors)) == (FIRST + 1, 0)
+    assert changes[-1].certified == 0.95
+
+
+def test_what_was_answered_is_not_missed():
+    answer = label()
+    state, _ = life(tally(0.95), tally(0.8), answer)
+    late = msgspec.structs.replace(answer, source="missed_sla", reviewer="", error=True, label_id="late")
+    life(late, state=state)
+    assert (sum(state.evidence.labels), sum(state.evidence.errors)) == (1, 0)
+    assert state.overrides.blind == 1
+
+
 # --- restarts -------------------------------------------------------------------------------------
 
 

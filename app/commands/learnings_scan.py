@@ -61,7 +61,7 @@ def scan(
         )
         for terms in led
     }
-    raised = _fill(settings, scans, at - days * 86_400_000)
+    raised = _fill(settings, scans, max(0, at - days * 86_400_000))
     rows: list[dict[str, object]] = []
     new = []
     for name, one in scans.items():

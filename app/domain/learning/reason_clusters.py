@@ -197,7 +197,7 @@ def _vectors(texts: Sequence[str]) -> dict[str, Vector]:
     """Unit vectors of trigrams, weighted by 1 + log(texts / texts with it)."""
     grams = {text: Counter(_trigrams(normalised(text))) for text in texts}
     spread = Counter(gram for counts in grams.values() for gram in counts)
-    vectors = {}
+    vectors: dict[str, Vector] = {}
     for text, counts in grams.items():
         weighted = {g: n * (1 + math.log(len(texts) / spread[g])) for g, n in counts.items()}
         length = math.sqrt(sum(weight * weight for weight in weighted.values())) or 1.0

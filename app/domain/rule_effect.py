@@ -93,8 +93,9 @@ def _tightened(
 
 def _may_run(assessment: Assessment, terms: Terms, in_force: ThresholdInForce) -> bool:
     """Whether any rule may let this decision run: critical cases, types and classes that the policy keeps
-    for people, unusable confidence and suspended automation are out of every rule's reach. So is a type
-    without spot checks: nobody would see a rule's errors."""
+    for people, unusable confidence and automation that recent errors have stopped are out of every rule's
+    reach; that nothing is certified yet is not in its way. So is a type without spot checks: nobody would
+    see a rule's errors."""
     consequence = assessment.consequence.consequence_class
     return (
         terms.rules_may_approve
@@ -103,7 +104,7 @@ def _may_run(assessment: Assessment, terms: Terms, in_force: ThresholdInForce) -
         and consequence is not ConsequenceClass.CRITICAL
         and terms.min_level < 3
         and terms.level_by_class.get(consequence, 1) < 3
-        and in_force.threshold < SUSPENDED
+        and in_force.cap < SUSPENDED
     )
 
 

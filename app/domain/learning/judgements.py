@@ -58,14 +58,8 @@ class StandingJudgements(msgspec.Struct):
         known = self.standing.get(decision)
         judged = _judged(label, evidence, calibration)
         agreed: bool | None = None
-        if known is not None and judged.missed:
-            return None, None  # it was answered after all
-        if known is not None and known.missed:
-            if not label.evidence:
-                return None, None  # a second look alone; the check itself is still to come
-            evidence.correct_missed(judged)
-            self.standing[decision] = judged
-            return None, judged
+        if known is not None and (judged.missed or known.missed):
+            return None, self._answered_late(decision, judged, evidence)
         if known is not None:
             if known.reviewer != judged.reviewer and not known.paired:
                 agreed = None if known.final else known.error == label.error
@@ -86,6 +80,15 @@ class StandingJudgements(msgspec.Struct):
             return None, None
         evidence.count(judged)
         return agreed, judged
+
+    def _answered_late(self, decision: int, judged: Judgement, evidence: EvidenceCounts) -> Judgement | None:
+        """A check was missed and is answered now; what was answered is not missed, and a second look alone
+        does not answer it."""
+        if judged.missed or not judged.evidence:
+            return None
+        evidence.correct_missed(judged)
+        self.standing[decision] = judged
+        return judged
 
     def correct_by_truth(self, label: LearningLabel, evidence: EvidenceCounts, ignored: Ignored) -> None:
         """A later truth has the last word about a judgement that stands; alone it is not counted."""

@@ -181,7 +181,7 @@ def test_activate_publishes_what_was_checked_and_says_what_changes(deployment: D
 
     refused = deployment.hitl("policy", "activate", str(broken))
     assert refused.returncode == 1
-    assert "broken.yaml:18" in refused.stderr
+    assert "broken.yaml:19" in refused.stderr
     assert not deployment.watch[Topic.POLICY_ACTIVATED]
 
     done = deployment.hitl("policy", "activate", str(newer), "--as", "ann", "--json")

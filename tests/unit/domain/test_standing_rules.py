@@ -234,7 +234,7 @@ def test_a_weak_signal_is_out_of_reach():
 
 
 def test_suspended_automation_stays_suspended():
-    thresholds = quiet(AMOUNT, threshold=SUSPENDED)
+    thresholds = quiet(AMOUNT, threshold=SUSPENDED, cap=SUSPENDED)
     story = routed(decision(0.8), standing=in_force(approved()), thresholds=thresholds)
     assert story.route.level == 3
 
@@ -354,7 +354,7 @@ def test_no_rule_does_more_than_it_may(situation, standing, most):
     assert not assessment.missing_facts
     assert given_terms.min_level < 3
     assert given_terms.audit_rate > 0
-    assert in_force_.threshold < SUSPENDED
+    assert in_force_.cap < SUSPENDED
     assert before.route.approvals == 1
     assert not any(reason.step in ("signal", "input") for reason in after.route.reasons)
     assert not eligible(after)

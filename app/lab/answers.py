@@ -16,11 +16,11 @@ from app.domain.events import (
     ReviewRequest,
     ReviewRequested,
 )
-from app.domain.gold import due
-from app.domain.labels import label_for
+from app.domain.gold import beside, due
+from app.domain.labels import gold_label, label_for
 from app.domain.resolution import DECIDING, agrees
 from app.domain.terms import Terms
-from app.lab.reviewers import Luck, Reviewers, answer, delayed, luck
+from app.lab.reviewers import Luck, Reviewers, another, answer, delayed, luck
 
 SECOND_LOOK_SEAT, GOLD_SEAT = 254, 255
 """Seats of people beside those who decide; the seats of those count from 0."""
@@ -85,37 +85,47 @@ def judge(
             delay = delayed(reviewers.delay_mean, one.luck.delay)
             given.append(Given(kind, action, f"reviewer-{person + 1}", one.number, delay))
     caught = None
-    if due(routed):
-        # It stands for a case that the AI got wrong, among decisions of level 4: the AI's answer is in sight.
+    if due(routed) and (right := another(decision, terms)) != decision.recommendation.action:
         work += 1
-        caught = luck(seed, decision.decision_id, GOLD_SEAT).verdict < reviewers.catches(blind=False)
+        chance = luck(seed, decision.decision_id, GOLD_SEAT)
+        found = answer(reviewers, decision, right, terms, chance.verdict, blind=False)
+        caught = found == right
+        person = int(chance.who * reviewers.people)
+        delay = delayed(reviewers.delay_mean, chance.delay)
+        given.append(Given(ReviewKind.GOLD, found, f"reviewer-{person + 1}", GOLD_SEAT, delay))
     return Judged(final, blind, tuple(given), work, shown, override, caught)
 
 
-def label_of(routed: DecisionRouted, given: Given, known_at: int) -> LearningLabel | None:
-    """The label of an answer that is known at ``known_at`` (ms UTC), by the rule of the outcome agent."""
-    return label_for(
-        ReviewDecided(
-            requested=ReviewRequested(routed=routed, request=_REQUESTS[given.kind]),
-            answer=Answer(
-                answer_id=f"{routed.scored.decision.decision_id}/{given.seat}",
-                review_id="",
-                reviewer=given.reviewer,
-                action=given.action,
-                changes=None,
-                reasoning="",
-                reason_code="",
-                category=None,
-                note="",
-                tags=[],
-                first_action=None,
-                package_digest="",
-                lease_epoch=0,
-                claimed_at=known_at,
-                decided_at=known_at,
-            ),
-        )
+def label_of(routed: DecisionRouted, given: Given, terms: Terms, known_at: int) -> LearningLabel | None:
+    """The label of an answer that is known at ``known_at`` (ms UTC), by the rules of the outcome agent.
+
+    The item with known truth beside a decision is that very decision, with the truth that the AI is wrong: so
+    it has facts that look like the others, and says nothing about the decision itself.
+    """
+    gold = given.kind is ReviewKind.GOLD
+    if gold:
+        routed = beside(routed, another(routed.scored.decision, terms), routed, b"")
+    decided = ReviewDecided(
+        requested=ReviewRequested(routed=routed, request=_REQUESTS[given.kind]),
+        answer=Answer(
+            answer_id=f"{routed.scored.decision.decision_id}/{given.seat}",
+            review_id="",
+            reviewer=given.reviewer,
+            action=given.action,
+            changes=None,
+            reasoning="",
+            reason_code="",
+            category=None,
+            note="",
+            tags=[],
+            first_action=None,
+            package_digest="",
+            lease_epoch=0,
+            claimed_at=0,  # nobody timed it
+            decided_at=known_at,
+        ),
     )
+    return gold_label(decided) if gold else label_for(decided)
 
 
 class _Seat(msgspec.Struct, frozen=True, gc=False):

@@ -72,6 +72,8 @@ class Window(msgspec.Struct):
     until: int
     """Decisions of the run up to here."""
     thresholds: dict[str, float]
+    evidence: int = 0
+    """Blind checks that the learner knew by then."""
 
 
 def merged(windows: list[Window], most: int) -> list[Window]:
@@ -82,7 +84,11 @@ def merged(windows: list[Window], most: int) -> list[Window]:
     together = []
     for start in range(0, len(windows), size):
         part = windows[start : start + size]
-        together.append(Window(total(window.tally for window in part), part[-1].until, part[-1].thresholds))
+        together.append(
+            Window(
+                total(window.tally for window in part), part[-1].until, part[-1].thresholds, part[-1].evidence
+            )
+        )
     return together
 
 

@@ -53,7 +53,7 @@ def _plots(r: Report) -> Sequence[Plot]:
             [
                 Series("each stretch", [point.automated_error for point in r.over_time]),
                 Series("so far", [point.automated_error_so_far for point in r.over_time]),
-                *(Series(f"allowed {percent(a)}", [a] * len(xs), limit=True) for a in alphas),
+                *(Series("allowed", [a] * len(xs), limit=True) for a in alphas),
             ],
         ),
         plot(
@@ -73,7 +73,14 @@ def _plots(r: Report) -> Sequence[Plot]:
             ],
             lowest=0.5,
             highest=1.0,
-            percent=False,
+            said=plots.score,
+        ),
+        plot(
+            "Evidence",
+            "Blind checks that the learner has had, all keys together.",
+            xs,
+            [Series("blind checks", [float(point.evidence) for point in r.over_time])],
+            said=plots.whole,
         ),
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -58,9 +58,10 @@ def plot(
     *,
     lowest: float = 0.0,
     highest: float | None = None,
-    percent: bool = True,
+    said: Callable[[float], str] | None = None,
 ) -> Plot:
     """One plot; ``xs`` are decisions, from 0. Without ``highest`` the axis ends above the largest value."""
+    words = said or share
     most = max((x for x in xs), default=1) or 1
     largest = max((v for s in series for v in s.values if v is not None), default=0.0)
     top = highest if highest is not None else rounded_up(largest * 1.1 or 0.01)
@@ -68,19 +69,25 @@ def plot(
     for one in series:
         style = "limit" if one.limit else str(colour)
         colour += not one.limit
-        curves.append(_curve(one, style, xs, most, lowest, top, percent=percent))
+        curves.append(_curve(one, style, xs, most, lowest, top, words))
     steps = [lowest + (top - lowest) * i / 4 for i in range(5)]
     return Plot(
         title=title,
         note=note,
         curves=curves,
         x_ticks=[Tick(_x(most * i / 4, most), f"{round(most * i / 4):,}") for i in range(5)],
-        y_ticks=[Tick(_y(step, lowest, top), _said(step, percent=percent)) for step in steps],
+        y_ticks=[Tick(_y(step, lowest, top), words(step)) for step in steps],
     )
 
 
 def _curve(
-    one: Series, style: str, xs: Sequence[int], most: int, lowest: float, top: float, *, percent: bool
+    one: Series,
+    style: str,
+    xs: Sequence[int],
+    most: int,
+    lowest: float,
+    top: float,
+    words: Callable[[float], str],
 ) -> Curve:
     parts: list[str] = []
     end: tuple[float, float] | None = None
@@ -95,7 +102,7 @@ def _curve(
             parts.append(f"L{at[0]:.1f},{end[1]:.1f}")
         parts.append(f"{'L' if pen else 'M'}{at[0]:.1f},{at[1]:.1f}")
         pen, end, last = True, at, value
-    return Curve(one.name, style, "".join(parts), end, "-" if last is None else _said(last, percent=percent))
+    return Curve(one.name, style, "".join(parts), end, "-" if last is None else words(last))
 
 
 def rounded_up(value: float) -> float:
@@ -108,8 +115,23 @@ def rounded_up(value: float) -> float:
     return next(round(step * power, 10) for step in (1, 2, 4, 6, 8, 10) if step * power >= value - 1e-9)
 
 
-def _said(value: float, *, percent: bool) -> str:
-    return f"{value * 100:.4g} %" if percent else f"{value:.3f}"
+def share(value: float) -> str:
+    """In percent, with three digits that count.
+
+    >>> share(0.06849), share(1.0), share(0.0)
+    ('6.85 %', '100 %', '0 %')
+    """
+    return f"{value * 100:.3g} %"
+
+
+def score(value: float) -> str:
+    """A threshold."""
+    return f"{value:.3f}"
+
+
+def whole(value: float) -> str:
+    """A count."""
+    return f"{round(value):,}"
 
 
 def _x(value: float, most: float) -> float:

@@ -113,6 +113,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """Of this stretch alone."""
     automated_error_so_far: float | None
     human_work: float | None
+    evidence: int
+    """Blind checks that the learner knew by then."""
     thresholds: dict[str, float]
 
 
@@ -314,6 +316,7 @@ def _over_time(windows: Sequence[Window]) -> list[Point]:
                 automated_error=share(now.automated_wrong, now.automated_known),
                 automated_error_so_far=share(so_far.automated_wrong, so_far.automated_known),
                 human_work=share(now.work, now.decisions),
+                evidence=window.evidence,
                 thresholds=window.thresholds,
             )
         )

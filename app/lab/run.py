@@ -123,5 +123,6 @@ class Run:
             key: self._simulation.in_force(key, terms).threshold
             for key, terms in self._simulation.keys.items()
         }
-        story.windows.append(Window(window, story.total.decisions, thresholds))
+        known = self._simulation.evidence_known
+        story.windows.append(Window(window, story.total.decisions, thresholds, known))
         return [each.line for each in done]

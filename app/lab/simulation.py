@@ -21,12 +21,11 @@ from app.domain.events import (
     DecisionScored,
     LearningLabel,
     PatternDetected,
-    ScoreTally,
     ThresholdUpdated,
 )
 from app.domain.evidence import draws, reviewed_probability
 from app.domain.expression_context import context as build_context
-from app.domain.learning.drift import Change, KeyState, learn
+from app.domain.learning.drift import Change, KeyState, Told, learn
 from app.domain.learning.terms import LearningTerms
 from app.domain.routing import learning_key, route
 from app.domain.scoring import assess
@@ -40,9 +39,7 @@ from app.lab.submissions import Submission
 STRIDE = 256
 """Decisions between two looks of the learner, and the longest lag of what it announces."""
 
-Learn = Callable[
-    [KeyState, Iterable[ScoreTally | LearningLabel], LearningTerms], tuple[KeyState, list[Change]]
-]
+Learn = Callable[[KeyState, Iterable[Told], LearningTerms], tuple[KeyState, list[Change]]]
 
 
 class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -106,7 +103,10 @@ class Simulation:
             name: t if share is None else msgspec.structs.replace(t, gold_share=share)
             for name, t in terms.items()
         }
-        self._learning = {name: learning(t) for name, t in self._terms.items()}
+        # Who would have to confirm an expansion does so at once.
+        self._learning = {
+            name: msgspec.structs.replace(learning(t), confirm=False) for name, t in self._terms.items()
+        }
         self._reviewers = reviewers
         self._secret = secret
         self._learner = learner
@@ -119,6 +119,7 @@ class Simulation:
         self.decisions = 0
         self.labels_given = 0
         self.labels_known = 0
+        self.evidence_known = 0
         self.thresholds: dict[str, ThresholdUpdated] = {}
         """The last announcement of each key."""
         self.sighted: list[Sighted] = []
@@ -157,8 +158,11 @@ class Simulation:
     def _routed(self, submissions: Sequence[Submission]) -> list[DecisionRouted]:
         """One step of the work for the whole stride, then the next: it stays in the processor's caches."""
         terms = [self._terms[submission.decision.decision_type] for submission in submissions]
-        keys = [learning_key(submission.decision) for submission in submissions]
         contexts = [build_context(submission.decision, submission.facts) for submission in submissions]
+        keys = [
+            learning_key(submission.decision, t.learning.segment, context)
+            for submission, t, context in zip(submissions, terms, contexts, strict=True)
+        ]
         assessments = [
             assess(
                 submission.decision,
@@ -183,7 +187,7 @@ class Simulation:
         return routed
 
     def _learn(self, traffic: Traffic) -> None:
-        records: dict[str, list[ScoreTally | LearningLabel]] = defaultdict(list)
+        records: dict[str, list[Told]] = defaultdict(list)
         for tally in traffic.tallies():
             records[tally.learning_key].append(tally)
         for label in self._known():
@@ -204,8 +208,9 @@ class Simulation:
                 self._due[bucket] = later
         for _, routed, given in sorted(known, key=lambda item: item[0]):
             self.labels_known += 1
-            label = label_of(routed, given, self._now)
+            label = label_of(routed, given, self._terms[routed.scored.decision.decision_type], self._now)
             if label is not None:
+                self.evidence_known += label.evidence
                 yield label
 
     def _hear(self, change: Change) -> None:

@@ -22,6 +22,10 @@ decision_types:
     question: Approve?
     pool: people
     risk: low
+    automation: policy_threshold
+    alpha: 0.15
+    delta: 0.2
+    evidence: {scale: 60}
     required_facts: [amount]
     consequence:
       financial: {score: "min(facts.amount / 10000, 1)"}

@@ -39,7 +39,7 @@ def test_the_page_needs_nothing_else_and_is_well_formed(report):
     assert "prefers-color-scheme: dark" in html
     for drawing in re.findall(r"<svg.*?</svg>", html, flags=re.S):
         ElementTree.fromstring(drawing)
-    assert html.count("<svg") == 4
+    assert html.count("<svg") == 5
     assert page(cases.simulated([], Reviewers())[1])
 
 

@@ -90,9 +90,9 @@ def test_a_second_look_is_another_persons_and_blind():
         if len(event.route.review_kinds) == 2:
             break
     judged = judge(event, "reject", terms, Reviewers(sensitivity=0.7), SEED)
-    first, second = judged.given
+    first, second = judged.given[:2]
     assert first.reviewer != second.reviewer
-    labels = [label_of(event, given, 5) for given in judged.given]
+    labels = [label_of(event, given, terms, 5) for given in (first, second)]
     assert [label.kind.value for label in labels] == ["review", "second_look"]
     assert labels[0].label_id != labels[1].label_id
     assert all(label.blind for label in labels)
@@ -102,3 +102,18 @@ def test_chance_depends_on_decision_seat_and_seed_alone():
     assert luck(SEED, "a", 0) == luck(SEED, "a", 0)
     others = {luck(SEED, "a", 0), luck(SEED, "a", 1), luck(SEED, "b", 0), luck(b"x", "a", 0)}
     assert len({each.verdict for each in others}) == 4
+
+
+def test_an_item_with_known_truth_teaches_how_much_is_caught_and_nothing_about_the_decision():
+    for number in range(200):
+        found = submission(
+            decision_id=f"d-{number}", recommendation={"action": "approve", "probability": 0.8}
+        )
+        event, terms = routed(found, gold_rate=0.5)
+        judged = judge(event, "approve", terms, Reviewers(sensitivity=0.5), SEED)
+        if judged.gold_caught is None:
+            continue
+        label = label_of(event, judged.given[-1], terms, 5)
+        assert (label.kind.value, label.source, label.error) == ("gold", "gold", judged.gold_caught)
+        assert label.decision_id != event.scored.decision.decision_id
+        assert not label.evidence

@@ -35,6 +35,8 @@ TOPICS = (
     Topic.OUTCOMES_OBSERVED,
     Topic.PATTERNS_DETECTED,
     Topic.SESSIONS_RECORDED,
+    Topic.FEEDBACK_COACHING,
+    Topic.LEARNINGS_CHANGED,
 )
 HORIZON = 35 * 86_400_000
 """How far back the topics are read, in ms: the four weeks of a forecast, and a week."""

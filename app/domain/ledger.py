@@ -14,6 +14,8 @@ import msgspec
 from app.domain.context_package import is_blind
 from app.domain.events import (
     Arm,
+    Feedback,
+    LearningChanged,
     ObservedOutcome,
     PatternDetected,
     Record,
@@ -28,6 +30,7 @@ from app.domain.learning.digests import digest
 from app.domain.learning.override_rates import BAND_EDGES, Expectation, band_of
 from app.domain.overrides import category_of
 from app.domain.quality.case_mix import CaseMix
+from app.domain.quality.coaching import CoachingNotes
 from app.domain.quality.figures import GoldFeedback, PatternFigures
 from app.domain.quality.funnel import funnel
 from app.domain.quality.latest import Latest
@@ -77,6 +80,7 @@ class LedgerFold:
         self._volumes = Volumes()
         self._patterns: Latest[str, PatternFigures] = Latest(MOST_PATTERNS)
         self._offers = SessionOffers()
+        self._coaching = CoachingNotes()
         self._review = msgspec.json.Decoder(Review)
         self._take: dict[type, Callable[..., None]] = {
             ReviewDecided: self._decided,
@@ -85,6 +89,8 @@ class LedgerFold:
             ObservedOutcome: self._offers.observed,
             PatternDetected: self._pattern,
             SessionRecorded: self._session,
+            Feedback: self._coaching.add,
+            LearningChanged: self._coaching.add,
         }
 
     def add(self, event: Record) -> None:
@@ -276,6 +282,7 @@ class LedgerFold:
             ),
             sessions=self.sessions.figures(),
             candidates=self._offers.figures(),
+            coaching=self._coaching.figures(),
         )
 
     # --- memory ------------------------------------------------------------------------------------

@@ -28,5 +28,6 @@ def my_numbers(request: Request, visitor: Who) -> Response:
         figures=figures,
         snapshot=snapshot,
         days=days,
+        coaching=snapshot.coaching.get(visitor.name, ()),
         chart=column_chart(days, every=max(1, len(days) // 7)),
     )

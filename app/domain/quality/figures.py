@@ -177,6 +177,15 @@ class ReviewerFigures(Figure, frozen=True, kw_only=True):
     sessions: int = 0
 
 
+class CoachingNote(Figure, frozen=True, kw_only=True):
+    """Something that one person may learn from an answer of theirs."""
+
+    item_id: str
+    decision_type: str
+    text: str
+    at: int
+
+
 class Agreement(Figure, frozen=True, kw_only=True):
     """Gwet's AC1 of several raters: chance-corrected agreement in [-1, 1] with a 95 % interval."""
 

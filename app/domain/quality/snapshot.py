@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.domain.quality.figures import (
+    CoachingNote,
     Figure,
     Funnel,
     PatternFigures,
@@ -33,3 +34,5 @@ class Snapshot(Figure, frozen=True, kw_only=True):
     sessions: Mapping[str, SessionFigures] = {}
     candidates: tuple[SessionItem, ...] = ()
     """Past cases that are good for a session, newest first."""
+    coaching: Mapping[str, tuple[CoachingNote, ...]] = {}
+    """Open notes by person, newest first: no part of the figures that others read."""

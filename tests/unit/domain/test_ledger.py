@@ -8,6 +8,7 @@ import pytest
 from app.domain import ledger as ledger_module
 from app.domain.events import (
     Arm,
+    LearningChanged,
     ObservationKind,
     ObservedOutcome,
     OverrideCategory,
@@ -18,6 +19,7 @@ from app.domain.events import (
 )
 from app.domain.gold import beside
 from app.domain.ledger import LedgerFold
+from app.domain.overrides import feedback_for
 from app.domain.quality import session_offers
 from app.domain.quality.figures import SignalName
 from app.domain.quality.session_figures import SessionItem, SessionKind
@@ -303,3 +305,37 @@ def test_days_that_are_over_a_month_old_go():
         desk.answer(at=cases.NOW + day * cases.DAY)
     ann = desk.person()
     assert (ann.answered, len(ann.days), ann.today) == (30, 30, 1)
+
+
+# --- coaching ---------------------------------------------------------------------------------------
+
+
+def coaching(note="note", sink="coaching", who="ann"):
+    told = cases.answered(
+        cases.routed(cases.decision(0.8)), "reject", category=OverrideCategory.HUMAN_ERROR, reviewer=who
+    )
+    [(_, feedback)] = feedback_for(told, cases.TERMS)
+    return msgspec.structs.replace(feedback, feedback_id=note, sink=sink)
+
+
+def closed(note="note"):
+    return LearningChanged(
+        item_id=note, sink="coaching", decision_type="x", state="closed", assignee="", result="done",
+        actor="cleo", at=cases.NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_open_notes_are_with_their_person_until_they_are_closed(order):
+    ledger = LedgerFold()
+    events = [coaching("one"), coaching("two"), closed("one")]
+    for i in order:
+        ledger.add(events[i])
+    notes = ledger.snapshot().coaching
+    assert {name: [note.item_id for note in told] for name, told in notes.items()} == {"ann": ["two"]}
+
+
+def test_only_coaching_is_a_note():
+    ledger = LedgerFold()
+    ledger.add(coaching(sink="training_examples"))
+    assert ledger.snapshot().coaching == {}

@@ -475,7 +475,9 @@ def test_terms_that_can_not_work_are_refused(fields):
 
 def test_a_pattern_carries_where_and_what(state, a_label):
     changes = apply(state, *(a_label(score=0.97, error=i % 4 == 0) for i in range(75)))
-    (found,) = [change for change in changes if isinstance(change, PatternDetected)]
+    found, retrain = [change for change in changes if isinstance(change, PatternDetected)]
+    assert retrain.pattern == "retrain"
+    assert found.text in retrain.text
     assert (found.pattern, found.segment, found.learning_key) == ("miscalibrated", "expense.approval", KEY)
     assert 2_000 < found.detected_at <= state.latest
     assert abs(found.value) > abs(found.limit)

@@ -33,6 +33,7 @@ def main(
     runs: Annotated[int, typer.Option(help="Runs of each scenario.", min=1)] = 200,
     quick: Annotated[bool, typer.Option("--quick", help="40 runs of the tuning set, printed only.")] = False,
     sets: Annotated[str, typer.Option(help="Sets, comma separated: scoring, tuning.")] = "scoring,tuning",
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what is on the page already.")] = False,
     only: Annotated[str, typer.Option(help="Policies by name, semicolon between them; printed only.")] = "",
 ) -> None:
     """Measure, and write results.md, results.json and the plots."""
@@ -46,7 +47,10 @@ def main(
         scenarios, seed, title, words = SETS[name]
         policies = {p.strip() for p in only.split(";") if p.strip()}
         of_each = 40 if quick else runs
-        rows: list[dict[str, Any]] = []
+        known = results["sets"].get(name, {"runs": 0, "rows": []})
+        rows: list[dict[str, Any]] = known["rows"] if resume and known["runs"] == of_each else []
+        done = {(row["scenario"], row["alpha"]) for row in rows}
+        scenarios = [one for one in scenarios if (one.name, one.alpha) not in done]
         results["sets"][name] = {"title": title, "words": words, "runs": of_each, "rows": rows}
         results["machine"] = _machine()
         for found in contest.run(scenarios, of_each, seed, policies, say=_say):

@@ -47,12 +47,11 @@ class Monitor:
         row = np.arange(len(bins))[:, None]
         first = np.argsort(~use, 1, kind="stable")[:, : int(use.sum(1).max())]  # labels, then gaps
         bins, error, use = bins[row, first], error[row, first], use[row, first]
-        steps = np.where(use[..., None], self._ratio[row, bins, error.astype(np.int8)], 0.0)
-        total = np.cumsum(steps, 1)
-        start = np.maximum(self.log, 0.0)[:, None]
-        # L_t = l_t + max(L_{t-1}, 0): the best start is the one before, or any label since
-        best = np.maximum.accumulate(np.concatenate([start, -total[:, :-1]], 1), 1)
-        path = total + best
-        self.log = path[:, -1]
-        self.now = np.exp(self.log).mean(1)
-        return np.exp(path).mean(2).max(1)
+        places = (np.arange(len(bins)), bins.T, error.T.astype(np.int8))
+        steps = np.where(use.T[..., None], self._ratio[places], 0.0)  # a gap changes nothing
+        best = np.zeros(len(bins))
+        for step in steps:
+            self.log = np.maximum(self.log, 0.0) + step
+            self.now = np.exp(self.log).mean(1)
+            best = np.maximum(best, self.now)
+        return best

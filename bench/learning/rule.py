@@ -109,6 +109,8 @@ class Rule:
         self._seen = np.zeros(runs, np.int64)
         self._first = np.zeros((runs, BINS), np.int64)
         self.start, self.deep = np.zeros(runs, np.int64), np.zeros(runs, np.int64)
+        self.hint = np.full(runs, -1)
+        """Where other keys' labels say that the order may start, if that is lower; -1: they say nothing."""
         self.n, self.x = np.zeros((runs, BINS), np.int64), np.zeros((runs, BINS), np.int64)
         self.rejected = np.zeros((runs, BINS), np.bool_)
         self.certified = np.full(runs, REVIEW_ALL)
@@ -169,6 +171,7 @@ class Rule:
         ready = open_ & (self._seen >= FIRST_SCORES)
         mass = suffix(self._first) / np.maximum(self._seen, 1)[:, None]
         self.start[ready] = _highest(mass >= self.design.start_mass)[ready]
+        self.start[ready] = np.where(self.hint >= 0, np.minimum(self.start, self.hint), self.start)[ready]
         self.deep[ready] = _highest(mass >= self.design.deep_mass)[ready]
 
     def _certify(self, batch: Batch, use: Flags) -> None:

@@ -24,7 +24,8 @@ TYPE = TERMS.decision_type
 ANN = Profile(name="ann", supervises=frozenset({TERMS.pool}))
 BEN = Profile(name="ben", pools=frozenset({TERMS.pool}))
 CAT = Profile(name="cat", pools=frozenset({"elsewhere"}))
-PEOPLE = Directory({one.name: one for one in (ANN, BEN, CAT)}, frozenset({TERMS.pool, "elsewhere"}))
+DAN = Profile(name="dan", supervises=frozenset({"elsewhere"}))
+PEOPLE = Directory({one.name: one for one in (ANN, BEN, CAT, DAN)}, frozenset({TERMS.pool, "elsewhere"}))
 
 
 def feedback(category=OverrideCategory.EDGE_CASE, **changes):
@@ -117,7 +118,8 @@ def test_coaching_is_seen_by_its_person_and_the_lead_only(desk):
 
 def test_a_type_sees_what_another_learned_as_evidence_to_read(desk):
     """`learnings_from` shows; it lets nobody change anything, and no coaching crosses over."""
-    [shared] = desk.list(CAT, decision_type="loan.approval")
+    for who in (CAT, DAN):
+        [shared] = desk.list(who, decision_type="loan.approval")
     assert (shared.learned_from, shared.feedback.sink) == (TYPE, "exception_rules")
     with pytest.raises(UnknownLearningError):
         desk.close(CAT, shared.feedback.feedback_id, "mine now")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from app.policy.compiled import compile_policy
 from app.policy.load import load_policy, policy_from_text
 from app.policy.problems import PolicyError
 from app.policy.source import MAX_BYTES
@@ -351,3 +352,34 @@ def test_a_field_that_is_gone_says_what_to_do_instead():
     [problem] = refused.value.problems
     assert problem.field == "decision_types.expense.approval.supervisor_pool"
     assert "delete this line" in problem.message
+
+
+# --- governance, and what types learn from one another --------------------------------------------
+
+TWO_ADMINS = """\
+people:
+  ann: {title: Ann, roles: [admin]}
+  ben: {title: Ben, roles: [admin]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("people", "said"),
+    [("", "nobody is"), ("people:\n  ann: {title: Ann, roles: [admin]}\n", "only ann is")],
+)
+def test_two_people_must_be_there_before_two_are_asked_for(people, said):
+    with pytest.raises(PolicyError) as refused:
+        policy_from_text(f"{MINIMAL}governance: {{activation: two_people}}\n{people}")
+    [problem] = refused.value.problems
+    assert problem.field == "governance.activation"
+    assert said in problem.message
+    policy = policy_from_text(f"{MINIMAL}governance: {{activation: two_people}}\n{TWO_ADMINS}")
+    assert compile_policy(policy).two_people_activate
+
+
+def test_a_type_learns_from_types_that_there_are():
+    [name] = policy_from_text(MINIMAL).content.decision_types
+    for other, said in (("nothing.such", "nothing.such"), (name, "learns from itself")):
+        with pytest.raises(PolicyError) as refused:
+            policy_from_text(with_lines(f"learnings_from: [{other}]"))
+        assert said in refused.value.problems[0].message

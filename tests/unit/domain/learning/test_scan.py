@@ -23,7 +23,7 @@ def answer(
     story = routed(decision(0.8, decision_id=f"d-{number}"))
     story = msgspec.structs.replace(story, route=msgspec.structs.replace(story.route, arm=arm))
     return answered(
-        story, action, kind=kind, reviewer=reviewer, reason_code=code, answer_id=f"{number}-{reviewer}",
+        story, action, kind=kind, reviewer=reviewer, reason_code=code, answer_id=f"{number}-{reviewer}-{kind}",
         decided_at=NOW + number, **more,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ import msgspec
 
 from app.domain import words
 from app.domain.events import Arm, Consequence, DecisionRouted, Option, ReviewKind
+from app.domain.gold import is_unseen
 from app.domain.terms import Terms
 
 _AI_CONTENT = ("recommendation", "signals", "assessment")
@@ -66,6 +67,7 @@ def is_blind(routed: DecisionRouted, kind: ReviewKind) -> bool:
             Arm.BLIND,
             Arm.SECOND_LOOK,
         )
+        or is_unseen(routed)
     )
 
 

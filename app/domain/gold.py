@@ -1,8 +1,9 @@
 """Items with known truth: past cases that come back beside real work, to see whether errors are caught.
 
 A gold item is a real decision of the past whose truth is known, under an id of its own. For the reviewer it
-is a decision like any other (level 4). Its truth travels on the route, in a reason of step ``arm``, which
-no context package shows. Its answer measures the reviewer: it resolves nothing and teaches nothing.
+is a decision like any other (level 4), and its recommendation is withheld as often. Its truth travels on the
+route, in a reason of step ``arm``, which no context package shows. Its answer measures the reviewer: it
+resolves nothing and teaches nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ TRUTH = "truth"
 """Code of the reason that holds the known truth."""
 DUE = "gold"
 """Code of the reason by which routing says that an item is due beside a decision."""
+UNSEEN = "blind"
+"""Code of the reason by which a gold item withholds its recommendation until the first answer."""
 BURST = 5
 """A person's gold answers are shown with their truth in bursts of so many: feedback keeps eyes open, but one
 answer at a time would give away which case was one. J. M. Wolfe et al., J. Exp. Psychol. Gen. 136 (2007)."""
@@ -57,6 +60,12 @@ def truth_of(routed: DecisionRouted) -> str | None:
     return None
 
 
+def is_unseen(routed: DecisionRouted) -> bool:
+    """Whether a gold item is answered before its recommendation is shown."""
+    reasons = routed.route.reasons
+    return routed.route.arm is Arm.GOLD and any(r.step == _ARM and r.code == UNSEEN for r in reasons)
+
+
 def caught(decided: ReviewDecided) -> bool | None:
     """Whether an answered gold item was answered with its truth; ``None`` where there is nothing to judge:
     no gold item, or an answer that only hands the work on."""
@@ -88,8 +97,8 @@ def item_of(routed: DecisionRouted, record: bytes, truth: str, source: str) -> G
 
 def beside(item: DecisionRouted, truth: str, real: DecisionRouted, secret: bytes) -> DecisionRouted:
     """A past decision as it comes back beside a real one: same type, pool, deadline and time as the real
-    one, facts and recommendation as they were. Its id depends on the real one only: a batch that is tried
-    again finds the item that it enqueued the first time.
+    one, facts and recommendation as they were, the recommendation withheld where the real one's is. Its id
+    depends on the real one only: a batch that is tried again finds the item that it enqueued the first time.
     """
     decision, assessment = item.scored.decision, item.scored.assessment
     route, now = item.route, real.route
@@ -97,6 +106,8 @@ def beside(item: DecisionRouted, truth: str, real: DecisionRouted, secret: bytes
     shifted = real.scored.assessment.received_at - assessment.received_at
     reasons = [reason for reason in route.reasons if reason.step != _ARM]
     reasons.append(Reason(step=_ARM, code=TRUTH, text=truth))
+    if now.arm in (Arm.BLIND, Arm.SECOND_LOOK):
+        reasons.append(Reason(step=_ARM, code=UNSEEN, text="answered before the recommendation is shown"))
     replace = msgspec.structs.replace
     return DecisionRouted(
         scored=replace(

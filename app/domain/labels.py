@@ -100,12 +100,15 @@ def label_for(decided: ReviewDecided) -> LearningLabel | None:
 
 def gold_label(decided: ReviewDecided) -> LearningLabel | None:
     """What an answer to a gold item says about reviewers: ``error`` is whether the AI's known error was
-    caught. ``None`` for anything else, and where the AI was right: agreeing with it proves nothing."""
+    caught, ``blind`` whether before it was seen: then the first answer counts. ``None`` for anything else,
+    and where the AI was right: agreeing with it proves nothing."""
     routed, answer = decided.requested.routed, decided.answer
     truth, found = truth_of(routed), caught(decided)
     if truth is None or found is None or truth == routed.scored.decision.recommendation.action:
         return None
-    route = routed.route
+    route, blind = routed.route, is_blind(routed, ReviewKind.GOLD)
+    if blind and answer.first_action is not None:
+        found = answer.first_action == truth
     return LearningLabel(
         label_id=derived_id(answer.answer_id, "label"),
         decision_id=routed.scored.decision.decision_id,
@@ -120,7 +123,7 @@ def gold_label(decided: ReviewDecided) -> LearningLabel | None:
         inclusion_probability=1.0,
         source="gold",
         kind=ReviewKind.GOLD,
-        blind=False,
+        blind=blind,
         reviewer=answer.reviewer,
         error=found,
         decided_at=routed.scored.assessment.received_at,

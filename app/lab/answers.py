@@ -88,7 +88,8 @@ def judge(
     if due(routed) and (right := another(decision, terms)) != decision.recommendation.action:
         work += 1
         chance = luck(seed, decision.decision_id, GOLD_SEAT)
-        found = answer(reviewers, decision, right, terms, chance.verdict, blind=False)
+        unseen = is_blind(beside(routed, right, routed, b""), ReviewKind.GOLD)
+        found = answer(reviewers, decision, right, terms, chance.verdict, blind=unseen)
         caught = found == right
         person = int(chance.who * reviewers.people)
         delay = delayed(reviewers.delay_mean, chance.delay)

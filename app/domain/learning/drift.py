@@ -149,7 +149,10 @@ class KeyState(msgspec.Struct, kw_only=True):
         if label.source == OBSERVATION:
             self.judgements.correct_by_truth(label, self.evidence, self.ignored)
         elif label.kind is ReviewKind.GOLD:
-            self.automation.count_gold(caught=label.error)
+            if (
+                label.blind
+            ):  # as evidence is: what is caught with the AI's answer in sight says nothing about it
+                self.automation.count_gold(caught=label.error)
         else:
             if label.source != MISSED_SLA:
                 self.overrides.add(label, self.calibration, terms)

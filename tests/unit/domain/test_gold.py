@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from app.domain.context_package import build
+from app.domain.context_package import build, is_blind
 from app.domain.events import Arm, Reason, ReviewKind
 from app.domain.gold import beside, caught, disguised, due, item_of, truth_of
 from app.domain.labels import label_for
@@ -46,6 +46,20 @@ def test_it_has_the_truth_where_no_package_shows_it():
     for tell in ("gold", "truth", "exp-00311", "example.org"):
         assert tell not in package.text.lower()
     assert "'reject'" not in package.text
+
+
+def test_its_recommendation_is_withheld_where_the_real_ones_is():
+    for arm, unseen in ((Arm.SHOWN, False), (Arm.BLIND, True), (Arm.SECOND_LOOK, True)):
+        shown = real()
+        gold = beside(
+            past(),
+            "reject",
+            msgspec.structs.replace(shown, route=msgspec.structs.replace(shown.route, arm=arm)),
+            SECRET,
+        )
+        assert is_blind(gold, ReviewKind.GOLD) is unseen
+        package = msgspec.json.decode(build(gold, cases.TERMS, [], [], kind=ReviewKind.GOLD).text)
+        assert (package.get("ai_recommendation") is None) is unseen
 
 
 def test_what_was_drawn_for_the_original_stays_with_the_original():

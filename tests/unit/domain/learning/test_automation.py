@@ -143,6 +143,22 @@ def test_a_fast_cap_above_the_first_region_means_review_of_everything():
     assert changes[-1].reason.startswith("People decide everything from now on.")
 
 
+def test_what_lies_above_the_first_region_is_not_automated_by_the_cap_alone():
+    """The cap asks for .94, above k0 = .93: what is up there was never tested."""
+    first = ScoreTally(
+        learning_key=KEY,
+        epoch=0,
+        bins=[bin_of(0.93), 90, 0, bin_of(0.999), 10, 0],
+        policy_threshold=0.9,
+        routed_at=1,
+    )
+    state, changes = life(first, *(label(0.93) for _ in range(FIRST)), *(label(0.999) for _ in range(60)))
+    assert changes[-1].certified == 0.93
+    _, changes = life(*(label(0.93, error=n % 3 == 0) for n in range(60)), state=state)
+    assert changes[-1].threshold > 1
+    assert min(change.threshold for change in changes if change.cap) > 1
+
+
 def test_the_floor_bounds_the_certificate():
     _, changes = certified(terms=msgspec.structs.replace(TERMS, floor=0.9), deeper=120)
     assert min(change.threshold for change in changes) == 0.9 or changes[-1].threshold == 0.95
@@ -179,7 +195,7 @@ def test_a_good_ai_is_certified():
 
 
 def gold(caught):
-    return label(kind=ReviewKind.GOLD, evidence=False, blind=False, source="gold", error=caught, reviewer="g")
+    return label(kind=ReviewKind.GOLD, evidence=False, blind=True, source="gold", error=caught, reviewer="g")
 
 
 def test_what_reviewers_are_assumed_to_catch_raises_the_bar_and_is_said():

@@ -12,6 +12,7 @@ That chance falls with every error, so it is smaller still at any higher rate.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 SHALLOW, DEEP = 0.25, 1.0
@@ -53,8 +54,8 @@ def boundary(rate: float, delta: float, planned: int, rho: float) -> tuple[int, 
     best: tuple[int, ...] = ()
     for _ in range(_BISECTIONS):
         g = (low + high) / 2
-        tried = _labels_enough(rate, g, planned, rho)
-        if crossing(tried, rate) <= delta:
+        tried = _within(delta, rate, _labels_enough(rate, g, planned, rho), round(planned * rate) + 2)
+        if tried is not None:
             low, best = g, tried
         else:
             high = g
@@ -74,45 +75,75 @@ def crossing(enough: tuple[int, ...], rate: float) -> float:
     >>> round(crossing((10, 20), 0.1), 6) == round(0.9**10 + 10 * 0.1 * 0.9**9 * 0.9**10, 6)
     True
     """
-    top = len(enough)
-    alive = [1.0]
-    crossed, at = 0.0, 0
-    for j, labels in enumerate(enough):
-        steps = _binomial(labels - at, rate, top)
-        # alive[i]: i errors so far and not crossed; with ``top`` errors nothing is crossed any more
-        after = [0.0] * top
-        for i, probability in enumerate(alive):
+    return _Paths(rate, len(enough)).crossed_by(enough)
+
+
+class _Paths:
+    """All paths of (labels, errors) that have not crossed: ``alive[i]`` is the chance of ``i`` errors. With
+    ``top`` errors nothing is crossed any more."""
+
+    def __init__(self, rate: float, top: int) -> None:
+        self._rate = rate
+        self._top = top
+        self._alive = [1.0]
+        self._labels = self._errors = 0
+        self.crossed = 0.0
+
+    def crossed_by(self, enough: Iterable[int]) -> float:
+        for labels in enough:
+            self.go_on(labels)
+        return self.crossed
+
+    def go_on(self, labels: int) -> None:
+        """To the next N_j."""
+        steps = _binomial(labels - self._labels, self._rate, self._top)
+        after = [0.0] * self._top
+        for i, probability in enumerate(self._alive):
             if probability:
-                for k in range(min(len(steps), top - i)):
+                for k in range(min(len(steps), self._top - i)):
                     after[i + k] += probability * steps[k]
-        alive, at = after, labels
-        crossed += alive[j]
-        alive[j] = 0.0
-    return crossed
+        self.crossed += after[self._errors]
+        after[self._errors] = 0.0
+        self._alive, self._labels = after, labels
+        self._errors += 1
 
 
-def _labels_enough(rate: float, g: float, planned: int, rho: float) -> tuple[int, ...]:
-    found: list[int] = []
-    labels = 1
+def _within(delta: float, rate: float, enough: Iterable[int], top: int) -> tuple[int, ...] | None:
+    """``enough``, or ``None`` as soon as it is crossed with more than ``delta``."""
+    paths, found = _Paths(rate, top), []
+    for labels in enough:
+        found.append(labels)
+        paths.go_on(labels)
+        if paths.crossed > delta:
+            return None
+    return tuple(found)
+
+
+def _labels_enough(rate: float, g: float, planned: int, rho: float) -> Iterator[int]:
+    errors, labels = 0, 0
     while True:
-        errors = len(found)
         limit = g * (errors + 1) ** rho
         # leaving one out is always safe, and at more than an even chance there is nothing to show
         if limit > _LARGEST or _at_most(errors, planned, rate) > limit:
-            return tuple(found)
-        high = planned
-        while labels < high:  # P(Bin(n, a) <= j) falls with n
-            middle = (labels + high) // 2
+            return
+        # P(Bin(n, a) <= j) falls with n: stride until it is low enough, then search between
+        stride = max(int(1 / rate), 1)
+        low, high = labels + 1, min(labels + stride, planned)
+        while _at_most(errors, high, rate) > limit:
+            low, high, stride = high + 1, min(high + stride, planned), 2 * stride
+        while low < high:
+            middle = (low + high) // 2
             if _at_most(errors, middle, rate) <= limit:
                 high = middle
             else:
-                labels = middle + 1
-        found.append(labels)
-        labels += 1
+                low = middle + 1
+        labels = low
+        errors += 1
+        yield labels
 
 
 def _at_most(errors: int, labels: int, rate: float) -> float:
-    return math.fsum(_binomial(labels, rate, errors + 1)) if labels > errors else 1.0
+    return sum(_binomial(labels, rate, errors + 1)) if labels > errors else 1.0
 
 
 def _binomial(labels: int, rate: float, values: int) -> list[float]:

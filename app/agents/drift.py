@@ -15,7 +15,8 @@ from app.domain.events import (
     ThresholdOrdered,
     ThresholdUpdated,
 )
-from app.domain.learning.drift import Change, KeyState, Told, learn
+from app.domain.learning.drift import Change, KeyState, learn
+from app.domain.learning.records import Told
 from app.domain.learning.terms import LearningTerms
 from app.domain.routing import decision_type_of
 from app.domain.terms import Terms

@@ -34,6 +34,7 @@ from app.domain.events import (
 )
 from app.domain.ids import derived_id
 from app.domain.labels import MISSED_SLA
+from app.domain.learning.announcement import NEW_SCORES, NEWS, ordered, threshold_updated
 from app.domain.learning.automation import Automation
 from app.domain.learning.bins import BINS, bin_of
 from app.domain.learning.calibration import PlattFit
@@ -51,6 +52,7 @@ from app.domain.learning.judgements import (
 from app.domain.learning.odds_shift import Shift
 from app.domain.learning.override_rates import OverrideRates
 from app.domain.learning.patterns import ACTIONS, sightings
+from app.domain.learning.records import LearningRecordError, Told, check_bins
 from app.domain.learning.terms import LearningTerms
 from app.domain.learning.threshold_rule import propose, quantised_probability
 from app.errors import HitlError
@@ -58,25 +60,7 @@ from app.errors import HitlError
 FORMAT = 2
 
 _NO_JUDGEMENT = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION, ReviewKind.HUMAN_ONLY})
-_NEWS = {
-    Shift.WORSE: "Errors have become more frequent than what was known: evidence is counted anew.",
-    Shift.BETTER: "Errors have become rarer than what was known: evidence is counted anew.",
-}
-
-_ORDERED = {
-    ThresholdOrder.FREEZE: "Frozen",
-    ThresholdOrder.UNFREEZE: "Released",
-    ThresholdOrder.ROLLBACK: "Rolled back and frozen",
-    ThresholdOrder.CONFIRM: "Confirmed",
-    ThresholdOrder.RESTART: "Counted anew, with the whole delta,",
-}
-
-Told = ScoreTally | LearningLabel | ThresholdOrdered
 Change = ThresholdUpdated | CalibrationUpdated | PatternDetected
-
-
-class LearningRecordError(HitlError):
-    """A tally or label that this key can not count; nothing was counted of it."""
 
 
 class LearningStateError(HitlError):
@@ -121,7 +105,7 @@ class KeyState(msgspec.Struct, kw_only=True):
     def apply_tally(self, tally: ScoreTally, terms: LearningTerms) -> list[Change]:
         """Count routed traffic. Raises ``LearningRecordError`` before anything is counted."""
         self._check(tally.learning_key)
-        _check_bins(tally)
+        check_bins(tally)
         self.latest = max(self.latest, tally.routed_at)
         changes = self._enter(tally.epoch, terms)
         if tally.epoch < self.epoch:
@@ -181,9 +165,7 @@ class KeyState(msgspec.Struct, kw_only=True):
         else:
             self._restart(None, terms)
             self.automation.restarts = 0
-        words = f"{_ORDERED[order.order]} by {order.actor}: {order.reason.rstrip('.')}."
-        if not done:
-            words = f"{order.actor} confirmed, but nothing waited for it."
+        words = ordered(order, done=done)
         return changes + self._rethreshold(terms, cause=words, actor=order.actor)
 
     def automated_error(self, terms: LearningTerms) -> AutomatedError | None:
@@ -233,8 +215,7 @@ class KeyState(msgspec.Struct, kw_only=True):
             known, automation.scoring = automation.scoring, terms.scoring
             if known:
                 self._restart(None, terms)
-                said = "The policy makes scores in another way: evidence is counted anew."
-                return self._rethreshold(terms, cause=said)
+                return self._rethreshold(terms, cause=NEW_SCORES)
         if epoch > self.epoch:
             # Somebody announced this epoch for us and we do not remember: nothing is known of it.
             self._restart(None, terms)
@@ -267,7 +248,7 @@ class KeyState(msgspec.Struct, kw_only=True):
         if found is None:
             return []
         self._restart(found, terms)
-        return self._rethreshold(terms, cause=_NEWS[found])
+        return self._rethreshold(terms, cause=NEWS[found])
 
     def _first_time(self, digest: int, memory: int) -> bool:
         if digest in self.seen:
@@ -298,7 +279,7 @@ class KeyState(msgspec.Struct, kw_only=True):
 
     def _look(self, terms: LearningTerms) -> list[Change]:
         """What has changed, if it is time to look."""
-        watched = _watched(terms)
+        watched = terms.watched
         if (
             self.labels_waiting < terms.refresh_labels
             and self.decisions_waiting < terms.refresh_decisions
@@ -341,32 +322,17 @@ class KeyState(msgspec.Struct, kw_only=True):
         proposal = propose(self.evidence, automation, before, terms, epoch=self.epoch, cause=cause)
         if not proposal.changed:
             return []
-        self.in_force = after = proposal.in_force
-        estimated = self.automated_error(terms)
+        self.in_force = proposal.in_force
         return [
-            ThresholdUpdated(
-                learning_key=self.learning_key,
-                version=after.version,
-                epoch=self.epoch,
-                threshold=after.threshold,
-                previous=before.threshold if before.version else after.threshold,
-                cap=after.cap,
-                floor=after.floor,
-                certified=after.certified if after.certified <= 1 else None,
-                evidence_probability=after.evidence_probability,
+            threshold_updated(
+                self.learning_key,
+                before,
+                proposal,
+                automation,
+                terms,
                 automated=self.evidence.automated,
-                labels=proposal.labels,
-                errors=proposal.errors,
-                labels_needed=proposal.labels_needed,
-                error_estimate=estimated.estimate if estimated else None,
-                reason=proposal.reason,
-                updated_at=self.latest,
-                canary_above=after.canary_above or None,
-                canary_share=after.canary_share,
-                awaiting=after.awaiting or None,
-                frozen=after.frozen,
-                delta_spent=automation.spent(terms),
-                catch_rate=automation.catch(terms) / 100,
+                estimated=self.automated_error(terms),
+                at=self.latest,
                 actor=actor,
             )
         ]
@@ -425,31 +391,3 @@ def learn(state: KeyState, records: Iterable[Told], terms: LearningTerms) -> tup
     for record in records:
         changes += after.apply(record, terms)
     return after, changes
-
-
-def _watched(terms: LearningTerms) -> tuple[float, ...]:
-    plan = terms.evidence
-    return (
-        terms.own_threshold,
-        terms.floor,
-        float(terms.guaranteed),
-        terms.alpha,
-        terms.delta,
-        plan.floor,
-        plan.initial,
-        plan.scale,
-        float(terms.confirm),
-    )
-
-
-def _check_bins(tally: ScoreTally) -> None:
-    bins = tally.bins
-    good = len(bins) % 3 == 0 and all(
-        -1 <= bins[i] < BINS and 0 <= bins[i + 2] <= bins[i + 1] for i in range(0, len(bins), 3)
-    )
-    if not good:
-        raise LearningRecordError(
-            f"tally of {tally.learning_key} at {tally.routed_at}: bins must be triples of bin (-1 to 93), "
-            f"decisions, automated <= decisions; got {bins[:12]}",
-            hint="the writer of learning.cases is older or broken",
-        )

@@ -181,3 +181,19 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
                 f"learning: evidence_step={self.evidence_step} must be above 1",
                 hint="1.25 gives about 16 steps",
             )
+
+    @property
+    def watched(self) -> tuple[float, ...]:
+        """What changes a threshold by itself: another value is looked at without waiting."""
+        plan = self.evidence
+        return (
+            self.own_threshold,
+            self.floor,
+            float(self.guaranteed),
+            self.alpha,
+            self.delta,
+            plan.floor,
+            plan.initial,
+            plan.scale,
+            float(self.confirm),
+        )

@@ -10,7 +10,8 @@ import pytest
 from app.agents.drift import Drift
 from app.domain.events import LearningLabel, ReviewKind, ScoreTally, ThresholdUpdated
 from app.domain.learning.bins import bin_of
-from app.domain.learning.drift import KeyState, LearningRecordError
+from app.domain.learning.drift import KeyState
+from app.domain.learning.records import LearningRecordError
 from app.stream.topics import Topic
 from tests.unit.agents.parts import (
     CODEC,

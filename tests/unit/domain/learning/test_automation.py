@@ -21,8 +21,9 @@ from app.domain.events import (
 )
 from app.domain.learning.bins import bin_of
 from app.domain.learning.boundary import SHALLOW, boundary
-from app.domain.learning.drift import KeyState, LearningRecordError, learn
+from app.domain.learning.drift import KeyState, learn
 from app.domain.learning.odds_shift import Reference
+from app.domain.learning.records import LearningRecordError
 from app.domain.learning.terms import LearningTerms
 
 KEY = "expense.approval|expenses:3"

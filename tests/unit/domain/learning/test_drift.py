@@ -18,8 +18,9 @@ from app.domain.events import (
     ThresholdUpdated,
 )
 from app.domain.learning.bins import bin_of
-from app.domain.learning.drift import KeyState, LearningRecordError, LearningStateError, learn
+from app.domain.learning.drift import KeyState, LearningStateError, learn
 from app.domain.learning.fast_cap import error_by_bin, expected_errors
+from app.domain.learning.records import LearningRecordError
 from app.domain.learning.terms import LearningTerms
 from app.domain.terms import EvidencePlan
 from app.errors import UsageError
@@ -229,8 +230,8 @@ def test_the_first_record_says_what_applies_and_what_is_missing(state, a_tally):
     assert first.evidence_probability == 1.0
     assert first.reason == (
         "The policy's own threshold 0.90 applies, without a guarantee. Of 0 blind checks from 0.90 up 0 "
-        "found the AI wrong. Not enough evidence: scores are watched first, then about 317 blind checks without an "
-        "error are needed."
+        "found the AI wrong. Not enough evidence: scores are watched first, then about 317 blind checks "
+        "without an error are needed."
     )
 
 

@@ -51,7 +51,13 @@ def main(
         rows: list[dict[str, Any]] = known["rows"] if resume and known["runs"] == of_each else []
         done = {(row["scenario"], row["alpha"]) for row in rows}
         scenarios = [one for one in scenarios if (one.name, one.alpha) not in done]
-        results["sets"][name] = {"title": title, "words": words, "runs": of_each, "rows": rows}
+        results["sets"][name] = {
+            "title": title,
+            "words": words,
+            "runs": of_each,
+            "scenarios": len(SETS[name][0]),
+            "rows": rows,
+        }
         results["machine"] = _machine()
         for found in contest.run(scenarios, of_each, seed, policies, say=_say):
             rows += found

@@ -26,7 +26,7 @@ def page(results: dict[str, Any]) -> str:
     """The whole page."""
     parts = [_HEAD]
     for name, found in results["sets"].items():
-        parts += [f"## {found['title']}", "", f"{found['words']} {found['runs']} runs of each scenario.", ""]
+        parts += [f"## {found['title']}", "", f"{found['words']} {_extent(found)}", ""]
         parts += list(_set(found["rows"], name))
     parts += ["## Machine and seeds", "", *(f"- {k}: {v}" for k, v in results["machine"].items()), "", _AGAIN]
     return "\n".join(parts) + "\n"
@@ -38,8 +38,15 @@ _AGAIN = """## Run it again
 .venv/bin/python -m bench.learning                 # all, 200 runs of each scenario
 .venv/bin/python -m bench.learning --quick         # 40 runs of the tuning set, printed only
 .venv/bin/python -m bench.learning --sets scoring  # one set, replaced on this page
+.venv/bin/python -m bench.learning --resume        # only what is not on this page yet
 ```
 What was tried and did not win is in [notes.md](notes.md)."""
+
+
+def _extent(found: dict[str, Any]) -> str:
+    measured, all_of_it = len({(row["scenario"], row["alpha"]) for row in found["rows"]}), found["scenarios"]
+    missing = "" if measured == all_of_it else " (the rest: `--resume`)"
+    return f"{measured} of {all_of_it} scenarios{missing}, {found['runs']} runs of each."
 
 
 def _set(rows: list[Row], name: str) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.evidence import Draws, draws
+from app.domain.terms import LearningPlan
 from app.domain.thresholds import SUSPENDED, threshold_in_force
 from tests.unit.domain.cases import TERMS, decision, routed, terms, update
 
@@ -55,3 +56,17 @@ def test_the_canarys_draw_is_uniform_and_its_own():
     assert abs(share - 0.2) < 4 * (0.16 / 4000) ** 0.5
     both = sum(one.canary < 0.2 and one.evidence < 0.2 for one in drawn) / 4000
     assert abs(both - 0.04) < 4 * (0.04 / 4000) ** 0.5
+
+
+def test_a_fact_may_split_a_type_into_keys_that_learn_apart():
+    split = terms(learning=LearningPlan(segment="amount"))
+    keys = {
+        facts: routed(decision(0.95, facts=facts), split).route.learning_key
+        for facts in ('{"amount": 40}', '{"amount": 40.0}', '{"amount": 41}', "{}")
+    }
+    assert sorted(set(keys.values())) == [
+        "expense.approval|expenses:3|amount=",
+        "expense.approval|expenses:3|amount=40",
+        "expense.approval|expenses:3|amount=41",
+    ]
+    assert routed(decision(0.95)).route.learning_key == "expense.approval|expenses:3"

@@ -67,7 +67,11 @@ def test_nothing_is_reported_where_nothing_changes():
     assert cuts <= 2
 
 
-def test_a_doubled_rate_is_found_in_every_life():
+RIVER = (247, 311, 183, 311, 343, 119, 375, 215, 247, 983, 247, 183, 375, 215, 247, 183, 567, 183, 407, 375)
+"""When ADWIN of river 0.26.1 (delta .002, a look at every 32nd value) found the change in the same lives."""
+
+
+def test_a_doubled_rate_is_found_in_every_life_when_river_finds_it():
     delays = []
     for seed in range(20):
         chance, window = random.Random(seed), Adwin()
@@ -78,6 +82,8 @@ def test_a_doubled_rate_is_found_in_every_life():
                 delays.append(i)
                 break
     assert len(delays) == 20
+    # river looks less often and leaves out other cuts: a few values earlier, or some looks later
+    assert all(-8 <= theirs - ours <= 128 for ours, theirs in zip(delays, RIVER, strict=True))
     assert sorted(delays)[10] < 300
 
 

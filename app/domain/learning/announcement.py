@@ -28,7 +28,7 @@ NEW_SCORES = "The policy makes scores in another way: evidence is counted anew."
 def ordered(order: ThresholdOrdered, *, done: bool) -> str:
     """What a person asked for, in words."""
     if not done:
-        return f"{order.actor} confirmed, but nothing waited for it."
+        return f"{order.actor} confirmed, but nothing waited for it, or it is frozen."
     return f"{_ORDERED[order.order]} by {order.actor}: {order.reason.rstrip('.')}."
 
 

@@ -23,7 +23,7 @@ def text(report: Report) -> str:
         ("WHO DECIDED", _levels(report)),
         ("HOW OFTEN THE AI WAS WRONG WHERE IT RAN ALONE", _errors(report)),
         ("WHAT IT COST PEOPLE", _work(report)),
-        ("HOW FAR AUTOMATION MAY GO, AND THE EVIDENCE FOR IT", _thresholds(report.thresholds)),
+        ("HOW FAR AUTOMATION MAY GO, AND THE EVIDENCE FOR IT", thresholds_in_words(report.thresholds)),
         ("BY DECISION TYPE", _types(report.types) if len(report.types) > 1 else []),
         ("ALERTS", _alerts(report)),
         ("THE INPUT", _input(report)),
@@ -34,11 +34,11 @@ def text(report: Report) -> str:
         if title and body:
             lines.append(title)
         for line in body:
-            lines += _wrapped(f"  {line}" if title else line)
+            lines += fitted(f"  {line}" if title else line)
     return "\n".join(lines)
 
 
-def _wrapped(line: str) -> list[str]:
+def fitted(line: str) -> list[str]:
     """Lines that fit, each indented as the first is."""
     if len(line) <= WIDTH:
         return [line.rstrip()]
@@ -117,7 +117,8 @@ def _work(r: Report) -> list[str]:
     return lines
 
 
-def _thresholds(thresholds: Sequence[KeyThreshold]) -> list[str]:
+def thresholds_in_words(thresholds: Sequence[KeyThreshold]) -> list[str]:
+    """What is in force for each key, and what it rests on."""
     lines = []
     for t in thresholds:
         at = f"alone from a score of {number(t.threshold)}" if t.automates else "everything is reviewed"

@@ -25,7 +25,8 @@ from app.domain.events import (
 )
 from app.domain.evidence import draws, reviewed_probability
 from app.domain.expression_context import context as build_context
-from app.domain.learning.drift import Change, KeyState, Told, learn
+from app.domain.learning.drift import Change, KeyState, learn
+from app.domain.learning.records import Told
 from app.domain.learning.terms import LearningTerms
 from app.domain.routing import learning_key, route
 from app.domain.scoring import assess

@@ -1,4 +1,4 @@
-"""``hitl lab simulate`` from end to end."""
+"""``hitl lab`` from end to end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from app import cli
 from app.errors import HitlError, UsageError
 from app.policy.problems import PolicyError
 from tests.unit.lab import cases
+from tests.unit.lab.test_replay import export
 
 PEOPLE = "sensitivity: 0.9\nanchoring: 0.2\ndelay_decisions: {mean: 20}\ngold_rate: 0.05\n"
 LINE_KEYS = {
@@ -135,3 +136,34 @@ def test_a_figure_that_does_not_exist_is_refused_before_the_run(files):
     wrong = run(files, "--require", "automaton_rate>0", "--out", str(out)).exception
     assert isinstance(wrong, UsageError)
     assert not out.exists()
+
+
+def replayed(files, *more, log="log.jsonl"):
+    arguments = ["lab", "replay", "--policy", str(files / "policy.yaml"), "--log", str(files / log), *more]
+    return CliRunner().invoke(cli.app, arguments)
+
+
+def test_a_log_is_replayed_from_files(files):
+    (files / "log.jsonl").write_bytes(b"\n".join(export(cases.decisions(600))))
+    result = replayed(
+        files, "--by", "amount", "--report", str(files / "r.json"), "--require", "decisions==600"
+    )
+    assert result.exit_code == 0, result.output
+    told = json.loads((files / "r.json").read_text(encoding="utf-8"))
+    assert told.keys() >= REPORT_KEYS
+    assert told["slices"][0]["name"] == "amount: 100"
+    assert "600 recorded decisions under policy 'Lab'" in result.stdout
+    assert replayed(files, "--require", "automation_rate>1").exit_code == 1
+
+
+def test_a_log_that_holds_nothing_is_said(files):
+    (files / "log.jsonl").write_bytes(b"{}\n")
+    result = replayed(files)
+    assert (result.exit_code, result.stdout) == (0, "The log has no decision that the policy knows.\n")
+
+
+def test_without_a_log_the_broker_is_asked_for(files, monkeypatch):
+    monkeypatch.delenv("HITL_KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    result = CliRunner().invoke(cli.app, ["lab", "replay", "--policy", str(files / "policy.yaml")])
+    assert isinstance(result.exception, UsageError)
+    assert "no broker is named" in str(result.exception)

@@ -139,7 +139,7 @@ def _lead(parts: ConsoleParts, who: Profile) -> dict[str, Any]:
             )
             for pool in pools
         ],
-        "patterns": snapshot.patterns[:10],
+        "patterns": [(one, parts.policy.audience(one.decision_type)[1]) for one in snapshot.patterns[:10]],
         "snapshot": snapshot,
         "since": words.moment(snapshot.since) if snapshot.since else "",
         "may_reassign": bool(who.supervises),

@@ -131,7 +131,9 @@ class TransactionalClient:
                 "group.id": self.group,
                 "group.instance.id": self.member,
                 "group.protocol": "classic",  # with the new protocol a static member got stuck for ever
-                "partition.assignment.strategy": "cooperative-sticky",
+                # Whole assignments only: with the incremental one, a static member that was killed between
+                # the two halves of a rebalance left partitions that nobody owned (docs/decisions/019).
+                "partition.assignment.strategy": "roundrobin",
                 "session.timeout.ms": session_timeout_ms,
                 "heartbeat.interval.ms": min(1500, session_timeout_ms // 3),
                 "max.poll.interval.ms": max(max_poll_interval_ms, session_timeout_ms),

@@ -27,7 +27,7 @@ def main() -> None:
             "auto.offset.reset": "earliest",
             "enable.auto.offset.store": False,
             "isolation.level": "read_committed",
-            "partition.assignment.strategy": "cooperative-sticky",
+            "partition.assignment.strategy": "roundrobin",
             "fetch.wait.max.ms": 10,
             "fetch.queue.backoff.ms": 2,
         }

@@ -36,7 +36,7 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.parametrize(
     ("keys", "ending"),
-    [(0, signal.SIGTERM), (1, signal.SIGTERM), (500, signal.SIGTERM), (500, signal.SIGHUP)],
+    [(0, signal.SIGTERM), (1, signal.SIGTERM), (100, signal.SIGTERM), (100, signal.SIGHUP)],
     ids=["as the store comes up", "first record", "at work", "terminal closed"],
 )
 def test_its_store_ends_with_it(

@@ -137,7 +137,7 @@ def test_a_scan_raises_what_is_new_once(deploy: Deploy) -> None:
     )
     found = said(deployment, "learnings", "scan", "--publish", "--days", "36500", "--as", "ana")
     assert {row["found"] for row in found} == {"new_reason", "new_scenario", "retrain"}
-    assert len(deployment.watch[Topic.PATTERNS_DETECTED]) == 3
+    assert len(deployment.watch.wait(Topic.PATTERNS_DETECTED, 3)) == 3
     assert said(deployment, "learnings", "scan", "--publish", "--days", "36500", "--as", "ana") == []
     assert "for leads" in deployment.hitl("learnings", "scan", "--as", "ben").stderr
 
@@ -164,11 +164,13 @@ def test_nobody_puts_a_policy_in_force_alone(deploy: Deploy, tmp_path: Path) -> 
     [waiting] = said(deployment, "policy", "pending")
     assert waiting["state"] == "waits for another admin"
     assert "audit_rate" in str(waiting["changes"])
-    assert len(deployment.watch[Topic.POLICY_ACTIVATED]) == 1
+    assert len(deployment.watch.wait(Topic.POLICY_ACTIVATED, 1)) == 1
 
     [other] = said(deployment, "policy", "propose", str(loose), "--reason", "simpler", "--as", "ana")
     assert said(deployment, "policy", "confirm", name, "--as", "ben")[0]["result"] == "activated"
-    activated = [CODEC.decode_as(r.value, PolicyActivated) for r in deployment.watch[Topic.POLICY_ACTIVATED]]
+    activated = [
+        CODEC.decode_as(r.value, PolicyActivated) for r in deployment.watch.wait(Topic.POLICY_ACTIVATED, 2)
+    ]
     assert [(one.proposed_by, one.activated_by) for one in activated] == [("", "ana"), ("ana", "ben")]
     outdated = deployment.hitl("policy", "confirm", str(other["proposal_id"]), "--as", "ben")
     assert (outdated.returncode, "no longer in force" in outdated.stderr) == (1, True)

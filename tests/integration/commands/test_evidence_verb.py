@@ -131,8 +131,9 @@ def test_a_case_with_known_truth_comes_back_and_its_answer_goes_nowhere(deployme
     assert gold.decision_id not in keys(watch[Topic.DECISIONS_RESOLVED])
     labels = [CODEC.decode(r.value) for r in watch[Topic.LEARNING_CASES]]
     about_it = [one for one in labels if getattr(one, "decision_id", "") == gold.decision_id]
-    assert [(one.kind, one.evidence, one.error) for one in about_it] in ([], [(ReviewKind.GOLD, False, False)]), (
-        "it says whether a known error was caught, nothing about the AI"
+    told = [(one.kind, one.evidence, one.error) for one in about_it]
+    assert told in ([], [(ReviewKind.GOLD, False, False)]), (
+        "a known error was caught or not: no word on the AI"
     )
     code, finding = verify(deployment, "exp-21")
     assert (code, finding["broken"]) == (0, [])

@@ -22,10 +22,17 @@ def answer(
 ):
     story = routed(decision(0.8, decision_id=f"d-{number}"))
     story = msgspec.structs.replace(story, route=msgspec.structs.replace(story.route, arm=arm))
+    name = f"{number}-{reviewer}-{kind}"
     return answered(
-        story, action, kind=kind, reviewer=reviewer, reason_code=code, answer_id=f"{number}-{reviewer}-{kind}",
-        decided_at=NOW + number, **more,
-    )  # fmt: skip
+        story,
+        action,
+        kind=kind,
+        reviewer=reviewer,
+        reason_code=code,
+        answer_id=name,
+        decided_at=NOW + number,
+        **more,
+    )
 
 
 def scan_of(answers):

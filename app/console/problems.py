@@ -25,9 +25,11 @@ from app.console.errors import (
 from app.console.limits import TooManyError
 from app.desk.errors import (
     IncompleteAnswerError,
+    LearningConflictError,
     NotAllowedError,
     RuleConflictError,
     UnknownDecisionError,
+    UnknownLearningError,
     UnknownRuleError,
 )
 from app.domain.quality.sessions import SessionRefusedError
@@ -108,6 +110,8 @@ _OF: Mapping[type[BaseException], Kind] = {
     IncompleteAnswerError: INVALID,
     NotFoundError: NOT_FOUND,
     UnknownDecisionError: NOT_FOUND,
+    UnknownLearningError: NOT_FOUND,
+    LearningConflictError: CONFLICT,
     UnacceptableError: INVALID,
     UnknownRuleError: NOT_FOUND,
     RuleConflictError: CONFLICT,

@@ -76,6 +76,7 @@ OBSERVATIONS = uuid.UUID("0a3d4f5e-6f27-5b7e-9a53-1c1c4bb0f0d2")
 def milliseconds(moment: datetime) -> int:
     """Milliseconds since the epoch.
 
+    >>> from datetime import UTC
     >>> milliseconds(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
     1000
     """

@@ -39,6 +39,7 @@ class GroupReader:
         self._group = connection.prefix + group
         self._topics = topics
         self._on_batch = on_batch
+        self._failure: Exception | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=group, daemon=True)
 
@@ -69,17 +70,28 @@ class GroupReader:
         while not self._stopping.is_set():
             topics = [self._connection.topic(topic) for topic in self._topics()]
             if topics != subscribed:
-                consumer.subscribe(topics, on_assign=_begin)
+                consumer.subscribe(topics, on_assign=self._begin)
                 subscribed = topics
             messages = [one for one in consumer.consume(BATCH, WAIT_SECONDS) if one.error() is None]
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
             if messages:
                 self._on_batch([incoming(self._connection, one) for one in messages])
                 for one in messages:
                     consumer.store_offsets(one)
                 consumer.commit(asynchronous=False)
 
+    def _begin(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Called within ``consume``, which hands on what is raised here as something that no ``except``
+        catches: it is kept instead."""
+        try:
+            _assign(consumer, partitions)
+        except Exception as failure:
+            self._failure = failure
 
-def _begin(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+
+def _assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
     """Go on where the group was; where it never was, from the end, and from there after a restart, too."""
     known = consumer.committed(partitions, timeout=10)
     fresh = [partition for partition in known if partition.offset < 0]

@@ -6,6 +6,7 @@ import csv
 import sys
 
 import pytest
+from pyarrow import parquet
 
 from app.domain.training_set import Kind
 from app.errors import UsageError
@@ -43,7 +44,6 @@ def test_what_has_the_final_name_is_whole(tmp_path):
 
 
 def test_parquet_has_types(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "t.parquet"
     write_table(path, Format.PARQUET, COLUMNS, ROWS)
     table = parquet.read_table(path)

@@ -7,6 +7,7 @@ import msgspec
 
 from app.domain.context_package import is_blind
 from app.domain.events import (
+    DecisionRouted,
     LearningLabel,
     ObservationKind,
     ObservedOutcome,
@@ -73,16 +74,9 @@ def label_for(decided: ReviewDecided) -> LearningLabel | None:
     else:
         error = not agrees(recommended, answer.action, answer.changes)
     evidence = route.evidence and blind and kind in _CERTIFYING and eligible(routed)
-    return LearningLabel(
+    return _label(
+        _brief_of(routed),
         label_id=derived_id(answer.answer_id, "label"),
-        decision_id=decision.decision_id,
-        learning_key=route.learning_key,
-        decision_type=decision.decision_type,
-        epoch=route.epoch,
-        raw=routed.scored.assessment.confidence.raw,
-        score=route.score,
-        level=route.level,
-        automated=route.level <= 2,
         evidence=evidence,
         inclusion_probability=route.evidence_probability if evidence else reviewed_probability(route),
         source="review",
@@ -90,7 +84,6 @@ def label_for(decided: ReviewDecided) -> LearningLabel | None:
         blind=blind,
         reviewer=answer.reviewer,
         error=error,
-        decided_at=routed.scored.assessment.received_at,
         labelled_at=answer.decided_at,
         handling=answer.decided_at - answer.claimed_at
         if 0 < answer.claimed_at <= answer.decided_at
@@ -106,27 +99,18 @@ def gold_label(decided: ReviewDecided) -> LearningLabel | None:
     truth, found = truth_of(routed), caught(decided)
     if truth is None or found is None or truth == routed.scored.decision.recommendation.action:
         return None
-    route, blind = routed.route, is_blind(routed, ReviewKind.GOLD)
+    blind = is_blind(routed, ReviewKind.GOLD)
     if blind and answer.first_action is not None:
         found = answer.first_action == truth
-    return LearningLabel(
+    return _label(
+        _brief_of(routed),
         label_id=derived_id(answer.answer_id, "label"),
-        decision_id=routed.scored.decision.decision_id,
-        learning_key=route.learning_key,
-        decision_type=routed.scored.decision.decision_type,
-        epoch=route.epoch,
-        raw=routed.scored.assessment.confidence.raw,
-        score=route.score,
-        level=route.level,
         automated=False,
-        evidence=False,
-        inclusion_probability=1.0,
         source="gold",
         kind=ReviewKind.GOLD,
         blind=blind,
         reviewer=answer.reviewer,
         error=found,
-        decided_at=routed.scored.assessment.received_at,
         labelled_at=answer.decided_at,
     )
 
@@ -136,24 +120,14 @@ def missed_label(brief: DecisionBrief, review: Review, missed_at: int) -> Learni
     hard to judge would count for less. ``None`` for reviews that are no evidence."""
     if not brief.sampled or review.kind not in _CERTIFYING:
         return None
-    return LearningLabel(
+    return _label(
+        brief,
         label_id=derived_id(review.review_id, "missed"),
-        decision_id=brief.decision_id,
-        learning_key=brief.learning_key,
-        decision_type=brief.decision_type,
-        epoch=brief.epoch,
-        raw=brief.raw,
-        score=brief.score,
-        level=brief.level,
-        automated=brief.level <= 2,
         evidence=True,
         inclusion_probability=brief.evidence_probability,
         source=MISSED_SLA,
         kind=review.kind,
-        blind=True,
-        reviewer="",
         error=True,
-        decided_at=brief.received_at,
         labelled_at=missed_at,
     )
 
@@ -168,8 +142,52 @@ def label_for_observation(brief: DecisionBrief, observed: ObservedOutcome) -> Le
     error = _observed_error(brief, observed)
     if error is None:
         return None
-    return LearningLabel(
+    return _label(
+        brief,
         label_id=derived_id(observed.observation_id, "label"),
+        source="observation",
+        kind=ReviewKind.REVIEW,
+        error=error,
+        labelled_at=observed.observed_at,
+    )
+
+
+def _brief_of(routed: DecisionRouted) -> DecisionBrief:
+    decision, route = routed.scored.decision, routed.route
+    assessment = routed.scored.assessment
+    return DecisionBrief(
+        decision_id=decision.decision_id,
+        decision_type=decision.decision_type,
+        learning_key=route.learning_key,
+        epoch=route.epoch,
+        raw=assessment.confidence.raw,
+        score=route.score,
+        level=route.level,
+        recommended=decision.recommendation.action,
+        action=None,
+        changed=False,
+        received_at=assessment.received_at,
+    )
+
+
+def _label(
+    brief: DecisionBrief,
+    *,
+    label_id: str,
+    source: str,
+    kind: ReviewKind,
+    error: bool,
+    labelled_at: int,
+    automated: bool | None = None,
+    evidence: bool = False,
+    inclusion_probability: float = 1.0,
+    blind: bool = True,
+    reviewer: str = "",
+    handling: int | None = None,
+) -> LearningLabel:
+    """What every label says of its decision, and what the caller knows of the judgement."""
+    return LearningLabel(
+        label_id=label_id,
         decision_id=brief.decision_id,
         learning_key=brief.learning_key,
         decision_type=brief.decision_type,
@@ -177,16 +195,17 @@ def label_for_observation(brief: DecisionBrief, observed: ObservedOutcome) -> Le
         raw=brief.raw,
         score=brief.score,
         level=brief.level,
-        automated=brief.level <= 2,
-        evidence=False,
-        inclusion_probability=1.0,
-        source="observation",
-        kind=ReviewKind.REVIEW,
-        blind=True,
-        reviewer="",
+        automated=brief.level <= 2 if automated is None else automated,
+        evidence=evidence,
+        inclusion_probability=inclusion_probability,
+        source=source,
+        kind=kind,
+        blind=blind,
+        reviewer=reviewer,
         error=error,
         decided_at=brief.received_at,
-        labelled_at=observed.observed_at,
+        labelled_at=labelled_at,
+        handling=handling,
     )
 
 

@@ -13,7 +13,8 @@ import msgspec
 
 from app.domain.authority import Deed, Matter, refused
 from app.domain.people import Profile
-from app.domain.review import ENDED, Refusal, Review, ReviewState, after, takes_part
+from app.domain.review import ENDED, Refusal, Review, ReviewState
+from app.domain.review_steps import after, takes_part
 
 
 class PushTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from enum import IntEnum
 import msgspec
 
 from app.domain.events import OnDeadline
-from app.domain.review import QueueTerms, Review, ReviewState, after, raised
+from app.domain.review import QueueTerms, Review, ReviewState
+from app.domain.review_steps import after, raised
 from app.domain.working_time import Calendar, due, worked
 
 CLOCK = "sla"

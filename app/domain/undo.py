@@ -8,7 +8,8 @@ and ``settle.lua`` do the same inside the store. Times are milliseconds UTC.
 
 from __future__ import annotations
 
-from app.domain.review import ENDED, Refusal, Review, ReviewState, after
+from app.domain.review import ENDED, Refusal, Review, ReviewState
+from app.domain.review_steps import after
 
 LONGEST = 300_000
 """The longest time in which an answer may be taken back: whoever acts on it waits as long."""

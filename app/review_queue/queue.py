@@ -20,9 +20,9 @@ from app.domain.review import (
     answer_id,
     locate,
     requested,
-    resume,
     verdict,
 )
+from app.domain.review_steps import resume
 from app.review_queue import keys as names
 from app.review_queue.durability import Durability
 from app.review_queue.errors import REFUSALS, BreakDue, NotYourPool, QueueError, UnknownReview

@@ -25,7 +25,8 @@ from app.domain.events import (
     ReviewRequested,
     SafeDefault,
 )
-from app.domain.review import ENDED, QueueTerms, Review, ReviewState, missed, requested
+from app.domain.review import ENDED, QueueTerms, Review, ReviewState, requested
+from app.domain.review_steps import missed
 from app.domain.undo import HELD, UNDONE
 from app.review_queue.cases import Brief, brief
 from app.review_queue.values import ARRIVAL_HEADER

@@ -16,13 +16,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.domain import review as rules
+from app.domain import review_steps as rules
 from app.domain import working_time
 from app.domain.answers import Verdict
 from app.domain.assignment import assign, unassign
 from app.domain.events import Answer, ConsequenceClass, OnDeadline, ReviewKind
 from app.domain.fatigue import FatigueLimits, rests_until
-from app.domain.review import Refusal, ReviewState
+from app.domain.review import OVER, Refusal, Review, ReviewState, answer_id, requested
 from app.domain.sla import EVENTS, Ladder, climb, next_step, take_step
 from app.domain.undo import settle, undo
 from app.review_queue.errors import BreakDue, QueueError
@@ -77,7 +77,7 @@ class SideBySide(RuleBasedStateMachine):
         assert done.repeated == (identifier in self.reviews)
         if not done.repeated:
             arrival = next(self.arrivals)
-            self.reviews[identifier] = rules.requested(new.request, decision, arrival, self.desk.terms)
+            self.reviews[identifier] = requested(new.request, decision, arrival, self.desk.terms)
 
     @rule(ms=st.sampled_from([1, 1_000, 30_000, 60_001, 3_600_000, 30 * 3_600_000]))
     def time_passes(self, ms):
@@ -122,7 +122,7 @@ class SideBySide(RuleBasedStateMachine):
                 after
                 for review in sorted(self.in_state(ReviewState.OPEN), key=lambda r: r.order)
                 if (who == "kim" or not review.offered_to or review.offered_to == who)
-                and isinstance(after := self.claimed(review, reviewer), rules.Review)
+                and isinstance(after := self.claimed(review, reviewer), Review)
             ),
             None,
         )
@@ -230,7 +230,7 @@ class SideBySide(RuleBasedStateMachine):
             reasoning="r", reason_code="", category=None, note="", tags=[], first_action=None,
             package_digest=digest * 64, lease_epoch=epoch, claimed_at=0, decided_at=self.desk.clock(),
         )  # fmt: skip
-        answer = msgspec.structs.replace(answer, answer_id=rules.answer_id(answer))
+        answer = msgspec.structs.replace(answer, answer_id=answer_id(answer))
         self.both(
             review,
             lambda: rules.decide(review, answer, self.desk.terms, window),
@@ -396,7 +396,7 @@ class SideBySide(RuleBasedStateMachine):
         for who, offers in shelves.items():
             assert queue.list("expenses", offered_to=who) == offers
         for state in (ReviewState.CLAIMED, ReviewState.WAITING, ReviewState.DECIDED):
-            there = rules.OVER if state is ReviewState.DECIDED else {state}
+            there = OVER if state is ReviewState.DECIDED else {state}
             assert {r.review_id: r for r in queue.list("expenses", state)} == {
                 r.review_id: r for r in self.reviews.values() if r.state in there
             }

@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import review as rules
+from app.domain import review_steps as rules
 from app.domain.events import Answer, ConsequenceClass, ReviewKind, ReviewRequest
-from app.domain.review import HOUR, QueueTerms, Refusal, Reviewer, ReviewState
+from app.domain.review import (
+    HOUR,
+    QueueTerms,
+    Refusal,
+    Reviewer,
+    ReviewState,
+    answer_id,
+    locate,
+    requested,
+    review_id_of,
+)
 from app.errors import UsageError
 
 TERMS = QueueTerms()
@@ -21,7 +31,7 @@ SUE = Reviewer(name="sue", pools=frozenset({"p"}), supervisor=True)
 
 def new(decision="d1", kind=ReviewKind.REVIEW, arrival=1, **changes):
     request = ReviewRequest(
-        review_id=rules.review_id_of("p", decision, kind),
+        review_id=review_id_of("p", decision, kind),
         kind=kind,
         pool="p",
         sla_class="standard",
@@ -33,7 +43,7 @@ def new(decision="d1", kind=ReviewKind.REVIEW, arrival=1, **changes):
         package="",
         package_digest="digest",
     )
-    return rules.requested(msgspec.structs.replace(request, **changes), decision, arrival, TERMS)
+    return requested(msgspec.structs.replace(request, **changes), decision, arrival, TERMS)
 
 
 def claimed(review, who=ANN, siblings=(), now=NOW):
@@ -59,24 +69,24 @@ def answer(review, who="ann", action="approve", **changes):
         decided_at=NOW,
     )
     made = msgspec.structs.replace(made, **changes)
-    return msgspec.structs.replace(made, answer_id=rules.answer_id(made))
+    return msgspec.structs.replace(made, answer_id=answer_id(made))
 
 
 def test_an_id_says_where_its_review_lives():
-    assert rules.locate(new().review_id) == ("p", new().review_id[2:])
-    assert rules.locate(rules.review_id_of("a.b", "d", ReviewKind.GOLD))[0] == "a.b"
+    assert locate(new().review_id) == ("p", new().review_id[2:])
+    assert locate(review_id_of("a.b", "d", ReviewKind.GOLD))[0] == "a.b"
 
 
 @pytest.mark.parametrize("text", ["", "p", "p.", ".x", "p.not-a-uuid"])
 def test_what_is_no_id_is_wrong_use(text):
     with pytest.raises(UsageError, match="not a review id"):
-        rules.locate(text)
+        locate(text)
 
 
 def test_ids_differ_by_decision_and_kind_only():
-    ids = {rules.review_id_of("p", d, k) for d in ("d1", "d2") for k in ReviewKind}
+    ids = {review_id_of("p", d, k) for d in ("d1", "d2") for k in ReviewKind}
     assert len(ids) == 2 * len(ReviewKind)
-    assert rules.review_id_of("p", "d1", ReviewKind.REVIEW) == new().review_id
+    assert review_id_of("p", "d1", ReviewKind.REVIEW) == new().review_id
 
 
 def test_an_answers_id_is_its_content_not_its_time():

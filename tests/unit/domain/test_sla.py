@@ -5,10 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import review as rules
+from app.domain import review_steps as rules
 from app.domain.deadline import may_default
 from app.domain.events import ConsequenceClass, OnDeadline, ReviewKind, ReviewRequest
-from app.domain.review import HOUR, QueueTerms, Refusal, Reviewer, ReviewState
+from app.domain.review import (
+    HOUR,
+    MISSED,
+    QueueTerms,
+    Refusal,
+    Reviewer,
+    ReviewState,
+    requested,
+    review_id_of,
+)
 from app.domain.sla import EVENTS, Ladder, Rung, climb, next_step, take_step
 from app.domain.working_time import Calendar, due
 
@@ -21,7 +30,7 @@ KIM = Reviewer(name="kim", pools=frozenset({"helpers"}), backup=True)
 OFFICE = Calendar(zone="Europe/Berlin", week=5 * (((540, 1020),),) + 2 * ((),))
 
 
-def requested(**changes):
+def request(**changes):
     given = {
         "kind": ReviewKind.REVIEW,
         "deadline": NOW + 16 * HOUR,
@@ -30,14 +39,14 @@ def requested(**changes):
     given.update(changes)
     given.setdefault("ladder", list(climb(NOW, given["deadline"], LADDER, None, backups=True)))
     return ReviewRequest(
-        review_id=rules.review_id_of("p", "d1", given["kind"]), pool="p", sla_class="standard",
+        review_id=review_id_of("p", "d1", given["kind"]), pool="p", sla_class="standard",
         requested_at=NOW, approvals=given.pop("approvals", 1), blind=False, package="", package_digest="x",
         **given,
     )  # fmt: skip
 
 
 def new(**changes):
-    return rules.requested(requested(**changes), "d1", 1, TERMS)
+    return requested(request(**changes), "d1", 1, TERMS)
 
 
 def climbed(review, until):
@@ -104,9 +113,9 @@ def test_the_clock_stands_still_while_it_waits():
 def test_a_pause_over_the_weekend_gives_no_working_time():
     friday = 1_772_812_800_000  # 2026-03-06 17:00 in Berlin
     monday = friday + 64 * HOUR  # 09:00
-    request = requested(deadline=due(OFFICE, monday, 8 * HOUR), ladder=[])
+    asked = request(deadline=due(OFFICE, monday, 8 * HOUR), ladder=[])
     review = msgspec.structs.replace(
-        rules.requested(request, "d1", 1, TERMS), state=ReviewState.WAITING, paused_at=friday
+        requested(asked, "d1", 1, TERMS), state=ReviewState.WAITING, paused_at=friday
     )
     assert rules.resume(review, monday, OFFICE).deadline == review.deadline
     assert rules.resume(review, monday + HOUR, OFFICE).deadline == due(OFFICE, review.deadline, HOUR)
@@ -116,9 +125,9 @@ def test_a_pause_over_the_weekend_gives_no_working_time():
 def test_a_missed_deadline_counts_even_if_the_clock_was_late():
     held = rules.claim(new(), ANN, NOW, TERMS, [])
     waiting = rules.request_info(held, "ann", held.epoch, NOW + 16 * HOUR, "?", TERMS)
-    assert (waiting.rung, waiting.step) == (rules.MISSED, held.step + 2)
+    assert (waiting.rung, waiting.step) == (MISSED, held.step + 2)
     assert rules.cancel(held, NOW + 16 * HOUR - 1).rung == 0
-    assert rules.cancel(held, NOW + 16 * HOUR).rung == rules.MISSED
+    assert rules.cancel(held, NOW + 16 * HOUR).rung == MISSED
 
 
 # --- the deadline rule ----------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.domain import review as rules
+from app.domain import review_steps as rules
 from app.domain.attention import who_saw
-from app.domain.events import ReviewLifecycle
-from app.domain.review import Refusal, ReviewState
+from app.domain.events import ReviewKind, ReviewLifecycle
+from app.domain.review import HOUR, MISSED, Refusal, ReviewState
 from app.domain.sla import next_step
 from app.domain.undo import settle, undo
 
@@ -26,16 +26,16 @@ def test_a_held_answer_is_an_answer_for_everybody_else():
     assert rules.reassign(review, SUE, BOB, []) is Refusal.ALREADY_DECIDED
     assert rules.cancel(review, NOW) is Refusal.ALREADY_DECIDED
     assert next_step(review) is None
-    sibling = new(kind=rules.ReviewKind.SECOND_LOOK)
+    sibling = new(kind=ReviewKind.SECOND_LOOK)
     assert claimed(sibling, siblings=[review]) is Refusal.NOT_DISTINCT
 
 
 def test_the_moment_of_the_answer_counts_not_that_of_its_settlement():
-    late = NOW + rules.HOUR
+    late = NOW + HOUR
     review = claimed(new())
     in_time = rules.decide(review, answer(review, decided_at=late - 1), TERMS, WINDOW)
     assert (settle(in_time).decided_at, settle(in_time).rung) == (late - 1, 0)
-    assert rules.decide(review, answer(review, decided_at=late), TERMS, WINDOW).rung == rules.MISSED
+    assert rules.decide(review, answer(review, decided_at=late), TERMS, WINDOW).rung == MISSED
 
 
 def test_whoever_answered_has_it_again_as_it_was_claimed():

@@ -6,9 +6,10 @@ This is the only module that reads the environment.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -17,6 +18,8 @@ from app.errors import UsageError
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLE_POLICY = PROJECT / "policies" / "example.yaml"
 ACCOUNTS_FILE = Path(".hitl") / "accounts.json"
+
+_PASSWORD_OPTION = re.compile(r"([?&]password=)[^&]*")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_config: Mapping[str, str]
     """``HITL_KAFKA_CONFIG``: a librdkafka properties file (SASL, TLS), read into a mapping."""
     redis_url: str | None
-    """``HITL_REDIS_URL``; unset means the embedded store where a verb offers one."""
+    """``HITL_REDIS_URL``, with the contents of ``HITL_REDIS_PASSWORD_FILE`` as its password; unset means the
+    embedded store where a verb offers one."""
     policy_path: Path
     """``HITL_POLICY``; the documented example unless set."""
     secret: bytes
@@ -68,7 +72,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         kafka_bootstrap_servers=env.get("HITL_KAFKA_BOOTSTRAP_SERVERS") or None,
         kafka_config=_properties(env.get("HITL_KAFKA_CONFIG")),
-        redis_url=env.get("HITL_REDIS_URL") or None,
+        redis_url=_redis_url(env.get("HITL_REDIS_URL"), env.get("HITL_REDIS_PASSWORD_FILE")),
         policy_path=Path(env["HITL_POLICY"]) if env.get("HITL_POLICY") else EXAMPLE_POLICY,
         secret=_secret("HITL_SECRET_FILE", secret_file) if secret_file else b"development-only-secret",
         secret_is_default=not secret_file,
@@ -85,6 +89,35 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         oidc_client_secret=_text_of("HITL_OIDC_CLIENT_SECRET_FILE", env.get("HITL_OIDC_CLIENT_SECRET_FILE")),
         oidc_claim=env.get("HITL_OIDC_CLAIM") or "sub",
     )
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown, also where the password makes it none.
+
+    >>> without_password("rediss://hitl:pa%2Fss@store:6379/0")
+    'rediss://hitl:***@store:6379/0'
+    >>> without_password("redis://store:6379/0?password=secret")
+    'redis://store:6379/0?password=***'
+    """
+    scheme, separator, rest = url.partition("://")
+    who, at, where = rest.rpartition("@")
+    name, colon, password = who.partition(":")
+    shown = f"{name}:***" if colon and password else who
+    return _PASSWORD_OPTION.sub(r"\1***", f"{scheme}{separator}{shown}{at}{where}")
+
+
+def _redis_url(url: str | None, password_file: str | None) -> str | None:
+    if not url or not password_file:
+        return url or None
+    parts = urlsplit(url)
+    who, _, where = parts.netloc.rpartition("@")
+    if ":" in who:
+        raise UsageError(
+            "HITL_REDIS_URL has a password, and HITL_REDIS_PASSWORD_FILE is set as well",
+            hint="keep the file, and take the password out of the address",
+        )
+    password = quote(_text_of("HITL_REDIS_PASSWORD_FILE", password_file), safe="")
+    return urlunsplit(parts._replace(netloc=f"{who}:{password}@{where}"))
 
 
 def _secret(name: str, path: str) -> bytes:

@@ -15,6 +15,7 @@ from redis.retry import Retry
 from app.errors import UsageError
 from app.review_queue.errors import StoreUnavailableError
 from app.review_queue.keys import lua_names
+from app.settings import without_password
 
 Argument = str | bytes | int | float
 
@@ -63,7 +64,10 @@ def open_client(url: str, *, timeout: float = 5.0) -> Client:
             decode_responses=False,
         )
     except ValueError as error:
-        raise UsageError(f"HITL_REDIS_URL={url}: {error}", hint="e.g. redis://localhost:6379/0") from error
+        raise UsageError(
+            f"HITL_REDIS_URL={without_password(url)}: not an address that a store can have",
+            hint="e.g. redis://localhost:6379/0, rediss:// for TLS; write a / in a password as %2F",
+        ) from error
     return cast(Client, client)
 
 

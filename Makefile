@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Processes that test side by side: most of their time is waiting for brokers and stores.
+JOBS   ?= 3
 
 .PHONY: demo test lint bench clean
 
@@ -10,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/hitl demo
 
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -12,22 +12,20 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from app.commands.output import console, errors, print_json
 from app.composition.parts import connection_of, open_codec
 from app.domain.events import Feedback, ObservedOutcome
-from app.domain.training_card import Tally, card, described
-from app.domain.training_set import COLUMNS, SINKS_IN_ORDER, Plan, Value, row_of, with_truth
+from app.domain.training_card import described
+from app.domain.training_set import SINKS_IN_ORDER, Plan
 from app.errors import HitlError
 from app.settings import load_settings
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError
 from app.stream.reader import LogReader
 from app.stream.topics import Topic
-from app.training.spool import Spool
-from app.training.tables import Format, require, write_table
+from app.training.tables import Format, require
+from app.training.write import Told, write_training_set
 
 app = typer.Typer(
     help="Data sets from what people decided.", no_args_is_help=True, rich_markup_mode="markdown"
 )
-SPOOL = ".spool"
-CARD = "README.md"
 
 
 @app.callback()
@@ -59,51 +57,42 @@ def training(
     codec, reader = open_codec(settings), LogReader(connection_of(settings))
     plan = Plan(secret=settings.secret, test_share=test_share, largest_weight=largest_weight)
     sinks = SINKS_IN_ORDER if all_sinks else SINKS_IN_ORDER[:1]
-    source = described(sinks, decision_type)
-    asked = source | {"test_share": str(test_share), "largest_weight": str(largest_weight)}
     try:
-        spool = Spool(out / SPOOL, asked)
         with _progress() as progress:
             task = progress.add_task("reading answers", total=None, rows=0)
-            for rows in _read(reader, codec, spool, sinks, plan, decision_type):
-                progress.update(task, rows=rows)
-            progress.update(task, description="reading later truths")
-            truths = _truths(reader, codec)
-            name, tally = f"training.{form.value}", Tally()
-            columns = {column: kind for column, (kind, _) in COLUMNS.items()}
-            facts = dict(sorted(spool.note.facts.items()))
-            progress.update(task, description="writing")
-            write_table(out / name, form, columns | facts, _written(spool, truths, tally))
-        (out / CARD).write_text(card(tally, (name,), facts, plan, source), encoding="utf-8")
-        spool.remove()
+            written = write_training_set(
+                out,
+                form,
+                plan,
+                described(sinks, decision_type),
+                lambda start: _answers(reader, codec, sinks, decision_type, start),
+                lambda: _truths(reader, codec),
+                lambda doing, rows: progress.update(task, description=doing, rows=rows),
+            )
     except OSError as error:
         raise HitlError(f"{out}: {error.strerror}", hint="choose a folder with space to write to") from error
     if as_json:
-        print_json({"file": str(out / name), "rows": tally.rows, "repeated": tally.repeated})
+        print_json({"file": str(written.table), "rows": written.rows, "repeated": written.repeated})
         return
-    text = f"{tally.rows} rows in {out / name}; what they are is in {out / CARD}"
+    text = f"{written.rows} rows in {written.table}; what they are is in {written.card}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _read(
+def _answers(
     reader: LogReader,
     codec: Codec,
-    spool: Spool,
     sinks: tuple[str, ...],
-    plan: Plan,
     decision_type: str | None,
-) -> Iterator[int]:
-    """Read the log into the spool; gives the rows so far."""
-    for record in reader.read_all([f"feedback.{sink}" for sink in sinks], start=spool.start):
+    start: Mapping[tuple[str, int], int],
+) -> Iterator[Told]:
+    for record in reader.read_all([f"feedback.{sink}" for sink in sinks], start=start):
         try:
             event = codec.decode(record.value)
         except DecodeError:
             event = None  # nothing of ours: it taught nobody anything
         wanted = isinstance(event, Feedback) and decision_type in (None, event.decision_type)
-        row = row_of(event, plan) if isinstance(event, Feedback) and wanted else None
-        spool.add((record.topic, record.partition), record.offset, row)
-        yield spool.note.rows
-    spool.flush()
+        answer = event if isinstance(event, Feedback) and wanted else None
+        yield (record.topic, record.partition), record.offset, answer
 
 
 def _truths(reader: LogReader, codec: Codec) -> dict[str, str]:
@@ -118,19 +107,6 @@ def _truths(reader: LogReader, codec: Codec) -> dict[str, str]:
             known = truths.get(event.decision_id)
             truths[event.decision_id] = max(known or (0, ""), (event.observed_at, event.correct_action))
     return {decision_id: action for decision_id, (_, action) in truths.items()}
-
-
-def _written(spool: Spool, truths: Mapping[str, str], tally: Tally) -> Iterator[dict[str, Value]]:
-    """The rows as they are written, each once, counted."""
-    last = None
-    for row in spool.rows():
-        if row.order[:2] == last:
-            tally.repeated += 1
-            continue
-        last = row.order[:2]
-        values = with_truth(row.values, truths.get(str(row.values["decision_id"])))
-        tally.add(values)
-        yield values
 
 
 def _progress() -> Progress:

@@ -46,19 +46,26 @@ def folds(seed: int) -> Any:  # noqa: ANN401
     return StratifiedKFold(5, shuffle=True, random_state=seed % 2**31)
 
 
-def out_of_fold(model: Any, matrix: Matrix, labels: Labels, split: Any) -> Matrix:  # noqa: ANN401
+def fit(model: Any, matrix: Matrix, labels: Labels, weights: Matrix) -> Any:  # noqa: ANN401
+    """The model, trained; a row counts as often as its weight says."""
+    step = f"{model.steps[-1][0]}__" if hasattr(model, "steps") else ""
+    return model.fit(matrix, labels, **{f"{step}sample_weight": weights})
+
+
+def out_of_fold(model: Any, matrix: Matrix, labels: Labels, weights: Matrix, split: Any) -> Matrix:  # noqa: ANN401
     """Log-odds of each row from a model that did not see it."""
     odds = np.empty(len(labels))
     for learn, judge in split.split(matrix, labels):
-        probability = clone(model).fit(matrix[learn], labels[learn]).predict_proba(matrix[judge])[:, 1]
+        fitted = fit(clone(model), matrix[learn], labels[learn], weights[learn])
+        probability = fitted.predict_proba(matrix[judge])[:, 1]
         cut = np.clip(probability, 1e-4, 1 - 1e-4)
         odds[judge] = np.log(cut / (1 - cut))
     return odds
 
 
-def platt(odds: Matrix, labels: Labels) -> tuple[float, float]:
+def platt(odds: Matrix, labels: Labels, weights: Matrix) -> tuple[float, float]:
     """Slope and intercept that turn a model's log-odds into calibrated ones."""
-    fitted = LogisticRegression(C=1e6).fit(odds[:, None], labels)
+    fitted = LogisticRegression(C=1e6).fit(odds[:, None], labels, sample_weight=weights)
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 

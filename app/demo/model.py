@@ -24,6 +24,38 @@ NEIGHBOURS = 5
 FOLDS = 5
 
 
+FACTS = (
+    "payment_to_income",
+    "housing_to_income",
+    "loan_to_value",
+    "consumer_credit",
+    "mortgage_credit",
+    "public_bad_credit",
+    "industry_unemployment",
+    "self_employed",
+    "condominium",
+    "high_school",
+)
+
+CUT_AT_ONE = frozenset({"payment_to_income", "housing_to_income"})
+"""Ratios of which all that is above 1 is alike."""
+
+WORDS = {
+    "payment_to_income": "all debt payments are {:.0%} of income",
+    "housing_to_income": "housing costs are {:.0%} of income",
+    "loan_to_value": "the loan is {:.0%} of the property's value",
+    "consumer_credit": "consumer credit history {} on a scale from 1 (clean) to 6",
+    "mortgage_credit": "mortgage payment history {} on a scale from 1 (never late) to 4",
+    "industry_unemployment": "{:.1f} % unemployment in the applicant's industry",
+}
+YES_NO = {
+    "public_bad_credit": ("a public record of bad credit", "no public record of bad credit"),
+    "self_employed": ("self-employed", "employed"),
+    "condominium": ("a condominium", "not a condominium"),
+    "high_school": ("a high school diploma", "no high school diploma"),
+}
+
+
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about the model before it recommends anything."""
 
@@ -51,43 +83,66 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     rule_clarity: float | None
 
 
+class Lesson(msgspec.Struct, frozen=True):
+    """One case to learn from: its facts, the action that was right, and how many cases it stands for."""
+
+    facts: Mapping[str, Fact]
+    action: str
+    weight: float = 1.0
+
+    @staticmethod
+    def of(applications: Sequence[Application]) -> list[Lesson]:
+        """What lenders did."""
+        return [Lesson(application.facts, application.lender) for application in applications]
+
+
 class LendingModel:
     """A trained, calibrated model with its voters and its memory of the training applications."""
 
-    def __init__(self, training: Sequence[Application], seed: int) -> None:
-        """Train on ``training``. Raises ``DemoDataError`` when scikit-learn is missing or when there
-        are too few applications of either kind to cross-validate."""
+    def __init__(self, training: Sequence[Lesson], seed: int, sees: Sequence[str] = FACTS) -> None:
+        """Train on the facts ``sees`` of ``training``. Raises ``DemoDataError`` when scikit-learn is missing
+        or when there are too few cases of either kind to cross-validate."""
         learn = _scikit_learn()
-        matrix = features([application.facts for application in training])
-        approved = np.array([application.lender == APPROVE for application in training], dtype=np.int64)
+        self._sees = tuple(sees)
+        matrix = features([lesson.facts for lesson in training], self._sees)
+        approved = np.array([lesson.action == APPROVE for lesson in training], dtype=np.int64)
+        weights = np.array([lesson.weight for lesson in training], dtype=np.float64)
         if min(approved.sum(), (1 - approved).sum()) < 2 * FOLDS:
             raise DemoDataError(
                 f"{len(training)} applications are too few to train on", hint="leave more for training"
             )
         with learn.in_one_thread():
-            self._train(learn, matrix, approved, seed)
+            self._train(learn, matrix, approved, weights, seed)
 
-    def _train(self, learn: Any, matrix: Matrix, approved: NDArray[np.int64], seed: int) -> None:  # noqa: ANN401
+    def _train(
+        self,
+        learn: Any,  # noqa: ANN401
+        matrix: Matrix,
+        approved: NDArray[np.int64],
+        weights: Matrix,
+        seed: int,
+    ) -> None:
         candidates = learn.candidates(seed)
         folds = learn.folds(seed)
         out_of_fold = {
-            name: learn.out_of_fold(model, matrix, approved, folds) for name, model in candidates.items()
+            name: learn.out_of_fold(model, matrix, approved, weights, folds)
+            for name, model in candidates.items()
         }
-        platt = {name: learn.platt(odds, approved) for name, odds in out_of_fold.items()}
+        platt = {name: learn.platt(odds, approved, weights) for name, odds in out_of_fold.items()}
         calibrated = {name: _sigmoid(_linear(odds, platt[name])) for name, odds in out_of_fold.items()}
-        losses = {name: _log_loss(p, approved) for name, p in calibrated.items()}
+        losses = {name: log_loss(p, approved, weights) for name, p in calibrated.items()}
         chosen = min(losses, key=lambda name: losses[name])
         self.measured = Measured(
             chosen=chosen,
             trained_on=len(matrix),
             log_loss={name: round(loss, 4) for name, loss in losses.items()},
-            accuracy=round(float(np.mean((calibrated[chosen] >= 0.5) == (approved == 1))), 4),
-            base_rate=round(float(approved.mean()), 4),
+            accuracy=_mean((calibrated[chosen] >= 0.5) == (approved == 1), weights),
+            base_rate=_mean(approved, weights),
         )
         self._platt = platt[chosen]
         self._voters = [*candidates.values(), learn.third_voter()]
         for voter in self._voters:
-            voter.fit(matrix, approved)
+            learn.fit(voter, matrix, approved, weights)
         self._model = candidates[chosen]
         self._typical = np.median(matrix, axis=0)
         self._centre, self._scale = matrix.mean(axis=0), matrix.std(axis=0) + 1e-9
@@ -95,9 +150,13 @@ class LendingModel:
         own, _ = self._memory.kneighbors(self._standardised(matrix), NEIGHBOURS + 1)
         self._usual_distance = np.sort(own[:, -1])
 
+    def approval(self, facts: Sequence[Mapping[str, Fact]]) -> Matrix:
+        """Calibrated probability, shape (cases,), that approving each case is right."""
+        return _sigmoid(self._log_odds(features(facts, self._sees)))
+
     def recommend(self, applications: Sequence[Application]) -> list[Recommendation]:
         """One recommendation per application, in the same order."""
-        matrix = features([application.facts for application in applications])
+        matrix = features([application.facts for application in applications], self._sees)
         odds = self._log_odds(matrix)
         speaks = self._contributions(matrix, odds)
         votes = np.stack([voter.predict(matrix) for voter in self._voters])
@@ -119,14 +178,22 @@ class LendingModel:
         return Recommendation(
             action=action,
             probability=round(probability, 4),
-            rationale=_because(facts, towards),
+            rationale=self._because(facts, towards),
             second=second,
             second_probability=round(1 - probability, 4),
-            second_rationale=_because(facts, -towards),
+            second_rationale=self._because(facts, -towards),
             similarity=round(similarity(stranger), 4),
             consensus=round(float(np.mean(votes == int(approve))), 4),
             rule_clarity=rule_clarity(facts, action),
         )
+
+    def _because(self, facts: Mapping[str, Fact], towards: Matrix) -> str:
+        order = np.argsort(-towards)
+        for_it = [self._sees[i] for i in order[:2] if towards[i] > 0.02]
+        against = self._sees[order[-1]] if towards[order[-1]] < -0.02 else None
+        pros = " and ".join(describe(fact, facts[fact]) for fact in for_it)
+        text = f"for it: {pros}" if pros else "nothing unusual"
+        return f"{text}; against it: {describe(against, facts[against])}" if against else text
 
     def _log_odds(self, matrix: Matrix) -> Matrix:
         return _linear(_odds(self._model.predict_proba(matrix)[:, 1]), self._platt)
@@ -144,39 +211,11 @@ class LendingModel:
         return np.asarray((matrix - self._centre) / self._scale)
 
 
-FACTS = (
-    "payment_to_income",
-    "housing_to_income",
-    "loan_to_value",
-    "consumer_credit",
-    "mortgage_credit",
-    "public_bad_credit",
-    "industry_unemployment",
-    "self_employed",
-    "condominium",
-    "high_school",
-)
-
-WORDS = {
-    "payment_to_income": "all debt payments are {:.0%} of income",
-    "housing_to_income": "housing costs are {:.0%} of income",
-    "loan_to_value": "the loan is {:.0%} of the property's value",
-    "consumer_credit": "consumer credit history {} on a scale from 1 (clean) to 6",
-    "mortgage_credit": "mortgage payment history {} on a scale from 1 (never late) to 4",
-    "industry_unemployment": "{:.1f} % unemployment in the applicant's industry",
-}
-YES_NO = {
-    "public_bad_credit": ("a public record of bad credit", "no public record of bad credit"),
-    "self_employed": ("self-employed", "employed"),
-    "condominium": ("a condominium", "not a condominium"),
-    "high_school": ("a high school diploma", "no high school diploma"),
-}
-
-
-def features(facts: Sequence[Mapping[str, Fact]]) -> Matrix:
-    """Facts as a matrix, one row each, columns in the order of ``FACTS``; debt ratios cut at 1."""
-    matrix = np.array([[float(row[name] or 0) for name in FACTS] for row in facts], dtype=np.float64)
-    matrix[:, :2] = np.minimum(matrix[:, :2], 1.0)
+def features(facts: Sequence[Mapping[str, Fact]], names: Sequence[str] = FACTS) -> Matrix:
+    """Facts as a matrix, one row each, columns in the order of ``names``; debt ratios cut at 1."""
+    matrix = np.array([[float(row[name] or 0) for name in names] for row in facts], dtype=np.float64)
+    cut = [column for column, name in enumerate(names) if name in CUT_AT_ONE]
+    matrix[:, cut] = np.minimum(matrix[:, cut], 1.0)
     return matrix
 
 
@@ -202,15 +241,6 @@ def describe(fact: str, value: Fact) -> str:
     return WORDS[fact].format(value)
 
 
-def _because(facts: Mapping[str, Fact], towards: Matrix) -> str:
-    order = np.argsort(-towards)
-    for_it = [FACTS[i] for i in order[:2] if towards[i] > 0.02]
-    against = FACTS[order[-1]] if towards[order[-1]] < -0.02 else None
-    pros = " and ".join(describe(fact, facts[fact]) for fact in for_it)
-    text = f"for it: {pros}" if pros else "nothing unusual"
-    return f"{text}; against it: {describe(against, facts[against])}" if against else text
-
-
 def _odds(probability: Matrix) -> Matrix:
     cut = np.clip(probability, 1e-4, 1 - 1e-4)
     return np.log(cut / (1 - cut))
@@ -224,8 +254,13 @@ def _sigmoid(odds: Matrix) -> Matrix:
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 
-def _log_loss(probability: Matrix, happened: NDArray[np.int64]) -> float:
-    return float(-np.mean(np.log(np.where(happened == 1, probability, 1 - probability))))
+def log_loss(probability: Matrix, happened: NDArray[np.int64], weights: Matrix) -> float:
+    """Weighted mean of -log P(what happened), in nats; lower is better."""
+    return float(-np.average(np.log(np.where(happened == 1, probability, 1 - probability)), weights=weights))
+
+
+def _mean(values: NDArray[Any], weights: Matrix) -> float:
+    return round(float(np.average(values, weights=weights)), 4)
 
 
 def _scikit_learn() -> Any:  # noqa: ANN401 - an untyped module behind the demo extra

@@ -23,7 +23,7 @@ from app.demo.collector import Collector, wait_until
 from app.demo.embedded import Installation, addresses, demo_settings, installation
 from app.demo.lending import DECISION_TYPE, Application, load_applications, shuffled
 from app.demo.log import Known
-from app.demo.model import LendingModel, Measured, Recommendation
+from app.demo.model import LendingModel, Lesson, Measured, Recommendation
 from app.demo.progress import Progress
 from app.demo.report import ModelCard, Report, Run
 from app.demo.seat import Seat, choose
@@ -97,7 +97,7 @@ def prepare(decisions: int, seed: int) -> Prepared:
     """Load, split, train, recommend, and plan the days."""
     applications = shuffled(load_applications(), seed)
     training, rest = applications[:TRAINING], applications[TRAINING : TRAINING + decisions]
-    model = LendingModel(training, seed)
+    model = LendingModel(Lesson.of(training), seed)
     advice: list[Recommendation] = model.recommend(rest)
     return Prepared(model.measured, rest, submissions.plan(rest, advice, seed=seed, days=DAYS))
 

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.demo.lending import DemoDataError, load_applications, shuffled
-from app.demo.model import FACTS, LendingModel
+from app.demo.model import FACTS, LendingModel, Lesson
 
 SEED = 7
 
@@ -18,7 +18,7 @@ def parts():
 
 @pytest.fixture(scope="module")
 def model(parts):
-    return LendingModel(parts[0], SEED)
+    return LendingModel(Lesson.of(parts[0]), SEED)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_signals_are_shares_and_the_alternative_is_the_other_action(advice):
 
 
 def test_the_same_seed_gives_the_same_advice(parts, advice):
-    assert LendingModel(parts[0], SEED).recommend(parts[1][:50]) == advice[:50]
+    assert LendingModel(Lesson.of(parts[0]), SEED).recommend(parts[1][:50]) == advice[:50]
 
 
 def test_protected_characteristics_do_not_move_the_advice(model, parts):
@@ -73,4 +73,4 @@ def test_protected_characteristics_do_not_move_the_advice(model, parts):
 
 def test_too_few_applications_are_refused_in_words(parts):
     with pytest.raises(DemoDataError, match="too few"):
-        LendingModel(parts[0][:20], SEED)
+        LendingModel(Lesson.of(parts[0][:20]), SEED)

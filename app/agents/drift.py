@@ -68,6 +68,8 @@ class Drift:
             event = self._read(record, policy, output.dead)
             if event is not None:
                 grouped[record.partition, event.learning_key].append((record, event))
+                if isinstance(event, LearningLabel):
+                    output.events.append(event)
         after: dict[tuple[int, str], KeyState] = {}
         for (partition, key), told in grouped.items():
             terms = learning_terms(policy.terms[decision_type_of(key)])
@@ -83,6 +85,7 @@ class Drift:
                 )
                 for change in changes
             )
+            output.events.extend(changes)
             output.outgoing.append(
                 Outgoing(Topic.LEARNING_STATE, key.encode(), state.to_bytes(), [], partition)
             )

@@ -11,6 +11,7 @@ from app.agents.rule_watch import RuleWatch
 from app.agents.store import ask_store
 from app.domain.deadline import may_default
 from app.domain.events import (
+    DecidedBy,
     DecisionResolved,
     DecisionRouted,
     LearningLabel,
@@ -28,6 +29,7 @@ from app.domain.overrides import feedback_for
 from app.domain.resolution import resolve_answer, resolve_default
 from app.domain.review import Review
 from app.domain.sla import EVENTS, Rung
+from app.domain.verification import verified
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.cases import Case, CaseFile
 from app.review_queue.seen import SeenDecisions
@@ -37,13 +39,14 @@ from app.stream.headers import event_headers
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
 from app.stream.seals import Sealed, is_ours
 from app.stream.topics import Topic
+from app.telemetry.counting import STEPS
 
 STAGE = "outcome"
 
 FORGED = "unsealed_answer"
 """Reason of the dead letter and name of the pattern."""
 
-_MISSED = EVENTS[Rung.MISSED].encode()
+_STEPS = tuple(step.encode() for step in STEPS)
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -58,7 +61,8 @@ class _Told(msgspec.Struct, frozen=True):
         if isinstance(self.event, ReviewDefaulted):
             return f"\x1fdefault/{self.event.default.default_id}"
         if isinstance(self.event, ReviewLifecycle):
-            return f"\x1fmissed/{self.event.review_id}"
+            step = self.event
+            return f"\x1fmissed/{step.review_id}" if _is_missed(step) else f"\x1fstep/{step.event_id}"
         return f"\x1fobservation/{self.event.observation_id}"
 
 
@@ -93,6 +97,7 @@ class Outcomes:
         if forged := [letter.record for letter in output.dead if letter.reason == FORGED]:
             output.outgoing.append(self._alarm(forged))
         told = await self._first_only(told)
+        output.events.extend(item.event for item in told if isinstance(item.event, ReviewLifecycle))
         policy = self._policy()
         resolved: list[DecisionResolved] = []
         for item in told:
@@ -116,6 +121,8 @@ class Outcomes:
             return None
         if not isinstance(event, ReviewDecided | ReviewDefaulted | ReviewLifecycle | ObservedOutcome):
             dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
+            return None
+        if isinstance(event, ReviewLifecycle) and event.event not in STEPS:
             return None
         # Before anything is remembered of a record, so that a forged one is in nobody's way.
         if not isinstance(event, ObservedOutcome) and not is_ours(record, self._sealed):
@@ -157,6 +164,7 @@ class Outcomes:
         label = label_for(decided) or gold_label(decided)
         if label is not None:
             output.outgoing.append(self._label(label, record))
+        output.events.append(decided)
 
     def _defaulted(
         self,
@@ -209,14 +217,20 @@ class Outcomes:
                 output.dead.append(DeadLetter(record, STAGE, "unknown_decision", what))
                 continue
             known.append(event)
-            label = label_for_observation(_remembered(case), event)
+            brief = _remembered(case)
+            label = label_for_observation(brief, event)
             if label is not None:
                 output.outgoing.append(self._label(label, record))
+            decided_by = case.resolved.decided_by if case.resolved else DecidedBy.AI
+            output.events.append(
+                verified(event, brief.decision_type, brief.action, brief.changed, decided_by)
+            )
         await ask_store(self._cases.observed, known)
 
     async def _missed(self, told: Sequence[_Told], output: Output) -> None:
         """Checks that nobody answered in time."""
-        pairs = [(item.record, item.event) for item in told if isinstance(item.event, ReviewLifecycle)]
+        steps = [(item.record, item.event) for item in told if isinstance(item.event, ReviewLifecycle)]
+        pairs = [(record, step) for record, step in steps if _is_missed(step)]
         if not pairs:
             return
         cases = await ask_store(self._cases.cases, [event.decision_id for _, event in pairs])
@@ -254,8 +268,14 @@ class Outcomes:
 
 
 def _matters(record: Incoming) -> bool:
-    """Of the steps of a review only a missed SLA says something here; the others are not even decoded."""
-    return record.topic != Topic.REVIEWS_LIFECYCLE or _MISSED in (record.value or b"")
+    """Of the steps of a review a missed SLA says something here, and a few are counted; the others are not
+    even decoded."""
+    value = record.value or b""
+    return record.topic != Topic.REVIEWS_LIFECYCLE or any(step in value for step in _STEPS)
+
+
+def _is_missed(step: ReviewLifecycle) -> bool:
+    return step.event == EVENTS[Rung.MISSED]
 
 
 def _remembered(case: Case) -> DecisionBrief:

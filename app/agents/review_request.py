@@ -102,6 +102,7 @@ class ReviewRequests:
                     [*headers, *kept.headers],
                 )
             )
+            output.events.append(ReviewRequested(routed=item.routed, request=new.request))
         return output
 
     def _read(

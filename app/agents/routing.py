@@ -59,6 +59,7 @@ class Routing:
             for scored, event in zip(part, events, strict=True):
                 traffic.count(event, scored.terms)
             self._write(part, events, output.outgoing)
+            output.events.extend(events)
         output.outgoing.extend(
             Outgoing(Topic.LEARNING_CASES, tally.learning_key.encode(), self._codec.encode(tally), [])
             for tally in traffic.tallies()

@@ -51,6 +51,7 @@ from app.stream.source import TransactionalSource
 from app.stream.topics import Topic
 from app.stream.transactions import Listener
 from app.stream.work import Channel, Work, answer, hand_on
+from app.telemetry.learning import threshold_readings
 from app.telemetry.metrics import WorkerMetrics
 
 AGENTS = ("scoring", "routing", "review_request", "outcome", "drift")
@@ -68,7 +69,6 @@ class Worker:
         agents: Sequence[str] = AGENTS,
         embedded: bool = False,
         clock: Callable[[], int] = now,
-        metrics: WorkerMetrics | None = None,
         upkeep: bool = True,
     ) -> None:
         """``upkeep=False`` leaves relaying answers, expiring leases and the SLA clock to the caller: for
@@ -82,12 +82,13 @@ class Worker:
         self._agents = frozenset(agents)
         self._clock = clock
         self._upkeep = upkeep
-        self.metrics = metrics or WorkerMetrics()
         self._connection = connection_of(settings, embedded=embedded)
         self._codec = open_codec(settings)
         self._parts = open_queue(settings, policy, clock)
         self.policy = PolicyBook(self._codec, policy, self._parts.follow)
+        self.metrics = WorkerMetrics(self.policy, clock)
         self.thresholds = ThresholdBook(self._codec)
+        self.metrics.gauges.read(lambda: threshold_readings(self.thresholds().updates, self.policy()))
         self.calibrations = CalibrationBook(self._codec)
         self.rules = RuleBook(self._codec, seals_of(self.settings))
         self._broadcasts = [

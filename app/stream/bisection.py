@@ -24,9 +24,7 @@ async def isolate(records: Sequence[Incoming], ask: Ask) -> Output:
         if len(records) == 1:
             return Output(dead=[_dead_letter(records[0], error)])
     middle = len(records) // 2
-    first = await isolate(records[:middle], ask)
-    second = await isolate(records[middle:], ask)
-    return Output(first.outgoing + second.outgoing, first.dead + second.dead)
+    return await isolate(records[:middle], ask) + await isolate(records[middle:], ask)
 
 
 def _dead_letter(record: Incoming, error: StageError) -> DeadLetter:

@@ -75,3 +75,9 @@ class Output(msgspec.Struct, frozen=True, gc=False):
 
     outgoing: list[Outgoing] = msgspec.field(default_factory=list)
     dead: list[DeadLetter] = msgspec.field(default_factory=list)
+    events: list[object] = msgspec.field(default_factory=list)
+    """What happened, as values, for whoever counts it once it is committed; never written anywhere."""
+
+    def __add__(self, other: Output) -> Output:
+        """This part of the batch, then the other."""
+        return Output(self.outgoing + other.outgoing, self.dead + other.dead, self.events + other.events)

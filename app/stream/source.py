@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -30,8 +30,8 @@ class Observer(Protocol):
     """Told what a source does; for metrics. Called on the event loop, except ``paused`` and
     ``resumed``, which an outage of the broker calls from the Kafka thread."""
 
-    def batch_committed(self, records: int, seconds: float) -> None:
-        """A transaction with so many input records took so long, agents included."""
+    def batch_committed(self, records: int, seconds: float, events: Sequence[object]) -> None:
+        """A transaction with so many input records took so long, agents included; this happened."""
 
     def batch_aborted(self, reason: str) -> None:
         """A transaction was aborted; its records are read again."""
@@ -45,11 +45,14 @@ class Observer(Protocol):
     def dead_letter(self, stage: str, reason: str) -> None:
         """A record was dead-lettered, committed."""
 
+    def behind(self, lag: Mapping[str, tuple[int, float]]) -> None:
+        """By topic, how many records wait and since when the oldest one does (s). From the Kafka thread."""
+
 
 class NoObserver:
     """Nobody is told."""
 
-    def batch_committed(self, records: int, seconds: float) -> None:
+    def batch_committed(self, records: int, seconds: float, events: Sequence[object]) -> None:
         """Nothing."""
 
     def batch_aborted(self, reason: str) -> None:
@@ -62,6 +65,9 @@ class NoObserver:
         """Nothing."""
 
     def dead_letter(self, stage: str, reason: str) -> None:
+        """Nothing."""
+
+    def behind(self, lag: Mapping[str, tuple[int, float]]) -> None:
         """Nothing."""
 
 
@@ -134,6 +140,7 @@ class TransactionalSource(Service):
             transaction_timeout_ms=transaction_timeout_ms,
             max_poll_interval_ms=max_poll_interval_ms,
             on_stall=self._on_stall,
+            on_lag=self._on_lag,
         )
         self.name = name
         self._channel = channel
@@ -221,7 +228,8 @@ class TransactionalSource(Service):
             log.info("transaction aborted, its records are read again", source=self.name, why=aborted.reason)
             self._observer.batch_aborted(aborted.reason)
             return
-        self._observer.batch_committed(len(batch.records), self.loop.time() - started)
+        # Only now: what was aborted counts nothing.
+        self._observer.batch_committed(len(batch.records), self.loop.time() - started, output.events)
         for letter in output.dead:
             log.error(
                 "dead letter",
@@ -279,6 +287,9 @@ class TransactionalSource(Service):
         if attempts > self._backoff.quick:
             log.warning("resumed", source=self.name, attempts=attempts)
             self._observer.resumed()
+
+    def _on_lag(self, lag: Mapping[str, tuple[int, float]]) -> None:
+        self._observer.behind(lag)
 
     def _on_stall(self, reason: str | None) -> None:
         if reason is not None:

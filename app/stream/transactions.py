@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from app.errors import HitlError
 from app.stream.connection import ANY_PARTITION, MAX_MESSAGE_BYTES, PARTITIONER, Connection, incoming
+from app.stream.lag import INTERVAL_MS, Lag
 from app.stream.records import Incoming, Outgoing
 
 log = logging.getLogger("hitl.stream")
@@ -100,12 +101,15 @@ class TransactionalClient:
         transaction_timeout_ms: int = 15_000,
         max_poll_interval_ms: int = 60_000,
         on_stall: Callable[[str | None], None] = lambda _reason: None,
+        on_lag: Callable[[Mapping[str, tuple[int, float]]], None] = lambda _lag: None,
     ) -> None:
         self._connection = connection
         self._topics = list(topics)
         self._listener = listener
         self._max_batch = max_batch
         self._on_stall = on_stall
+        self._on_lag = on_lag
+        self._lag = Lag(connection.logical, lambda: round(time.time() * 1000))
         self._stalled = False
         self._outage = False
         self._call_began: float | None = None
@@ -128,6 +132,8 @@ class TransactionalClient:
             self.member,
             {
                 "error_cb": self._on_error,
+                "stats_cb": self._on_statistics,
+                "statistics.interval.ms": INTERVAL_MS,
                 "group.id": self.group,
                 "group.instance.id": self.member,
                 "group.protocol": "classic",  # with the new protocol a static member got stuck for ever
@@ -237,10 +243,13 @@ class TransactionalClient:
             return None
         starts: dict[Partition, int] = {}
         ends: dict[Partition, int] = {}
+        written: dict[Partition, int] = {}
         for record in records:
             partition = (record.topic, record.partition)
             starts.setdefault(partition, record.offset)
             ends[partition] = record.offset + 1
+            written[partition] = record.timestamp
+        self._lag.read(written)
         batch = Batch(records, starts, ends, group, self._assignment)
         if group is None:
             log.info("%s: not a member any more, its records are read again", self.member)
@@ -483,6 +492,9 @@ class TransactionalClient:
         self._stalled = reason is not None
         self._outage = True
         self._on_stall(reason)
+
+    def _on_statistics(self, text: str) -> None:
+        self._on_lag(self._lag.behind(text, self._assigned))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:

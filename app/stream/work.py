@@ -92,6 +92,4 @@ def _fail(work: Work, stage: str, error: Exception) -> None:
 
 
 def _joined(first: Output, second: Output) -> Output:
-    if not first.outgoing and not first.dead:
-        return second
-    return Output(first.outgoing + second.outgoing, first.dead + second.dead)
+    return first + second if first.outgoing or first.dead else second

@@ -24,13 +24,21 @@ FLAGS = ("true", "false")
 JUDGED = ("agreed", "modified", "overridden")
 """Outcomes of an answer that had a recommendation to agree with."""
 
+STAGES = ("scoring", "routing", "review_request", "outcome", "drift", "publish")
+REASONS = (
+    "duplicate", "empty", "erased", "invalid_facts", "malformed", "no_keys", "not_avro", "not_utf8",
+    "too_large", "unknown_decision", "unknown_fingerprint", "unknown_schema_id", "unknown_type",
+    "unsafe_default", "unsealed_answer", "wrong_type", "other",
+)  # fmt: skip
+"""Why records are dead-lettered; ``other`` are the rarer ones and bugs, whose letters say more."""
+
 Values = Callable[[CompiledPolicy], tuple[str, ...]]
 
 _FIXED: Mapping[str, tuple[str, ...]] = {
     "route": tuple(ROUTES.values()),
     "consequence": tuple(ConsequenceClass),
     "confidence_band": ("high", "medium", "low"),
-    "outcome": (*JUDGED, "no_recommendation", "gold"),
+    "outcome": (*JUDGED, "audited", "no_recommendation", "gold"),
     "blind": FLAGS,
     "reason_captured": FLAGS,
     "category": tuple(OverrideCategory),
@@ -38,6 +46,7 @@ _FIXED: Mapping[str, tuple[str, ...]] = {
     "pattern": tuple(Pattern),
     "bin": tuple(f"0.{tenth}" for tenth in range(10)),
     "state": ("open", "claimed", "waiting"),
+    "stage": STAGES,
 }
 VALUES: Mapping[str, Values] = {
     "decision_type": lambda policy: tuple(policy.terms),
@@ -52,6 +61,8 @@ _BY_METRIC: Mapping[tuple[str, str], tuple[str, ...]] = {
     (c.TRANSACTIONS.name, "result"): ("committed", "aborted"),
     (c.ESCALATIONS.name, "reason"): ("reviewer", "sla_at_risk", "deadline_rule", "disagreement"),
     (c.NEW_SCENARIOS.name, "source"): ("edge_case", "traffic_shift"),
+    (c.FAILURES.name, "reason"): REASONS,
+    (c.DEAD_LETTERS.name, "reason"): REASONS,
 }
 
 

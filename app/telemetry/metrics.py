@@ -1,54 +1,74 @@
-"""Metrics of a worker, for Prometheus. Labels come from configuration only: never an id, never text."""
+"""Metrics of one worker process: what it counted, what it knows, and its endpoint."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import start_http_server
+
+from app.policy.compiled import CompiledPolicy
+from app.telemetry import catalogue as c
+from app.telemetry.counting import Counting
+from app.telemetry.counts import Counts, Increments
+from app.telemetry.gauges import Gauges, Reading
+from app.telemetry.labels import REASONS
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-BATCH_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
 
 class WorkerMetrics:
-    """Counters of one worker process. One registry, one process, one endpoint."""
+    """One registry, one process, one endpoint. ``policy`` gives the policy in force, ``clock`` ms UTC."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Callable[[], CompiledPolicy], clock: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
-        self.events = Counter(
-            "hitl_events_consumed_total", "Records read and committed.", ["source"], registry=self.registry
-        )
-        self.transactions = Counter(
-            "hitl_transactions_total",
-            "Batches by how they ended.",
-            ["source", "result"],
-            registry=self.registry,
-        )
-        self.batch_seconds = Histogram(
-            "hitl_batch_seconds",
-            "From the read of a batch to its commit.",
-            ["source"],
-            buckets=BATCH_SECONDS,
-            registry=self.registry,
-        )
-        self.dead = Counter(
-            "hitl_dead_letters_total", "Records dead-lettered.", ["stage", "reason"], registry=self.registry
-        )
-        self.paused = Gauge(
-            "hitl_source_paused", "1 while an outage is waited out.", ["source"], registry=self.registry
-        )
+        self.counts = Counts(c.WORKER)
+        self.gauges = Gauges(c.STATE)
+        """What this worker knows; other workers know the same."""
+        self.shared = Gauges(c.READER)
+        """What all workers share; filled by the one that reads it."""
+        self._policy = policy
+        self._clock = clock
+        self._counting = Counting(policy)
+        self._prepared: CompiledPolicy | None = None
+        self.gauges.read(self._policy_state)
+        for collector in (self.gauges, self.counts, self.shared):  # reading the policy prepares the counts
+            self.registry.register(collector)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
 
     def observe(self, source: str) -> SourceObserver:
-        """An observer for one source, with every label combination in place from the start."""
+        """An observer for one source, whose series exist from now on."""
+        self.counts.start(c.CONSUMED, source)
+        self.counts.start(c.BATCH_SECONDS, source)
         for result in ("committed", "aborted"):
-            self.transactions.labels(source, result)
-        self.events.labels(source)
-        self.paused.labels(source).set(0)
+            self.counts.start(c.TRANSACTIONS, source, result)
+        self.gauges.set(c.PAUSED, 0, source)
         return SourceObserver(self, source)
+
+    def committed(self, events: Iterable[object]) -> Increments:
+        """What the events of a committed batch add; not added yet."""
+        self.follow_policy()
+        return self._counting(events, self._clock())
+
+    def follow_policy(self) -> None:
+        """Series of what the policy in force declares, from the start. A type that left keeps its own."""
+        policy = self._policy()
+        if policy is not self._prepared:
+            self._prepared = policy
+            self.counts.prepare(policy)
 
     def serve(self, port: int) -> None:
         """Serve `/metrics` on all interfaces at ``port`` from a thread of its own."""
         start_http_server(port, registry=self.registry)
+
+    def _policy_state(self) -> Iterable[Reading]:
+        self.follow_policy()
+        policy = self._policy()
+        yield Reading(c.POLICY, (policy.version,), 1)
+        for name, terms in policy.sla_classes.items():
+            if terms.duration is not None:
+                yield Reading(c.SLA_TARGET, (name,), terms.duration / 1000)
 
 
 class SourceObserver:
@@ -58,24 +78,39 @@ class SourceObserver:
         self._metrics = metrics
         self._source = source
 
-    def batch_committed(self, records: int, seconds: float) -> None:
-        """A transaction with so many input records took so long, agents included."""
-        self._metrics.events.labels(self._source).inc(records)
-        self._metrics.transactions.labels(self._source, "committed").inc()
-        self._metrics.batch_seconds.labels(self._source).observe(seconds)
+    def batch_committed(self, records: int, seconds: float, events: Sequence[object]) -> None:
+        """A transaction with so many input records took so long, agents included; this happened."""
+        found = self._metrics.committed(events)
+        found.count((c.CONSUMED.name, self._source), records)
+        found.count((c.TRANSACTIONS.name, self._source, "committed"))
+        found.observe((c.BATCH_SECONDS.name, self._source), seconds)
+        self._metrics.counts.add(found)
 
     def batch_aborted(self, reason: str) -> None:  # noqa: ARG002 - reasons are logged, not labelled
         """A transaction was aborted; its records are read again."""
-        self._metrics.transactions.labels(self._source, "aborted").inc()
+        self._add((c.TRANSACTIONS.name, self._source, "aborted"))
 
     def paused(self, reason: str) -> None:  # noqa: ARG002 - as above
         """Nothing can go on until an outage is over."""
-        self._metrics.paused.labels(self._source).set(1)
+        self._metrics.gauges.set(c.PAUSED, 1, self._source)
 
     def resumed(self) -> None:
         """The outage is over."""
-        self._metrics.paused.labels(self._source).set(0)
+        self._metrics.gauges.set(c.PAUSED, 0, self._source)
 
     def dead_letter(self, stage: str, reason: str) -> None:
         """A record was dead-lettered, committed."""
-        self._metrics.dead.labels(stage, reason).inc()
+        said = reason if reason in REASONS else "other"
+        self._add((c.FAILURES.name, stage, said), (c.DEAD_LETTERS.name, said))
+
+    def behind(self, lag: Mapping[str, tuple[int, float]]) -> None:
+        """By topic, how many records wait and since when the oldest one does (s)."""
+        for topic, (records, seconds) in lag.items():
+            self._metrics.gauges.set(c.LAG_MESSAGES, records, self._source, topic)
+            self._metrics.gauges.set(c.LAG_SECONDS, seconds, self._source, topic)
+
+    def _add(self, *keys: tuple[str, ...]) -> None:
+        found = Increments(0)
+        for key in keys:
+            found.count(key)
+        self._metrics.counts.add(found)

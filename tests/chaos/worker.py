@@ -13,6 +13,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ class _Diary:
         with self._path.open("a", encoding="utf-8") as file:
             print(*words, file=file)
 
-    def batch_committed(self, records: int, seconds: float) -> None:
+    def batch_committed(self, records: int, seconds: float, events: Sequence[object]) -> None:
         self._write("committed", records)
 
     def batch_aborted(self, reason: str) -> None:
@@ -126,6 +127,9 @@ class _Diary:
 
     def dead_letter(self, stage: str, reason: str) -> None:
         self._write("dead", stage, reason)
+
+    def behind(self, lag: Mapping[str, tuple[int, float]]) -> None:
+        pass
 
 
 if __name__ == "__main__":

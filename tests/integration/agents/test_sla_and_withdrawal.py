@@ -19,7 +19,7 @@ SHORT = (
     POLICY_TEXT.replace(
         "    evidence:", "    risk: low\n    on_deadline: safe_default\n    evidence:"
     ).replace("    actions:", "    safe_default: reject\n    actions:")
-    + "sla_classes:\n  standard: {duration: 10s}\n"
+    + "sla_classes:\n  standard: {duration: 20s}\n"
 )
 
 

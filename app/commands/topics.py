@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +13,6 @@ from confluent_kafka.admin import AdminClient
 
 from app import __version__
 from app.commands.output import errors, print_json, print_rows
-from app.domain.events import Record
 from app.errors import HitlError, UsageError
 from app.policy.compiled import compile_policy
 from app.policy.load import load_policy
@@ -145,20 +143,6 @@ def tail(
         return
     finally:
         reader.close()
-
-
-def recorded_events(settings: Settings, topics: Iterable[Topic], timeout: float = 10.0) -> Iterator[Record]:
-    """All events that some topics hold now; what can not be decoded is passed over."""
-    connection, codec = _connection(settings), _codec(settings)
-    for topic in topics:
-        reader = Tail(connection, topic, from_beginning=True, timeout=timeout)
-        try:
-            for record in reader.records(follow=False):
-                if record.value is not None:
-                    with contextlib.suppress(DecodeError):
-                        yield codec.decode(record.value)
-        finally:
-            reader.close()
 
 
 def shown(record: Incoming, codec: Codec) -> dict[str, object]:

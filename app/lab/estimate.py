@@ -9,7 +9,7 @@ which nothing was judged is anywhere from 0 to 1: then there is no estimate, onl
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -38,8 +38,55 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """Number of independent judgements that would say as much."""
 
 
-def estimate(decisions: Sequence[Judged]) -> Estimate:
-    """The share of errors with its 95 % interval; (0, 1) for nothing.
+class Estimator:
+    """Sums over decisions that come one by one; asked as often as one likes."""
+
+    def __init__(self) -> None:
+        self._reviewed, self._alone = _Stratum(), _Stratum()
+
+    def add(self, decision: Judged) -> None:
+        """Count one."""
+        stratum = self._alone if decision.alone else self._reviewed
+        stratum.decisions += 1
+        if decision.error is None or decision.chance <= 0.0:
+            return
+        weight = 1.0 / decision.chance
+        stratum.judged += 1
+        stratum.weights += weight
+        stratum.squares += weight * weight
+        stratum.wrong += weight * decision.error
+
+    def estimate(self) -> Estimate:
+        """The share of errors with its 95 % interval; (0, 1) for nothing."""
+        decisions = self._reviewed.decisions + self._alone.decisions
+        if not decisions:
+            return Estimate(value=None, low=0.0, high=1.0, judged=0, effective=0.0)
+        value, below, above, effective, judged = 0.0, 0.0, 0.0, 0.0, 0
+        unknown = 0.0
+        for stratum in (self._reviewed, self._alone):
+            share = stratum.decisions / decisions
+            if not stratum.judged:
+                unknown += share
+                continue
+            rate = stratum.wrong / stratum.weights
+            size = stratum.weights**2 / stratum.squares
+            low, high = wilson(rate, size, Z95)
+            value += share * rate
+            below += (share * (rate - low)) ** 2
+            above += (share * (high - rate)) ** 2
+            effective += size
+            judged += stratum.judged
+        return Estimate(
+            value=None if unknown else value,
+            low=max(0.0, value - math.sqrt(below)),
+            high=min(1.0, value + math.sqrt(above) + unknown),
+            judged=judged,
+            effective=round(effective, 1),
+        )
+
+
+def estimate(decisions: Iterable[Judged]) -> Estimate:
+    """All at once.
 
     Examples
     --------
@@ -52,32 +99,15 @@ def estimate(decisions: Sequence[Judged]) -> Estimate:
     >>> nobody_looked.value, round(nobody_looked.low, 3), round(nobody_looked.high, 3)
     (None, 0.014, 0.794)
     """
-    if not decisions:
-        return Estimate(value=None, low=0.0, high=1.0, judged=0, effective=0.0)
-    value, below, above, effective, judged = 0.0, 0.0, 0.0, 0.0, 0
-    unknown = 0.0
-    for alone in (False, True):
-        part = [each for each in decisions if each.alone is alone]
-        share = len(part) / len(decisions)
-        known = [each for each in part if each.error is not None and each.chance > 0.0]
-        if part and not known:
-            unknown += share
-        if not known:
-            continue
-        weights = [1.0 / each.chance for each in known]
-        total = math.fsum(weights)
-        rate = math.fsum(w for w, each in zip(weights, known, strict=True) if each.error) / total
-        size = total * total / math.fsum(w * w for w in weights)
-        low, high = wilson(rate, size, Z95)
-        value += share * rate
-        below += (share * (rate - low)) ** 2
-        above += (share * (high - rate)) ** 2
-        effective += size
-        judged += len(known)
-    return Estimate(
-        value=None if unknown else value,
-        low=max(0.0, value - math.sqrt(below)),
-        high=min(1.0, value + math.sqrt(above) + unknown),
-        judged=judged,
-        effective=round(effective, 1),
-    )
+    sums = Estimator()
+    for each in decisions:
+        sums.add(each)
+    return sums.estimate()
+
+
+class _Stratum(msgspec.Struct):
+    decisions: int = 0
+    judged: int = 0
+    weights: float = 0.0
+    squares: float = 0.0
+    wrong: float = 0.0

@@ -1,7 +1,8 @@
 """A recorded log -> decisions with what was decided, answered and found out about each.
 
 The log is what ``hitl topics tail`` prints of `decisions.resolved` (or `decisions.routed`),
-`reviews.outcomes`, `outcomes.observed`, `thresholds.updated` and `calibration.updated`, in any order.
+`reviews.outcomes`, `outcomes.observed`, `thresholds.updated`, `calibration.updated` and `policy.activated`,
+in any order.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from app.domain.events import (
     DecisionResolved,
     DecisionRouted,
     ObservedOutcome,
+    PolicyActivated,
     Record,
     ReviewDecided,
     ReviewKind,
     ThresholdUpdated,
 )
-from app.domain.resolution import HAND_ONS
 from app.lab.report import Rejects
 
 _KINDS = (
@@ -30,6 +31,7 @@ _KINDS = (
     ObservedOutcome,
     ThresholdUpdated,
     CalibrationUpdated,
+    PolicyActivated,
 )
 _DECODERS = {kind.__name__: msgspec.json.Decoder(kind) for kind in _KINDS}
 
@@ -40,18 +42,19 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 
 class Past(msgspec.Struct):
-    """A decision of the log. ``action`` is what was finally done; ``None`` while nothing was."""
+    """A decision of the log with what people said about it."""
 
     routed: DecisionRouted
-    action: str | None = None
     answers: list[ReviewDecided] = []
-    truth: str | None = None
 
 
 class Log(msgspec.Struct):
     """A whole log. Decisions in the order in which they were received."""
 
     decisions: list[Past] = []
+    truths: list[ObservedOutcome] = []
+    activated: PolicyActivated | None = None
+    """The policy that was activated last."""
     thresholds: list[ThresholdUpdated] = []
     calibrations: list[CalibrationUpdated] = []
     rejected: Rejects = msgspec.field(default_factory=Rejects)
@@ -79,17 +82,20 @@ def log_of(found: Iterable[Record], rejected: Rejects) -> Log:
     answers: dict[str, ReviewDecided] = {}
     truths: list[ObservedOutcome] = []
     log = Log(rejected=rejected)
+    log.truths = truths
     for event in found:
         if isinstance(event, DecisionRouted):
             decisions.setdefault(event.scored.decision.decision_id, Past(event))
         elif isinstance(event, DecisionResolved):
-            past = decisions.setdefault(event.routed.scored.decision.decision_id, Past(event.routed))
-            past.action = event.resolution.action
+            decisions.setdefault(event.routed.scored.decision.decision_id, Past(event.routed))
         elif isinstance(event, ReviewDecided):
+            # An item with known truth bears an id of its own, and is no decision.
             if event.requested.request.kind not in (ReviewKind.GOLD, ReviewKind.CALIBRATION):
                 answers[event.answer.answer_id] = event
         elif isinstance(event, ObservedOutcome):
             truths.append(event)
+        elif isinstance(event, PolicyActivated):
+            log.activated = event
         elif isinstance(event, ThresholdUpdated):
             log.thresholds.append(event)
         elif isinstance(event, CalibrationUpdated):
@@ -112,12 +118,7 @@ def _join(
 ) -> None:
     for answer in answers:
         routed = answer.requested.routed
-        past = decisions.setdefault(routed.scored.decision.decision_id, Past(routed))
-        if answer.answer.action not in HAND_ONS:
-            past.answers.append(answer)
+        decisions.setdefault(routed.scored.decision.decision_id, Past(routed)).answers.append(answer)
     for truth in truths:
-        known = decisions.get(truth.decision_id)
-        if known is None:
+        if truth.decision_id not in decisions:
             rejected.add(0, "unknown_decision", f"a truth about '{truth.decision_id}', which is not there")
-        elif truth.correct_action is not None:
-            known.truth = truth.correct_action

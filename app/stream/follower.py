@@ -37,12 +37,15 @@ class Follower:
         on_idle: Callable[[], None],
         *,
         since: int = 0,
+        from_end: bool = False,
     ) -> None:
+        """``since`` (ms) leaves out older records; ``from_end`` everything that was there at the start."""
         self._connection = connection
         self._topics = list(topics)
         self._on_record = on_record
         self._on_idle = on_idle
         self._since = since
+        self._from_end = from_end
         self._stopping = threading.Event()
         self._caught_up = threading.Event()
         self._next: dict[Partition, int] = {}
@@ -112,6 +115,9 @@ class Follower:
             asked = [self._at(p, self._since) for p in fresh]
             for p, found in zip(fresh, consumer.offsets_for_times(asked, timeout=10), strict=True):
                 starts[p] = found.offset if found.offset >= 0 else marks[p][1]
+        if self._from_end:
+            starts |= {p: marks[p][1] for p in fresh}
+            self._next = dict(starts)  # after an outage it goes on there
         consumer.assign([self._at(p, start) for p, start in starts.items()])
         return {p: high for p, (_, high) in marks.items() if high > starts[p]}
 

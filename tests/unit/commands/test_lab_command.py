@@ -157,13 +157,13 @@ def test_a_log_is_replayed_from_files(files):
 
 
 def test_a_log_that_holds_nothing_is_said(files):
-    (files / "log.jsonl").write_bytes(b"{}\n")
+    (files / "log.jsonl").write_bytes(b"{\n")
     result = replayed(files)
-    assert (result.exit_code, result.stdout) == (0, "The log has no decision that the policy knows.\n")
+    assert (result.exit_code, result.stdout) == (0, "No recorded decision that the policy knows.\nLEFT OUT: 1 invalid\n")
 
 
 def test_without_a_log_the_broker_is_asked_for(files, monkeypatch):
     monkeypatch.delenv("HITL_KAFKA_BOOTSTRAP_SERVERS", raising=False)
     result = CliRunner().invoke(cli.app, ["lab", "replay", "--policy", str(files / "policy.yaml")])
     assert isinstance(result.exception, UsageError)
-    assert "no broker is named" in str(result.exception)
+    assert "HITL_KAFKA_BOOTSTRAP_SERVERS is not set" in str(result.exception)

@@ -21,9 +21,12 @@ from app.console.parts import ConsoleParts, Place
 from app.console.publishing import EventPublisher
 from app.console.session_room import SessionRoom
 from app.console.sessions import Sessions
+from app.console.submissions import Submissions
 from app.console.webhooks import load_addresses
 from app.desk.evidence import EvidenceRoom
+from app.desk.following import Following
 from app.policy.compiled import CompiledPolicy
+from app.review_queue.whereabouts import Tracker
 from app.settings import Settings
 from app.stream.broadcast import Broadcast
 from app.stream.codec import Codec
@@ -81,6 +84,8 @@ def open_console(
             accounts=Accounts(settings.accounts_file, clock, secrets.token_bytes),
             sessions=Sessions(queue.client, keys, lambda: book().console, clock, secrets.token_bytes),
             limits=Limits(queue.client, keys, clock),
+            submissions=Submissions(queue.client, keys, lambda: book().decision_memory),
+            following=Following(Tracker(queue.client, queue.keys, queue.cases), queue.cases),
             clock=clock,
             draw=secrets.token_bytes,
             publisher=publisher,

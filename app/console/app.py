@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from app import __version__
 from app.console import api, explained, pages, probes, sign_in
 from app.console.feed import Feed, Revision
+from app.console.following import Watch
 from app.console.idempotency import Answers
 from app.console.metrics import ConsoleMetrics
 from app.console.openapi import describe
@@ -55,7 +56,8 @@ def create_console(parts: ConsoleParts) -> FastAPI:
     app.state.parts, app.state.metrics = parts, metrics
     app.state.answers = Answers(parts.client, parts.keys, parts.pace, lambda: parts.terms.answers_kept)
     app.state.feed = Feed(Revision(parts.client, parts.queue_keys), parts.pace)
-    app.state.streams = Counter()
+    app.state.streams, app.state.waits = Counter(), Counter()
+    app.state.watch = Watch(parts.following.progress, parts.pace.follow / 1000, app.state.feed.closing)
     app.add_middleware(Shield, parts=parts, metrics=metrics)
 
     async def refuse(request: Request, error: Exception) -> Response:

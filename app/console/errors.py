@@ -47,3 +47,15 @@ class BodyTooLargeError(HitlError):
 
 class WrongHostError(HitlError):
     """The Host header names another place."""
+
+
+class DecisionConflictError(HitlError):
+    """Another decision has this id."""
+
+
+class AlreadyResolvedError(HitlError):
+    """There is an answer already; ``answer`` is what it says."""
+
+    def __init__(self, decision_id: str, answer: dict[str, object]) -> None:
+        super().__init__(f"decision '{decision_id}' was answered", hint="the first answer stands")
+        self.answer = answer

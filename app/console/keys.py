@@ -24,6 +24,9 @@ IDEMPOTENT = "idempotent:"
 PENDING = "sign-in:"
 """+ SHA-256 of the state, string: a sign-in under way at the identity provider. TTL: the policy's
 `sign_in_time`; read once."""
+SUBMISSION = "submission:"
+"""+ SHA-256 of the decision id, hash: who handed it in by the API, what (``app.domain.progress.Submission``),
+and whether it is in the log. TTL: the policy's memory of decisions."""
 
 DUE = "due:"
 """+ receiver, sorted set of messages to a webhook, by the time of the next attempt. Bounded by the policy's
@@ -66,6 +69,11 @@ class ConsoleKeys:
         """Where the answer to an idempotency key is kept; ``whom`` keeps people apart."""
         digest = hashed(f"{whom}\n{key}")
         return f"{self._root}{{{digest[:16]}}}:{IDEMPOTENT}{digest}"
+
+    def submission(self, decision_id: str) -> str:
+        """Who handed a decision in."""
+        digest = hashed(decision_id)
+        return f"{self._root}{{{digest[:16]}}}:{SUBMISSION}{digest}"
 
     def pending(self, state: str) -> str:
         """A sign-in under way."""

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.console.api.decisions import SCHEMAS
+from app.console.api.submissions import SCHEMAS
 from app.console.problems import KINDS, Kind
 from app.console.responses import MEDIA_TYPE
 

@@ -16,9 +16,11 @@ from app.console.outgoing import Outgoing
 from app.console.publishing import EventPublisher, Writer
 from app.console.session_room import SessionRoom
 from app.console.sessions import Draw, Sessions
+from app.console.submissions import Submissions
 from app.console.terms import Pace
 from app.desk.desk import ReviewDesk
 from app.desk.evidence import EvidenceRoom
+from app.desk.following import Following
 from app.desk.rules import RuleDesk
 from app.domain.people import Directory
 from app.policy.compiled import CompiledPolicy
@@ -87,6 +89,10 @@ class ConsoleParts(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts
     sessions: Sessions
     limits: Limits
+    submissions: Submissions
+    """Who handed in what by the API."""
+    following: Following
+    """What producers are told of their decisions."""
     clock: Callable[[], int]
     draw: Draw
     publisher: EventPublisher

@@ -12,7 +12,9 @@ from starlette.exceptions import HTTPException
 
 from app.console.accounts import AccountsFileError
 from app.console.errors import (
+    AlreadyResolvedError,
     BodyTooLargeError,
+    DecisionConflictError,
     ForgedRequestError,
     IdempotencyConflictError,
     IdempotencyMismatchError,
@@ -76,6 +78,12 @@ CONFLICT = Kind(
 REQUEST_CONFLICT = Kind(
     "request-in-progress", 409, "In progress", "The same Idempotency-Key is being worked on: try again soon."
 )
+ANOTHER_DECISION = Kind(
+    "another-decision",
+    409,
+    "The id is taken",
+    "Another decision was submitted under this `decision_id`. Take a new one.",
+)
 KEY_REUSED = Kind(
     "idempotency-key-reused",
     422,
@@ -97,8 +105,8 @@ UNEXPECTED = Kind(
 
 KINDS = (
     BAD_REQUEST, INVALID, NOT_SIGNED_IN, NOT_ALLOWED, NOT_FOUND, UNKNOWN_REVIEW, STALE_LEASE,
-    ALREADY_DECIDED, PACKAGE_CHANGED, CONFLICT, REQUEST_CONFLICT, KEY_REUSED, TOO_LARGE, TOO_MANY,
-    WRONG_HOST, UNAVAILABLE, METHOD, UNEXPECTED,
+    ALREADY_DECIDED, PACKAGE_CHANGED, CONFLICT, REQUEST_CONFLICT, ANOTHER_DECISION, KEY_REUSED, TOO_LARGE,
+    TOO_MANY, WRONG_HOST, UNAVAILABLE, METHOD, UNEXPECTED,
 )  # fmt: skip
 
 _OF: Mapping[type[BaseException], Kind] = {
@@ -117,6 +125,8 @@ _OF: Mapping[type[BaseException], Kind] = {
     RuleConflictError: CONFLICT,
     IdempotencyConflictError: REQUEST_CONFLICT,
     IdempotencyMismatchError: KEY_REUSED,
+    DecisionConflictError: ANOTHER_DECISION,
+    AlreadyResolvedError: ALREADY_DECIDED,
     BodyTooLargeError: TOO_LARGE,
     TooManyError: TOO_MANY,
     WrongHostError: WRONG_HOST,
@@ -212,6 +222,8 @@ def _code(error: BaseException) -> str:
 
 def _first_answer(error: BaseException) -> dict[str, object] | None:
     """Who decided what, of a review that was decided already; nothing that is in confidence."""
+    if isinstance(error, AlreadyResolvedError):
+        return error.answer
     if not isinstance(error, queue.AlreadyDecided) or error.answer is None:
         return None
     return {

@@ -15,7 +15,7 @@ class Scope(StrEnum):
     LEAD = "lead"
     """Reassign, and see how others do."""
     SUBMIT = "submit"
-    """Submit decisions and report outcomes."""
+    """Submit decisions, follow and withdraw them, report outcomes."""
     ADMIN = "admin"
     """Withdraw reviews."""
 

@@ -16,3 +16,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Pause after which a stream of events says that it is still there (proxies cut silent ones)."""
     look: int = 1_000
     """How often the revision of every pool is looked at while anybody listens."""
+    follow: int = 250
+    """How often the decisions that anybody waits for are looked at, in one round trip for all."""
+    longest_wait: int = 60_000
+    """Longest answer to a long-poll: proxies cut what is silent for longer."""

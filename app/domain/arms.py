@@ -14,7 +14,8 @@ from app.domain.evidence import Draws
 from app.domain.terms import Preset, Terms
 from app.domain.words import percent
 
-_KINDS = {3: ReviewKind.REVIEW, 4: ReviewKind.DECIDE, 5: ReviewKind.HUMAN_ONLY}
+KINDS = {3: ReviewKind.REVIEW, 4: ReviewKind.DECIDE, 5: ReviewKind.HUMAN_ONLY}
+"""The review whose answer is acted on, by level."""
 
 
 class Drawn(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +62,7 @@ def _reviewed(
     level: int, *, evidence: bool, terms: Terms, q: float, draws: Draws, reasons: list[Reason]
 ) -> Drawn:
     share = terms.second_look_share
-    kinds = [_KINDS[level]]
+    kinds = [KINDS[level]]
     if evidence:
         reasons.append(_evidence_reason(q))
     if terms.gold_share > 0.0 and draws.second >= 1.0 - terms.gold_share:

@@ -14,6 +14,7 @@ import msgspec
 
 from app.domain.events import ConsequenceClass, ReviewKind
 from app.domain.people import Directory, Profile, Role
+from app.domain.progress import Submission
 from app.domain.review import CLASS_RANK
 
 
@@ -128,6 +129,18 @@ def information_refused(
     if giver == matter.submitted_by and giver not in people.people:
         return None
     return refused(capacities, Deed.ANSWER_INFO, matter, now)
+
+
+def is_producer(name: str, submission: Submission | None, routed: tuple[str, str, str] | None) -> bool:
+    """Whether ``name`` handed a decision in and may follow it. ``routed`` are type, subject and submitter
+    of the decision that was routed under its id, ``None`` before that.
+
+    An id proves nothing: whoever hands in another decision under an id that is taken must not see what
+    becomes of the first."""
+    mine = submission if submission is not None and submission.owner == name else None
+    if routed is None:
+        return mine is not None
+    return routed[2] == name or (mine is not None and mine.about(*routed))
 
 
 def rule_refused(

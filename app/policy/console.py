@@ -64,10 +64,14 @@ class Console(Part):
     """Changes by one session or token: far more than hands can do, far less than a runaway script."""
     requests: Rate = Rate(burst=600, per_minute=1200)
     """Pages and answers for one session or token: twenty a second, and a morning's burst."""
+    submissions: Rate = Rate(burst=1_000, per_minute=6_000)
+    """Decisions and outcomes handed in with one token: a producer, not hands. More belongs on the topic."""
     answers_kept: Annotated[Duration, between(5 * MINUTE, 7 * DAY)] = DAY
     """How long the answer to an Idempotency-Key is kept, 5m to 7d."""
     streams: Annotated[int, Field(ge=1, le=1000)] = 8
     """Event streams that one session or token may have open at once: tabs."""
+    waits: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Decisions that one token may wait for at once, by long-poll or by event stream."""
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -89,8 +93,10 @@ class ConsoleTerms(msgspec.Struct, frozen=True, kw_only=True):
     sign_ins_by_address: Allowance
     changes: Allowance
     requests: Allowance
+    submissions: Allowance
     answers_kept: int
     streams: int
+    waits: int
 
 
 def console_terms(section: Console) -> ConsoleTerms:
@@ -105,8 +111,10 @@ def console_terms(section: Console) -> ConsoleTerms:
         sign_ins_by_address=_allowance(section.sign_ins_by_address),
         changes=_allowance(section.changes),
         requests=_allowance(section.requests),
+        submissions=_allowance(section.submissions),
         answers_kept=section.answers_kept,
         streams=section.streams,
+        waits=section.waits,
     )
 
 

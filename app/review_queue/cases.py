@@ -53,13 +53,15 @@ class Brief(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Resolved(msgspec.Struct, frozen=True, array_like=True):
-    """The final answer of a decision, as far as history shows it."""
+    """The final answer of a decision, as far as history shows it. New fields go to the end."""
 
     action: str
     decided_by: DecidedBy
     agreed: bool | None
     reason_code: str
     resolved_at: int
+    changes: str | None = None
+    """The facts that were changed, as JSON."""
 
 
 class Observed(msgspec.Struct, frozen=True, array_like=True):
@@ -172,7 +174,14 @@ class CaseFile:
                 continue
             decision = event.routed.scored.decision
             kind = decision.decision_type if what.decided_by is DecidedBy.HUMAN else ""
-            fate = Resolved(what.action, what.decided_by, what.agreed, what.reason_code, what.resolved_at)
+            fate = Resolved(
+                what.action,
+                what.decided_by,
+                what.agreed,
+                what.reason_code,
+                what.resolved_at,
+                what.changes,
+            )
             batch += (decision.decision_id, kind, what.resolved_at, left)
             values.append(_pack(fate))
         self._send(self._fate, batch, values, self._length, self._memory, "resolution")

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from app.console.api import decisions, events, people, queues, reviews, rules
+from app.console.api import decisions, events, people, queues, reviews, rules, submissions
 
-routers = [queues.router, reviews.router, decisions.router, people.router, rules.router, events.router]
+routers = [
+    queues.router,
+    reviews.router,
+    submissions.router,
+    decisions.router,
+    people.router,
+    rules.router,
+    events.router,
+]

@@ -1,91 +1,187 @@
-"""Decisions: submitted, told, and what turned out later."""
+"""A decision looked at: by whoever submitted it, until it is answered; by people, as far as they may."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
-from urllib.parse import quote
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request, Response
 from fastapi import Path as InPath
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
 
-from app.console.api.models import AcceptedOut, Name, StoryOut, StoryReview
-from app.console.api.route import ApiRoute, Parts, Reader, Submitter
+from app.console.api.events import still_there
+from app.console.api.models import Name, StoryOut, StoryReview
+from app.console.api.progress import ProgressOut, Wait, event_id, progress_out
+from app.console.api.route import ApiRoute, Follower, Parts, Submitter
 from app.console.api.shapes import answer_out, finite, review_out
-from app.console.errors import UnacceptableError
+from app.console.following import Watch
 from app.console.identity import Visitor
+from app.console.limits import TooManyError
 from app.console.parts import ConsoleParts
+from app.console.scopes import Scope
+from app.desk.errors import UnknownDecisionError
 from app.desk.story import tell
-from app.domain.events import DecisionSubmitted
-from app.domain.submission import Rejected, json_schemas, parse_decision, parse_observation
+from app.domain.progress import Progress, Submission
 from app.domain.words import moment
+from app.policy.durations import parse_duration
 from app.review_queue.cases import Brief, Case, Observed
 
 router = APIRouter(prefix="/v1", route_class=ApiRoute, tags=["decisions"])
 
-SUBMITTED = "decisions.submitted"
-OBSERVED = "outcomes.observed"
-(_DECISION, _OBSERVATION), SCHEMAS = json_schemas("#/components/schemas/{name}")
-"""What is submitted, described; ``SCHEMAS`` are the components that the descriptions refer to."""
-
-
-def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    content = {"application/json": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-_EXAMPLE = {
-    "decision_id": "exp-001",
-    "decision_type": "expense.approval",
-    "occurred_at": "2026-03-02T09:30:00Z",
-    "subject": "emp-17",
-    "submitted_by": "svc-expenses",
-    "recommendation": {"action": "approve", "probability": 0.93, "rationale": "matches policy 4.2"},
-    "alternatives": [{"action": "reject", "probability": 0.05, "rationale": "unusual vendor"}],
-    "facts": {"amount": 1240.5, "currency": "EUR", "category": "travel", "tenure_days": 40},
-    "signals": {"similarity": 0.81, "consensus": 1.0, "rule_clarity": 0.9},
-    "model": {"name": "expenses", "version": "3"},
-}
-_TRUTH = {
-    "decision_id": "exp-001",
-    "kind": "downstream_error",
-    "observed_at": "2026-04-02T09:30:00Z",
-    "correct_action": "reject",
-    "source": "bookkeeping",
-}
-
-
-@router.post("/decisions", status_code=202, openapi_extra=_body(_DECISION, _EXAMPLE))
-async def submit(parts: Parts, visitor: Submitter, request: Request) -> AcceptedOut:
-    """Submit a decision. 202: it is stored in the log. A repeated id is recognised later on, as a
-    duplicate."""
-    decision = _parsed(await request.body(), parse_decision)
-    if decision.decision_type not in parts.policy.terms:
-        known = ", ".join(sorted(parts.policy.terms))
-        raise UnacceptableError(
-            f"the policy has no decision type '{decision.decision_type[:100]}'",
-            code="unknown_type",
-            hint=f"one of: {known}",
-        )
-    decision = msgspec.structs.replace(decision, submitted_by=_submitter(parts, visitor, decision))
-    await run_in_threadpool(parts.publisher.publish, SUBMITTED, decision.decision_id, decision)
-    return AcceptedOut(id=decision.decision_id, at=f"/v1/decisions/{quote(decision.decision_id, safe='')}")
-
-
-@router.post("/outcomes", status_code=202, openapi_extra=_body(_OBSERVATION, _TRUTH))
-async def observe(parts: Parts, visitor: Submitter, request: Request) -> AcceptedOut:
-    """Report what turned out later about a decision. Reported twice, it counts once."""
-    outcome = _parsed(await request.body(), parse_observation)
-    outcome = msgspec.structs.replace(outcome, source=outcome.source or visitor.name)
-    await run_in_threadpool(parts.publisher.publish, OBSERVED, outcome.decision_id, outcome)
-    return AcceptedOut(id=outcome.observation_id, at=f"/v1/decisions/{quote(outcome.decision_id, safe='')}")
+This = Annotated[Name, InPath()]
+_EVENTS = """
+An event for each state of a decision of yours, the present one first, each with the whole `ProgressOut` as
+data and the status as its name. After `resolved` or `withdrawn` the stream ends. With the `Last-Event-ID` of
+the last event you had, only what is different now comes; after the last of all, 204: connect no more. States
+that came and went between two looks, a quarter of a second apart, are not told; the topic `reviews.lifecycle`
+has every step.
+"""
 
 
 @router.get("/decisions/{decision_id}")
-def story(parts: Parts, visitor: Reader, decision_id: Annotated[Name, InPath()]) -> StoryOut:
-    """A decision from its arrival to what turned out later, as far as you may see it."""
+async def decision(
+    request: Request,
+    response: Response,
+    parts: Parts,
+    visitor: Follower,
+    decision_id: This,
+    wait: Wait = None,
+    prefer: Annotated[str | None, Header(description="`wait=30`, in seconds: as `wait`.")] = None,
+) -> ProgressOut | StoryOut:
+    """A decision that you submitted: where it stands, and the answer; with `wait` once there is one, or as it
+    is after that long (a minute at most). Any other: its story, as far as you may see it."""
+    submission = await run_in_threadpool(_admitted, parts, visitor, decision_id)
+    if submission is None:
+        return await run_in_threadpool(_story, parts, visitor, decision_id)
+    (progress,) = await run_in_threadpool(parts.following.progress, [decision_id])
+    patience = min(_patience(wait, prefer), parts.pace.longest_wait)
+    if patience and not progress.final:
+        watch: Watch = request.app.state.watch
+        with _waiting(request, parts, visitor):
+            progress = await watch.change(progress, patience / 1000, final=True)
+    if prefer is not None and patience:
+        response.headers["Preference-Applied"] = f"wait={patience // 1000}"
+    return progress_out(progress, submission.noted)
+
+
+@router.get(
+    "/decisions/{decision_id}/events",
+    description=_EVENTS,
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "A stream of events",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        204: {"description": "You had the last event"},
+    },
+)
+async def follow(
+    request: Request,
+    parts: Parts,
+    visitor: Submitter,
+    decision_id: This,
+    last_event_id: Annotated[str, Header()] = "",
+) -> Response:
+    """Follow a decision of yours."""
+    submission = await run_in_threadpool(_admitted, parts, visitor, decision_id)
+    if submission is None:
+        raise UnknownDecisionError(decision_id)
+    (progress,) = await run_in_threadpool(parts.following.progress, [decision_id])
+    if progress.final and event_id(progress) == last_event_id:
+        return Response(status_code=204)
+    _allow_wait(request, parts, visitor)
+    stream = _stream(request, parts, visitor, submission, progress, last_event_id)
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def _stream(
+    request: Request,
+    parts: ConsoleParts,
+    visitor: Visitor,
+    submission: _Admitted,
+    progress: Progress,
+    told: str,
+) -> AsyncIterator[bytes]:
+    watch: Watch = request.app.state.watch
+    heartbeat = parts.pace.heartbeat
+    asked_at = parts.clock()
+    with _waiting(request, parts, visitor):
+        yield b"retry: 1000\n\n"
+        while True:
+            if event_id(progress) == told:
+                yield b": still here\n\n"
+            else:
+                told = event_id(progress)
+                data = progress_out(progress, submission.noted).model_dump_json()
+                yield f"id: {told}\nevent: {progress.status.value}\ndata: {data}\n\n".encode()
+            if progress.final or watch.closing:
+                return
+            progress = await watch.change(progress, heartbeat / 1000)
+            if parts.clock() - asked_at >= heartbeat:
+                if not await run_in_threadpool(still_there, parts, request):
+                    return
+                asked_at = parts.clock()
+
+
+class _Admitted(msgspec.Struct, frozen=True):
+    """A producer before its own decision; ``noted`` where it came by the API."""
+
+    noted: Submission | None
+
+
+def _admitted(parts: ConsoleParts, visitor: Visitor, decision_id: str) -> _Admitted | None:
+    """``None`` for whoever did not submit it and may look in another way. Raises ``UnknownDecisionError``."""
+    if Scope.SUBMIT not in visitor.scopes:
+        return None
+    noted = parts.submissions.find(decision_id)
+    try:
+        parts.following.admit(visitor.name, decision_id, noted)
+    except UnknownDecisionError:
+        if Scope.READ in visitor.scopes:
+            return None
+        raise
+    return _Admitted(noted)
+
+
+def _patience(wait: str | None, prefer: str | None) -> int:
+    """How long an answer may take, in ms.
+
+    >>> _patience("30s", None), _patience("2", None), _patience(None, "respond-async, wait=5")
+    (30000, 2000, 5000)
+    """
+    if wait is not None:
+        return int(parse_duration(wait if wait[-1].isalpha() else f"{wait}s"))
+    for one in (prefer or "").split(","):
+        name, _, value = one.strip().partition("=")
+        if name.lower() == "wait" and value.isdigit() and len(value) <= 6:
+            return int(value) * 1000
+    return 0
+
+
+def _allow_wait(request: Request, parts: ConsoleParts, visitor: Visitor) -> None:
+    waits: Counter[str] = request.app.state.waits
+    if waits[visitor.key] >= parts.terms.waits:
+        raise TooManyError("decisions waited for at once", parts.pace.heartbeat)
+
+
+@contextmanager
+def _waiting(request: Request, parts: ConsoleParts, visitor: Visitor) -> Iterator[None]:
+    _allow_wait(request, parts, visitor)
+    waits: Counter[str] = request.app.state.waits
+    waits[visitor.key] += 1
+    try:
+        yield
+    finally:
+        waits[visitor.key] -= 1
+        waits += Counter()  # forgets those at zero
+
+
+def _story(parts: ConsoleParts, visitor: Visitor, decision_id: str) -> StoryOut:
     told = tell(parts.desk, parts.cases, parts.policy, visitor.profile, decision_id)
     case = told.case if told.open_book else None
     return StoryOut(
@@ -106,24 +202,6 @@ def story(parts: Parts, visitor: Reader, decision_id: Annotated[Name, InPath()])
             for look in told.reviews
         ],
     )
-
-
-T = TypeVar("T")
-
-
-def _parsed(body: bytes, parse: Callable[[bytes], T | Rejected]) -> T:
-    parsed = parse(body)
-    if isinstance(parsed, Rejected):
-        raise UnacceptableError(parsed.message, code=parsed.reason)
-    return parsed
-
-
-def _submitter(parts: ConsoleParts, visitor: Visitor, decision: DecisionSubmitted) -> str:
-    """Who counts as the submitter, whom four-eyes keeps away from the answer. A person's token can not
-    name somebody else; a program's may, as a gateway does."""
-    if parts.directory.people.get(visitor.name) is not None:
-        return visitor.name
-    return decision.submitted_by or visitor.name
 
 
 def _ai(brief: Brief) -> dict[str, Any]:

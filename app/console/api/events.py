@@ -65,7 +65,7 @@ async def _stream(
             if _pools_now(parts, visitor) != pools:
                 return  # whoever listens connects again, and then hears of what is theirs now
             if parts.clock() - asked_at >= heartbeat:
-                if not await run_in_threadpool(_still_there, parts, request):
+                if not await run_in_threadpool(still_there, parts, request):
                     return
                 asked_at = parts.clock()
             yield b"".join(_event(pool, at) for pool, at in changed.items()) or b": still here\n\n"
@@ -81,7 +81,7 @@ def _pools_now(parts: ConsoleParts, visitor: Visitor) -> tuple[str, ...]:
     return () if profile is None else parts.desk.pools_of(profile)
 
 
-def _still_there(parts: ConsoleParts, request: Request) -> bool:
+def still_there(parts: ConsoleParts, request: Request) -> bool:
     """Whether the session or token still holds. Listening is no sign of life: a forgotten tab must not
     keep a session."""
     try:

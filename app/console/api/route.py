@@ -18,6 +18,7 @@ Reader = Annotated[Visitor, Depends(needs(Scope.READ))]
 Worker = Annotated[Visitor, Depends(needs(Scope.REVIEW))]
 Lead = Annotated[Visitor, Depends(needs(Scope.LEAD))]
 Submitter = Annotated[Visitor, Depends(needs(Scope.SUBMIT))]
+Follower = Annotated[Visitor, Depends(needs(Scope.READ, Scope.SUBMIT))]
 Admin = Annotated[Visitor, Depends(needs(Scope.ADMIN))]
 
 

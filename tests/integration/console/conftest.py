@@ -19,8 +19,10 @@ from app.console.parts import ConsoleParts, Place
 from app.console.publishing import EventPublisher
 from app.console.scopes import Scope
 from app.console.sessions import Sessions
+from app.console.submissions import Submissions
 from app.console.terms import Pace
 from app.desk.desk import ReviewDesk
+from app.desk.following import Following
 from app.domain import context_package
 from app.domain.events import Arm, ConsequenceClass, ReviewKind, ReviewRequest, ReviewRequested
 from app.domain.people import Directory, Profile, Role
@@ -28,6 +30,7 @@ from app.domain.review import review_id_of
 from app.policy.console import Allowance
 from app.review_queue.cases import CaseFile
 from app.review_queue.values import NewReview
+from app.review_queue.whereabouts import Tracker
 from app.settings import load_settings
 from app.stream.topics import Topic
 from tests.integration.review_queue.conftest import (
@@ -111,6 +114,8 @@ class House:
             accounts=self.accounts,
             sessions=self.sessions,
             limits=Limits(store.client, keys, self.clock),
+            submissions=Submissions(store.client, keys, lambda: 10**10),
+            following=Following(Tracker(store.client, store.keys, self.cases), self.cases),
             clock=self.clock,
             draw=secrets.token_bytes,
             publisher=EventPublisher(self.topics.connect),

@@ -437,7 +437,8 @@ def test_a_submitted_decision_is_in_the_log(house):
 
 def test_a_person_can_not_submit_in_the_name_of_another(house):
     house.program("ann").post("/v1/decisions", json=DECISION | {"submitted_by": "bob"})
-    house.program("gateway", ["submit"]).post("/v1/decisions", json=DECISION | {"submitted_by": "bob"})
+    other = DECISION | {"decision_id": "exp-78", "submitted_by": "bob"}
+    house.program("gateway", ["submit"]).post("/v1/decisions", json=other)
     assert [event.submitted_by for _, _, event in house.topics.events] == ["ann", "bob"]
 
 

@@ -1,0 +1,368 @@
+"""What a producer meets: hand in, wait, follow, withdraw - its own decisions only."""
+
+import json
+import queue
+import threading
+
+import httpx
+import msgspec
+import pytest
+
+from app.console.submissions import Submissions
+from app.domain.events import DecidedBy, DecisionResolved, Resolution
+from app.review_queue.errors import StoreUnavailableError
+from app.stream.errors import BrokerUnreachableError
+from tests.integration.console.test_api import DECISION, kind
+from tests.integration.console.test_events import serve  # noqa: F401 - a fixture
+from tests.integration.review_queue.conftest import routed
+
+PATIENCE = 10.0
+NAME = DECISION["decision_id"]
+
+
+def producer(house, owner="svc"):
+    return house.program(owner, ["submit"])
+
+
+def handed_in(house, name="exp-1", owner="svc"):
+    """Handed in by API; what the house's own reviews are about."""
+    body = DECISION | {"decision_id": name, "subject": "emp-3", "submitted_by": "svc"}
+    answer = producer(house, owner).post("/v1/decisions", json=body)
+    assert answer.status_code == 202, answer.text
+    return answer
+
+
+def resolve(house, name, action="approve", changes=None, level=4):
+    event = routed(name, at=house.clock(), subject="emp-3")
+    what = Resolution(
+        resolution_id="r-1",
+        action=action,
+        changes=changes,
+        decided_by=DecidedBy.HUMAN,
+        level=level,
+        review_id="x",
+        reviewer="ann",
+        agreed=True,
+        category=None,
+        reason_code="",
+        reasoning="",
+        resolved_at=house.clock(),
+    )
+    house.cases.resolved([DecisionResolved(routed=event, resolution=what)])
+
+
+# --- handing in ----------------------------------------------------------------------------------------
+
+
+def test_it_is_said_where_to_follow_it(house):
+    answer = producer(house).post("/v1/decisions", json=DECISION)
+    assert answer.headers["Location"] == f"/v1/decisions/{NAME}"
+    told = producer(house).get(answer.headers["Location"]).json()
+    assert (told["status"], told["final"], told["resolution"]) == ("submitted", False, None)
+
+
+def test_the_same_again_is_answered_and_not_sent_again(house):
+    one, two = (producer(house).post("/v1/decisions", json=DECISION) for _ in range(2))
+    assert (one.status_code, two.status_code) == (202, 202) and one.json() == two.json()
+    assert len(house.topics.events) == 1
+
+
+@pytest.mark.parametrize("change", [{"facts": {"amount": 9}}, {"subject": "emp-4"}])
+def test_another_decision_under_the_same_id_is_refused(house, change):
+    producer(house).post("/v1/decisions", json=DECISION)
+    answer = producer(house).post("/v1/decisions", json=DECISION | change)
+    assert kind(answer) == (409, "another-decision") and answer.json()["hint"]
+    assert len(house.topics.events) == 1
+
+
+def test_an_id_of_somebody_else_is_taken(house):
+    producer(house).post("/v1/decisions", json=DECISION | {"submitted_by": "shared"})
+    other = producer(house, "other")
+    answer = other.post("/v1/decisions", json=DECISION | {"submitted_by": "shared"})
+    assert kind(answer) == (409, "another-decision")
+    assert kind(other.get(f"/v1/decisions/{NAME}")) == (404, "not-found")
+
+
+def test_after_an_outage_the_same_again_is_sent_again(house):
+    """Nobody knows whether the first got into the log; scoring knows it by its id."""
+    house.topics.error = BrokerUnreachableError("away", hint="x")
+    assert kind(producer(house).post("/v1/decisions", json=DECISION)) == (503, "unavailable")
+    house.topics.error = None
+    assert producer(house).post("/v1/decisions", json=DECISION).status_code == 202
+    assert len(house.topics.events) == 1
+
+
+def test_what_was_published_when_the_store_went_away_is_published_again(house, monkeypatch):
+    def die(self, decision_id):
+        raise StoreUnavailableError("gone")
+
+    monkeypatch.setattr(Submissions, "stored", die)
+    assert kind(producer(house).post("/v1/decisions", json=DECISION)) == (503, "unavailable")
+    monkeypatch.undo()
+    assert producer(house).post("/v1/decisions", json=DECISION).status_code == 202
+    assert len(house.topics.events) == 2
+
+
+def test_a_producer_has_an_allowance_of_its_own(make_house):
+    from app.policy.console import Allowance  # noqa: PLC0415
+
+    house = make_house(submissions=Allowance(2, 10_000), changes=Allowance(1, 10_000))
+    caller = producer(house)
+    bodies = [DECISION | {"decision_id": f"d-{number}"} for number in range(3)]
+    answers = [caller.post("/v1/decisions", json=body) for body in bodies]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert int(answers[2].headers["Retry-After"]) >= 1
+
+
+# --- whose it is ----------------------------------------------------------------------------------------
+
+
+def test_nobody_else_sees_follows_or_withdraws_it(house):
+    handed_in(house)
+    house.ask("exp-1")
+    other = producer(house, "other")
+    for method, path in (("GET", ""), ("GET", "/events"), ("POST", "/withdraw")):
+        answer = other.request(method, f"/v1/decisions/exp-1{path}", json={} if method == "POST" else None)
+        unknown = other.request(method, f"/v1/decisions/never{path}", json={} if method == "POST" else None)
+        assert kind(answer) == kind(unknown) == (404, "not-found")
+    assert len(house.topics.events) == 1
+
+
+def test_what_came_by_kafka_belongs_to_its_submitter(house):
+    house.ask("exp-1")
+    assert producer(house, "svc").get("/v1/decisions/exp-1").json()["status"] == "open"
+    assert kind(producer(house, "other").get("/v1/decisions/exp-1"))[0] == 404
+
+
+def test_an_id_that_came_by_kafka_is_not_captured(house):
+    house.ask("exp-1")
+    thief = producer(house, "thief")
+    body = DECISION | {"decision_id": "exp-1", "subject": "emp-3", "submitted_by": "svc"}
+    assert kind(thief.post("/v1/decisions", json=body)) == (409, "another-decision")
+    assert kind(thief.get("/v1/decisions/exp-1"))[0] == 404
+
+
+def test_an_id_that_was_handed_in_before_kafka_had_it_shows_only_the_same_decision(house):
+    thief = producer(house, "thief")
+    thief.post("/v1/decisions", json=DECISION | {"decision_id": "exp-1"})
+    house.ask("exp-1")  # another decision of this id came first
+    assert kind(thief.get("/v1/decisions/exp-1"))[0] == 404
+
+
+def test_people_still_read_the_story(house):
+    handed_in(house)
+    house.ask("exp-1")
+    told = house.program("ann").get("/v1/decisions/exp-1").json()
+    assert "reviews" in told and "status" not in told
+
+
+# --- waiting --------------------------------------------------------------------------------------------
+
+
+def test_each_state_is_told(house):
+    handed_in(house)
+    caller = producer(house)
+    ann = house.program("ann")
+
+    def status():
+        return caller.get("/v1/decisions/exp-1").json()["status"]
+
+    assert status() == "submitted"
+    identifier = house.ask("exp-1")
+    assert status() == "open"
+    review = house.claimed(ann, identifier)
+    assert status() == "claimed"
+    body = {"epoch": review["epoch"], "question": "Which project?"}
+    assert ann.post(f"/v1/reviews/{identifier}/request-info", json=body).status_code == 200
+    told = caller.get("/v1/decisions/exp-1").json()
+    assert (told["status"], told["question"]["text"]) == ("waiting", "Which project?")
+    answer = caller.post("/v1/decisions/exp-1/information", json={"information": "Apollo"})
+    assert answer.status_code == 202
+    topic, key, event = house.topics.events[-1]
+    assert (topic, key, event.given_by) == ("reviews.information", "exp-1", "svc")
+    assert (event.review_id, event.information) == (identifier, "Apollo")
+    wrong = {"information": "Apollo", "lease_epoch": 7}
+    assert kind(caller.post("/v1/decisions/exp-1/information", json=wrong))[0] == 422
+    ann.post(f"/v1/reviews/{identifier}/answer-info", json={"information": "Apollo"})
+    review = house.claimed(ann, identifier)
+    ann.post(f"/v1/reviews/{identifier}/decide", json=house.answer(review))
+    assert status() == "answered"
+    resolve(house, "exp-1", "modify", '{"amount": 90}')
+    told = caller.get("/v1/decisions/exp-1").json()
+    assert told["final"] and told["resolution"]["action"] == "modify"
+    assert told["resolution"]["changes"] == {"amount": 90}
+    assert (told["resolution"]["reviewer"], told["resolution"]["decided_by"]) == ("ann", "human")
+
+
+def test_what_the_ai_decided_is_told_at_once(house):
+    handed_in(house)
+    event = routed("exp-1", at=house.clock(), subject="emp-3")
+    route = msgspec.structs.replace(event.route, level=1, action="approve")
+    house.cases.remember([msgspec.structs.replace(event, route=route)])
+    told = producer(house).get("/v1/decisions/exp-1?wait=60s").json()
+    assert (told["status"], told["level"], told["resolution"]["decided_by"]) == ("resolved", 1, "ai")
+
+
+def waiter(url, secret, path, **headers):
+    """A long-poll in a thread: its answer comes in the queue."""
+    answers = queue.Queue()
+
+    def ask():
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {secret}"} | headers) as client:
+            answers.put(client.get(path, timeout=PATIENCE))
+
+    threading.Thread(target=ask, daemon=True).start()
+    return answers
+
+
+@pytest.fixture
+def quick(make_house, serve):  # noqa: F811
+    return serve
+
+
+@pytest.mark.parametrize(("query", "headers"), [("?wait=9s", {}), ("", {"Prefer": "wait=9"})])
+def test_a_long_poll_answers_when_there_is_an_answer(quick, query, headers):
+    with quick() as (house, url):
+        handed_in(house)
+        _, secret = house.accounts.create_token("svc", frozenset({"submit"}))
+        answers = waiter(url, secret, f"/v1/decisions/exp-1{query}", **headers)
+        house.ask("exp-1")
+        resolve(house, "exp-1")
+        told = answers.get(timeout=PATIENCE)
+        assert told.json()["status"] == "resolved"
+        assert told.headers.get("Preference-Applied") == ("wait=9" if headers else None)
+
+
+def test_a_long_poll_ends_without_an_answer(house):
+    handed_in(house)
+    told = producer(house).get("/v1/decisions/exp-1?wait=1s")
+    assert (told.status_code, told.json()["status"]) == (200, "submitted")
+
+
+@pytest.mark.parametrize("wait", ["soon", "-1s", "1h", "1ms"])
+def test_a_wait_is_a_short_time(house, wait):
+    handed_in(house)
+    assert kind(producer(house).get(f"/v1/decisions/exp-1?wait={wait}")) == (422, "invalid")
+
+
+def test_only_so_many_waits_for_one_token(make_house):
+    house = make_house(waits=0)
+    handed_in(house)
+    assert kind(producer(house).get("/v1/decisions/exp-1?wait=9s")) == (429, "too-many")
+    assert kind(producer(house).get("/v1/decisions/exp-1/events")) == (429, "too-many")
+
+
+# --- following ------------------------------------------------------------------------------------------
+
+
+class Stream:
+    """Reads a decision's events in a thread: (id, name, data), None at the end."""
+
+    def __init__(self, url, secret, name="exp-1", last=""):
+        self.events, self.comments, self.status = queue.Queue(), 0, None
+        headers = {"Authorization": f"Bearer {secret}"} | ({"Last-Event-ID": last} if last else {})
+        threading.Thread(target=self._read, args=(f"{url}/v1/decisions/{name}/events", headers)).start()
+
+    def _read(self, url, headers):
+        event = {}
+        try:
+            with httpx.stream("GET", url, headers=headers, timeout=PATIENCE) as answer:
+                self.status = answer.status_code
+                for line in answer.iter_lines():
+                    name, _, value = line.partition(": ")
+                    if not line and "data" in event:
+                        self.events.put((event["id"], event["event"], json.loads(event["data"])))
+                        event = {}
+                    event[name] = value
+                    self.comments += line.startswith(":")
+        finally:
+            self.events.put(None)
+
+    def next(self):
+        return self.events.get(timeout=PATIENCE)
+
+
+def test_a_stream_tells_each_state_and_ends_with_the_answer(quick):
+    with quick() as (house, url):
+        handed_in(house)
+        _, secret = house.accounts.create_token("svc", frozenset({"submit"}))
+        stream = Stream(url, secret)
+        assert stream.next()[1] == "submitted"
+        identifier = house.ask("exp-1")
+        opened = stream.next()
+        assert opened[1] == "open"
+        house.desk.claim(house.desk.person("ann"), identifier)
+        assert stream.next()[1] == "claimed"
+        resolve(house, "exp-1")
+        last, name, data = stream.next()
+        assert (name, data["resolution"]["action"]) == ("resolved", "approve")
+        assert stream.next() is None
+        again = Stream(url, secret, last=opened[0])
+        assert again.next()[0] == last and again.next() is None
+        done = Stream(url, secret, last=last)
+        assert done.next() is None and done.status == 204
+
+
+def test_a_stream_ends_with_the_token(quick):
+    with quick() as (house, url):
+        handed_in(house)
+        _, secret = house.accounts.create_token("svc", frozenset({"submit"}))
+        stream = Stream(url, secret)
+        assert stream.next()[1] == "submitted"
+        for name in list(house.accounts.book().tokens):
+            house.accounts.revoke_token(name)
+        house.clock.advance(1000)
+        assert stream.next() is None
+
+
+def test_the_server_stops_though_somebody_waits(quick):
+    with quick() as (house, url):
+        handed_in(house)
+        _, secret = house.accounts.create_token("svc", frozenset({"submit"}))
+        stream, answers = Stream(url, secret), waiter(url, secret, "/v1/decisions/exp-1?wait=60s")
+        assert stream.next()
+    assert stream.next() is None
+    assert answers.get(timeout=PATIENCE).json()["status"] == "submitted"
+
+
+# --- taking back ----------------------------------------------------------------------------------------
+
+
+def test_a_withdrawal_is_published_and_then_told(house):
+    handed_in(house)
+    identifier = house.ask("exp-1")
+    caller = producer(house)
+    answer = caller.post("/v1/decisions/exp-1/withdraw", json={"reason": "cancelled"})
+    assert answer.status_code == 202
+    topic, key, event = house.topics.events[-1]
+    assert (topic, key, event.withdrawn_by, event.reason) == (
+        "decisions.withdrawn",
+        "exp-1",
+        "svc",
+        "cancelled",
+    )
+    house.cases.withdrawn([event])
+    house.queue.withdraw([identifier], "svc", "cancelled")
+    told = caller.get("/v1/decisions/exp-1?wait=60s").json()
+    assert (told["status"], told["withdrawn_by"]) == ("withdrawn", "svc")
+    assert caller.post("/v1/decisions/exp-1/withdraw", json={}).status_code == 202
+    assert len(house.topics.events) == 2
+
+
+def test_what_was_answered_stays_answered(house):
+    handed_in(house)
+    house.ask("exp-1")
+    resolve(house, "exp-1")
+    answer = producer(house).post("/v1/decisions/exp-1/withdraw", json={})
+    assert kind(answer) == (409, "already-decided") and answer.json()["answer"]["action"] == "approve"
+    assert len(house.topics.events) == 1
+
+
+def test_the_description_has_examples_for_all_of_it(house):
+    paths = house.program().get("/openapi.json").json()["paths"]
+    assert {"/v1/decisions", "/v1/decisions/{decision_id}", "/v1/decisions/{decision_id}/events"} <= set(
+        paths
+    )
+    submit = paths["/v1/decisions"]["post"]
+    assert submit["requestBody"]["content"]["application/json"]["example"]["decision_id"]
+    assert "409" in submit["responses"] and "429" in submit["responses"]

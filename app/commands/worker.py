@@ -11,10 +11,10 @@ from typing import Annotated
 import msgspec
 import typer
 
+from app.agents import AGENTS
 from app.commands.output import errors
 from app.composition.console import open_console
 from app.composition.parts import load_compiled_policy, now
-from app.composition.worker import AGENTS, Worker
 from app.console.accounts import Accounts
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.embedded import store
@@ -40,6 +40,8 @@ def worker(
 
     Example: `hitl worker --slot 1` · `hitl worker --agents scoring,routing --slot 2`
     """
+    from app.composition.worker import Worker  # noqa: PLC0415 - Faust: a third of a second for this verb alone
+
     configure_logs()
     settings = load_settings()
     if slot is not None:
@@ -75,6 +77,7 @@ def up(
     configure_logs()
     settings = load_settings()
     policy = load_compiled_policy(settings)
+    from app.composition.worker import Worker  # noqa: PLC0415 - as above
     from app.console.server import beside, listen  # noqa: PLC0415 - half a second that no other verb needs
 
     with tempfile.TemporaryDirectory(prefix="hitl-") as scratch:

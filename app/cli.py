@@ -19,6 +19,7 @@ from app.commands import (
     demo,
     dlq,
     doctor,
+    erase,
     evidence,
     export,
     gold,
@@ -87,6 +88,7 @@ app.command("inform")(inform.inform)
 app.command("status")(status.status)
 app.command("evidence")(evidence.evidence)
 app.command("doctor")(doctor.doctor)
+app.command("erase")(erase.erase)
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,6 +13,7 @@ from app.domain.gold import GoldItem, beside, due
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.gold import GoldStore
 from app.stream.codec import Codec
+from app.stream.envelope import key_id_of
 from app.stream.errors import DecodeError
 from app.stream.records import Incoming
 
@@ -41,7 +42,8 @@ class GoldItems:
                 continue
             known = self._disguise(item, real)
             if known is not None:
-                found.append((msgspec.structs.replace(record, value=self._codec.encode(known)), known))
+                value = self._codec.encode(known, key_id_of(item.record))
+                found.append((msgspec.structs.replace(record, value=value), known))
         return found
 
     def _disguise(self, item: GoldItem, real: DecisionRouted) -> DecisionRouted | None:

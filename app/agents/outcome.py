@@ -34,6 +34,7 @@ from app.policy.compiled import CompiledPolicy
 from app.review_queue.cases import Case, CaseFile
 from app.review_queue.seen import SeenDecisions
 from app.stream.codec import Codec
+from app.stream.envelope import is_encrypted, key_id_of
 from app.stream.errors import DecodeError
 from app.stream.headers import event_headers
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
@@ -159,7 +160,14 @@ class Outcomes:
             self._resolve(record, routed, resolution, output, resolved)
         for topic, feedback in feedback_for(decided, terms):
             output.outgoing.append(
-                self._event(topic, feedback.learning_key, feedback, feedback.feedback_id, record)
+                self._event(
+                    topic,
+                    feedback.learning_key,
+                    feedback,
+                    feedback.feedback_id,
+                    record,
+                    key_id_of(record.value),
+                )
             )
         label = label_for(decided) or gold_label(decided)
         if label is not None:
@@ -198,7 +206,7 @@ class Outcomes:
             Outgoing(
                 Topic.DECISIONS_RESOLVED,
                 decision.decision_id.encode(),
-                self._codec.append(DecisionResolved, story, resolution),
+                self._codec.append(DecisionResolved, story, resolution, key_id_of(record.value)),
                 event_headers("DecisionResolved", decision.decision_id, record, level=routed.route.level),
             )
         )
@@ -262,16 +270,26 @@ class Outcomes:
     def _label(self, label: LearningLabel, record: Incoming) -> Outgoing:
         return self._event(Topic.LEARNING_CASES, label.learning_key, label, label.label_id, record)
 
-    def _event(self, topic: str, key: str, event: Record, identifier: str, record: Incoming) -> Outgoing:
+    def _event(
+        self,
+        topic: str,
+        key: str,
+        event: Record,
+        identifier: str,
+        record: Incoming,
+        under: bytes | None = None,
+    ) -> Outgoing:
         headers = event_headers(type(event).__name__, identifier, record)
-        return Outgoing(topic, key.encode(), self._codec.encode(event), headers)
+        return Outgoing(topic, key.encode(), self._codec.encode(event, under), headers)
 
 
 def _matters(record: Incoming) -> bool:
     """Of the steps of a review a missed SLA says something here, and a few are counted; the others are not
-    even decoded."""
+    even decoded, unless they are encrypted."""
     value = record.value or b""
-    return record.topic != Topic.REVIEWS_LIFECYCLE or any(step in value for step in _STEPS)
+    if record.topic != Topic.REVIEWS_LIFECYCLE or is_encrypted(value):
+        return True
+    return any(step in value for step in _STEPS)
 
 
 def _is_missed(step: ReviewLifecycle) -> bool:

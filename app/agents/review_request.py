@@ -30,6 +30,7 @@ from app.review_queue.cases import Case, CaseFile
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.values import NewReview
 from app.stream.codec import Codec
+from app.stream.envelope import key_id_of
 from app.stream.errors import DecodeError
 from app.stream.headers import event_headers
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
@@ -207,7 +208,7 @@ class ReviewRequests:
             ),
         )
         story = self._codec.body(item.record.value or b"", DecisionRouted)
-        record = self._codec.append(ReviewRequested, story, request)
+        record = self._codec.append(ReviewRequested, story, request, key_id_of(item.record.value))
         return NewReview(decision.decision_id, request, record)
 
 

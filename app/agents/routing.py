@@ -20,6 +20,7 @@ from app.domain.traffic import Traffic
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.rebuild import POSITION_HEADER
 from app.stream.codec import Codec
+from app.stream.envelope import key_id_of
 from app.stream.errors import DecodeError
 from app.stream.headers import ROUTED, event_headers
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
@@ -116,7 +117,7 @@ class Routing:
     ) -> None:
         body, append = self._codec.body, self._codec.append
         values = [
-            append(DecisionRouted, body(scored.value, DecisionScored), event.route)
+            append(DecisionRouted, body(scored.value, DecisionScored), event.route, key_id_of(scored.value))
             for scored, event in zip(part, events, strict=True)
         ]
         for scored, event, value in zip(part, events, values, strict=True):
@@ -127,7 +128,8 @@ class Routing:
             outgoing.append(Outgoing(Topic.DECISIONS_ROUTED, key, value, headers))
             if event.route.action is None:
                 continue
-            resolved = append(DecisionResolved, body(value, DecisionRouted), resolve_automated(event))
+            story, under = body(value, DecisionRouted), key_id_of(value)
+            resolved = append(DecisionResolved, story, resolve_automated(event), under)
             headers = event_headers("DecisionResolved", decision_id, scored.record, level=level)
             outgoing.append(Outgoing(Topic.DECISIONS_RESOLVED, key, resolved, headers))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -20,6 +21,7 @@ from app.policy.compiled import CompiledPolicy
 from app.review_queue.rebuild import POSITION_HEADER
 from app.review_queue.seen import SeenDecisions
 from app.stream.codec import Codec
+from app.stream.envelope import key_id_of
 from app.stream.errors import DecodeError
 from app.stream.headers import ROUTED, event_headers
 from app.stream.records import DeadLetter, Headers, Incoming, Outgoing, Output
@@ -49,6 +51,14 @@ class _Readable(msgspec.Struct, frozen=True, gc=False):
     terms: Terms
 
 
+class SubjectKeys(Protocol):
+    """What scoring needs of the keys of subjects (``app.stream.key_ring``)."""
+
+    def key_for(self, subject: str, at: int) -> tuple[bytes, bytes | None]:
+        """The id of the subject's key, and its record where the topic lacks it. ``TransientError`` in an
+        outage."""
+
+
 class Scoring:
     """Scores a batch. Reads the policy and calibrations once per batch, so that one batch never sees
     half of a change."""
@@ -59,7 +69,9 @@ class Scoring:
         policy: Callable[[], CompiledPolicy],
         calibrations: Callable[[], Mapping[str, Calibration]],
         seen: SeenDecisions,
+        keys: SubjectKeys | None = None,
     ) -> None:
+        self._keys = keys
         self._codec = codec
         self._policy = policy
         self._calibrations = calibrations
@@ -78,8 +90,11 @@ class Scoring:
         calibrations = self._calibrations()
         scored: list[Scored] = []
         for part in strides(firsts):
-            scored += self._score(part, calibrations)
+            unders = self._unders(part, policy, output)
+            scored += self._score(part, calibrations, unders)
             output.outgoing.extend(self._outgoing(item, beside) for item in scored[-len(part) :])
+        if self._keys is not None and policy.encrypts:
+            output.dead[:] = [self._protected(letter, self._keys, output) for letter in output.dead]
         return output, scored
 
     async def alone(self, records: Sequence[Incoming]) -> Output:
@@ -147,7 +162,48 @@ class Scoring:
                 )
         return firsts
 
-    def _score(self, items: Sequence[_Readable], calibrations: Mapping[str, Calibration]) -> list[Scored]:
+    def _unders(
+        self, items: Sequence[_Readable], policy: CompiledPolicy, output: Output
+    ) -> list[bytes | None]:
+        """Under which key each decision goes on: its own where the producer encrypted it, else its
+        subject's. A key that the topic does not have yet is written in the same transaction."""
+        if self._keys is None or not policy.encrypts:
+            return [key_id_of(item.record.value) for item in items]
+        unders: list[bytes | None] = []
+        made: dict[bytes, bytes] = {}
+        for item in items:
+            under = key_id_of(item.record.value)
+            if under is None:
+                under, new = self._keys.key_for(item.decision.subject, item.record.timestamp)
+                if new is not None:
+                    made[under] = new
+            unders.append(under)
+        output.outgoing.extend(
+            Outgoing(Topic.PRIVACY_KEYS, key_id.hex().encode(), value, []) for key_id, value in made.items()
+        )
+        return unders
+
+    def _protected(self, letter: DeadLetter, keys: SubjectKeys, output: Output) -> DeadLetter:
+        """A letter that holds a decision is encrypted as the decision would be: it is kept for long."""
+        record = letter.record
+        try:
+            decision = self._codec.decode_as(record.value, DecisionSubmitted)
+        except DecodeError:
+            return letter  # nobody can say whom it is about
+        if key_id_of(record.value) is not None:
+            return letter
+        under, new = keys.key_for(decision.subject, record.timestamp)
+        if new is not None:
+            output.outgoing.append(Outgoing(Topic.PRIVACY_KEYS, under.hex().encode(), new, []))
+        value = self._codec.protect(record.value or b"", under)
+        return msgspec.structs.replace(letter, record=msgspec.structs.replace(record, value=value))
+
+    def _score(
+        self,
+        items: Sequence[_Readable],
+        calibrations: Mapping[str, Calibration],
+        unders: Sequence[bytes | None],
+    ) -> list[Scored]:
         contexts = [build_context(item.decision, item.facts) for item in items]
         assessments = [
             assess(
@@ -162,8 +218,8 @@ class Scoring:
         ]
         body, append = self._codec.body, self._codec.append
         values = [
-            append(DecisionScored, body(item.record.value or b"", DecisionSubmitted), assessment)
-            for item, assessment in zip(items, assessments, strict=True)
+            append(DecisionScored, body(item.record.value or b"", DecisionSubmitted), assessment, under)
+            for item, assessment, under in zip(items, assessments, unders, strict=True)
         ]
         return [
             Scored(

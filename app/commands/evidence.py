@@ -112,6 +112,8 @@ def _verify(settings: Settings, target: str, *, as_json: bool) -> None:
 
 def _tell(found: Finding) -> None:
     name = escape(found.decision_id)
+    if found.erased:
+        console.print(f"{name}: {escape(found.erased)}", highlight=False, soft_wrap=True)
     if not found.broken:
         text = f"{name}, {found.records} records, {found.sealed} sealed (key {found.key_id})"
         console.print(f"[green]holds[/green]: {text}", highlight=False, soft_wrap=True)

@@ -28,6 +28,7 @@ from app.review_queue.store import Client, open_client
 from app.settings import Settings
 from app.stream.codec import Codec
 from app.stream.connection import Connection
+from app.stream.key_ring import KeyRing
 from app.stream.reader import LogReader
 from app.stream.registry import connect_registry
 from app.stream.schemas import Schemas
@@ -55,10 +56,18 @@ def activated_policy(settings: Settings) -> PolicyActivated | None:
     return None if last is None else open_codec(settings).decode_as(last.value, PolicyActivated)
 
 
-def open_codec(settings: Settings) -> Codec:
-    """The codec, with a registry if one is set."""
+def open_codec(settings: Settings, keys: KeyRing | None = None) -> Codec:
+    """The codec, with a registry if one is set. Encrypted records are read with ``keys``, by default with
+    a ring of its own, which asks Kafka only once such a record is met."""
     registry = connect_registry(settings.schema_registry_url) if settings.schema_registry_url else None
-    return Codec(Schemas.load(), registry)
+    return Codec(Schemas.load(), registry, keys or open_keys(settings))
+
+
+def open_keys(settings: Settings, *, embedded: bool = False) -> KeyRing:
+    """The keys of subjects, read from Kafka once they are asked for."""
+    registry = connect_registry(settings.schema_registry_url) if settings.schema_registry_url else None
+    plain = Codec(Schemas.load(), registry)
+    return KeyRing(plain, lambda: connection_of(settings, embedded=embedded))
 
 
 def connection_of(settings: Settings, *, embedded: bool = False) -> Connection:

@@ -29,6 +29,7 @@ from app.composition.parts import (
     now,
     open_codec,
     open_desk,
+    open_keys,
     open_queue,
     sealer,
     seals_of,
@@ -83,7 +84,8 @@ class Worker:
         self._clock = clock
         self._upkeep = upkeep
         self._connection = connection_of(settings, embedded=embedded)
-        self._codec = open_codec(settings)
+        self._keys = open_keys(settings, embedded=embedded)
+        self._codec = open_codec(settings, self._keys)
         self._parts = open_queue(settings, policy, clock)
         self.policy = PolicyBook(self._codec, policy, self._parts.follow)
         self.metrics = WorkerMetrics(self.policy, clock)
@@ -107,6 +109,8 @@ class Worker:
         with ThreadPoolExecutor(len(self._broadcasts)) as side_by_side:  # a restart should be short
             list(side_by_side.map(Broadcast.start, self._broadcasts))
         self.policy.require_activated()
+        if self.policy().encrypts:
+            self._keys.start()
 
     def run(self) -> None:
         """Prepare, run until SIGTERM or SIGINT, close. Raises what ended it otherwise."""
@@ -122,13 +126,14 @@ class Worker:
         """End what ``prepare`` began."""
         for broadcast in self._broadcasts:
             broadcast.stop()
+        self._keys.close()
         self._parts.client.close()
 
     # --- the agents -----------------------------------------------------------------------------------
 
     def _compose(self) -> None:
         chosen, parts = self._agents, self._parts
-        score = Scoring(self._codec, self.policy, self.calibrations, parts.seen)
+        score = Scoring(self._codec, self.policy, self.calibrations, parts.seen, self._keys)
         route = Routing(self._codec, self.policy, self.thresholds, self.settings.secret, self.rules)
         if {"scoring", "routing"} <= chosen:
             # One chain: the batch is handed on in memory, within one transaction.

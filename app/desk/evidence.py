@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
-from app.domain.evidence_chain import Told, key_id, seal_key
+from app.domain.events import Record
+from app.domain.evidence_chain import Evidence, Told, key_id, seal_key, sealed
 from app.domain.evidence_check import Broken, check_file, check_records, check_store
 from app.domain.evidence_pack import FORMAT, Pack, make, routed_of
 from app.domain.review import review_id_of
@@ -16,8 +19,14 @@ from app.review_queue.cases import CaseFile
 from app.review_queue.errors import UnknownReview
 from app.review_queue.queue import ReviewQueue
 from app.stream.codec import Codec
-from app.stream.decision_story import story
+from app.stream.decision_story import ciphertext, story
+from app.stream.errors import DecodeError, ErasedError
 from app.stream.reader import LogReader
+from app.stream.schemas import NAMESPACE, STRUCTS
+from app.stream.seals import is_ours
+from app.stream.topics import Topic
+
+_SEALED_TOPICS = (Topic.REVIEWS_LIFECYCLE, Topic.REVIEWS_OUTCOMES)
 
 
 class UnreadablePackError(HitlError):
@@ -32,6 +41,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     sealed: int
     broken: tuple[Broken, ...]
     key_id: str
+    erased: str = ""
+    """When, by whom and why the person's data was erased: then the seals were checked over what nobody can
+    read any more, and nothing else could be."""
 
 
 class EvidenceRoom:
@@ -75,7 +87,10 @@ class EvidenceRoom:
 
     def check(self, decision_id: str) -> Finding:
         """Whether what the topics (and the queue) say about a decision holds together."""
-        records = self._story(decision_id)
+        try:
+            records = self._story(decision_id)
+        except ErasedError as error:
+            return self._check_erased(decision_id, str(error))
         broken = [*check_records(records, self._key), *check_store(records, self._steps(records))]
         return self._finding(decision_id, records, broken)
 
@@ -92,7 +107,7 @@ class EvidenceRoom:
                 f"this pack has format {pack.format}, this version reads {FORMAT}",
                 hint="use the version that made it",
             )
-        broken = list(check_file(pack.decision_id, pack.chain, pack.head, self._codec.decode, self._key))
+        broken = list(check_file(pack.decision_id, pack.chain, pack.head, self._event, self._key))
         sealed = sum(record.seal is not None for record in pack.chain)
         return Finding(
             decision_id=pack.decision_id,
@@ -100,6 +115,37 @@ class EvidenceRoom:
             sealed=sealed,
             broken=tuple(broken),
             key_id=key_id(self._key),
+        )
+
+    def _event(self, record: Evidence) -> Record:
+        """What the record of a pack holds. What was erased since can be read here only: that it is what it
+        was then, the pack's own chain and head say."""
+        value = base64.b64decode(record.value, validate=True)
+        try:
+            return self._codec.decode(value)
+        except DecodeError as error:
+            if error.reason != "erased":
+                raise
+            return msgspec.convert(record.content, STRUCTS[f"{NAMESPACE}.{record.event}"])
+
+    def _check_erased(self, decision_id: str, erased: str) -> Finding:
+        """Seals are over what stands in the topic: they hold, or do not, also when nobody can read it."""
+        reader = self._reader
+        records = ciphertext(reader, decision_id) if reader is not None else []
+        people = [record for record in records if record.topic in _SEALED_TOPICS]
+        ours = partial(sealed, [self._key])
+        broken = [
+            Broken(record.position, "its seal does not hold, or is missing")
+            for record in people
+            if not is_ours(record, ours)
+        ]
+        return Finding(
+            decision_id=decision_id,
+            records=len(records),
+            sealed=len(people) - len(broken),
+            broken=tuple(broken),
+            key_id=key_id(self._key),
+            erased=erased,
         )
 
     def _story(self, decision_id: str) -> list[Told]:

@@ -661,3 +661,19 @@ class PolicyActivated(Record, frozen=True, kw_only=True):
     activated_by: str
     activated_at: int
     proposed_by: str = ""
+
+
+# --- privacy.keys ---------------------------------------------------------------------------------
+
+
+class SubjectKey(Record, frozen=True, kw_only=True):
+    """A key under which records about a subject are encrypted; or, with ``erased_at``, that it is gone:
+    then ``subject`` and ``key`` (hex) are empty, and nobody can read those records again."""
+
+    key_id: str
+    subject: str
+    key: str
+    created_at: int
+    erased_at: int | None = None
+    erased_by: str = ""
+    reason: str = ""

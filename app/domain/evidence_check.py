@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,7 +68,7 @@ def check_file(
     decision_id: str,
     chain: Sequence[Evidence],
     end: Head,
-    decode: Callable[[bytes], Record],
+    decode: Callable[[Evidence], Record],
     key: bytes | None,
 ) -> Iterator[Broken]:
     """What is wrong with an evidence pack: its hashes, its head, and whether each content is what the
@@ -123,10 +122,10 @@ def check_store(records: Sequence[Told], steps: Mapping[str, int]) -> Iterator[B
             )
 
 
-def _event(record: Evidence, decode: Callable[[bytes], Record]) -> Record | None:
+def _event(record: Evidence, decode: Callable[[Evidence], Record]) -> Record | None:
     """The event that the record's bytes hold, if the content says the same."""
     try:
-        event = decode(base64.b64decode(record.value, validate=True))
+        event = decode(record)
     except Exception:  # bytes of a stranger: whatever is wrong with them, they are not what the content says
         return None
     if type(event).__name__ != record.event or msgspec.to_builtins(event) != record.content:

@@ -79,6 +79,8 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     console: ConsoleTerms
     webhooks: Mapping[str, WebhookTerms]
+    encrypts: bool = False
+    """Whether records about a subject are encrypted under the subject's own key."""
     two_people_activate: bool = False
     """Whether the next policy needs a second admin."""
 
@@ -155,6 +157,7 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         directory=directory_of(content.people, content.pools),
         console=console_terms(content.console),
         webhooks=webhook_terms(content.webhooks),
+        encrypts=content.privacy.encrypt,
         two_people_activate=content.governance.activation is Activation.TWO_PEOPLE,
     )
 

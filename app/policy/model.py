@@ -129,6 +129,13 @@ class Memory(Part):
     """Past decisions of the same type in a context package."""
 
 
+class Privacy(Part):
+    """What is done so that a person's data can be erased (docs/privacy.md)."""
+
+    encrypt: bool = False
+    """Records about a subject are encrypted under the subject's own key; `hitl erase` erases the key."""
+
+
 class Limits(Part):
     """Which event times are believable."""
 
@@ -465,6 +472,8 @@ class PolicyContent(Part):
     """How long reviewers hold what they claimed."""
     memory: Memory = Memory()
     """How long the system remembers."""
+    privacy: Privacy = Privacy()
+    """Whether a person's data can be erased before topics forget it."""
     limits: Limits = Limits()
     """Which times of decisions are believable."""
     governance: Governance = Governance()

@@ -31,18 +31,25 @@ log = logging.getLogger(__name__)
 OUTCOMES = "reviews.outcomes"
 LIFECYCLE = "reviews.lifecycle"
 
+_HEAD = 32  # bytes at the beginning of a record that say how it is encrypted
+
 
 class Splicer(Protocol):
     """The part of the codec that the relay needs."""
 
-    def encode(self, event: Record) -> bytes:
-        """A framed event."""
+    def encode(self, event: Record, under: bytes | None = None) -> bytes:
+        """A framed event, encrypted where ``under`` names a key."""
 
     def body(self, value: bytes, event_type: type[Record]) -> bytes:
         """A framed event without its frame, in the current schema."""
 
-    def append(self, event_type: type[Record], story: bytes, part: Record) -> bytes:
-        """A framed event: the story so far, and what is new."""
+    def append(
+        self, event_type: type[Record], story: bytes, part: Record, under: bytes | None = None
+    ) -> bytes:
+        """A framed event: the story so far, and what is new; encrypted as by ``encode``."""
+
+    def key_id(self, value: bytes) -> bytes | None:
+        """Under which key a record is encrypted; its beginning is enough."""
 
 
 class OutboxRecord(msgspec.Struct, frozen=True):
@@ -89,6 +96,7 @@ class OutboxRelay:
         transient: tuple[type[Exception], ...] = (ServiceUnreachableError,),
     ) -> None:
         self._client = client
+        self._keys = keys
         self._outboxes = {pool: keys.pool(pool, names.OUTBOX) for pool in pools}
         self._broken = {pool: keys.pool(pool, names.BROKEN) for pool in pools}
         self._codec = codec
@@ -117,9 +125,10 @@ class OutboxRelay:
             return 0
         self._unfinished.add(pool)
         records, good, broken = [], [], []
-        for entry_id, fields in entries:
+        heads = self._heads(pool, [fields for _, fields in entries])
+        for (entry_id, fields), head in zip(entries, heads, strict=True):
             try:
-                records += self._records(pool, fields)
+                records += self._records(pool, fields, head)
                 good.append(entry_id)
             except self._transient:
                 raise
@@ -196,8 +205,17 @@ class OutboxRelay:
         pipe.execute_command("XDEL", self._outboxes[pool], *done)
         pipe.execute()
 
-    def _records(self, pool: str, fields: Fields) -> list[OutboxRecord]:
+    def _heads(self, pool: str, entries: Sequence[Fields]) -> list[bytes]:
+        """How the request of each entry's review begins: an entry is encrypted as its request is."""
+        pipe = self._client.pipeline(transaction=False)
+        for fields in entries:
+            name = self._keys.pool(pool, names.REQUEST, fields.get(b"@id", b"").decode())
+            pipe.execute_command("GETRANGE", name, 0, _HEAD - 1)
+        return pipe.execute()
+
+    def _records(self, pool: str, fields: Fields, head: bytes) -> list[OutboxRecord]:
         """The events of one entry. The lifecycle event carries the state after the step."""
+        under = self._codec.key_id(head)
         meta: dict[str, bytes] = {}
         state: dict[str, bytes] = {}
         for name, value in fields.items():
@@ -209,7 +227,7 @@ class OutboxRelay:
         if "@answer" in meta:
             answer = completed(meta["@answer"], review)
             story = self._codec.body(meta["@request"], ReviewRequested)
-            value = self._codec.append(ReviewDecided, story, answer)
+            value = self._codec.append(ReviewDecided, story, answer, under)
             records.append(
                 OutboxRecord(
                     OUTCOMES, key, value, self._heading("ReviewDecided", answer.answer_id, answer.decided_at)
@@ -218,7 +236,7 @@ class OutboxRelay:
         elif "@default" in meta:
             default = _default(review)
             story = self._codec.body(meta["@request"], ReviewRequested)
-            value = self._codec.append(ReviewDefaulted, story, default)
+            value = self._codec.append(ReviewDefaulted, story, default, under)
             headers = self._heading("ReviewDefaulted", default.default_id, default.taken_at)
             records.append(OutboxRecord(OUTCOMES, key, value, headers))
         elif "@since" in meta:
@@ -236,7 +254,7 @@ class OutboxRelay:
             state=msgspec.json.encode(review).decode(),
             detail=detail,
         )
-        value = self._codec.encode(step)
+        value = self._codec.encode(step, under)
         records.append(
             OutboxRecord(LIFECYCLE, key, value, self._heading("ReviewLifecycle", step.event_id, step.at))
         )

@@ -2,7 +2,8 @@
 
 Two frames are read: Avro's single-object encoding (``C3 01``, 8 bytes CRC-64-AVRO fingerprint, body)
 and, when a schema registry is set, Confluent's (``00``, 4 bytes big-endian schema id, body). The
-registry's frame is then also the one that is written.
+registry's frame is then also the one that is written. Either may stand in an envelope, encrypted under
+the key of the person whom the record is about (``app.stream.envelope``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from app.domain.events import Record
 from app.stream.avro_reader import Schema, compile_reader
 from app.stream.avro_writer import compile_writer
+from app.stream.envelope import decrypt, encrypt, is_encrypted, key_id_of
 from app.stream.errors import DecodeError, EncodeError, SchemaError
 from app.stream.schemas import NAMESPACE, STRUCTS, Schemas, fingerprint
 
@@ -37,6 +39,13 @@ class Registry(Protocol):
         """Self-contained schema of an id; ``None`` if there is none. ``TransientError`` in an outage."""
 
 
+class Keys(Protocol):
+    """What the codec needs of the keys of subjects (``app.stream.key_ring``)."""
+
+    def key(self, key_id: bytes) -> bytes:
+        """The key of an id. ``DecodeError`` when it was erased, ``TransientError`` in an outage."""
+
+
 class _Frame(msgspec.Struct, frozen=True):
     """What is known about a frame's head: how to read what follows, and whether it was written with
     the current schema, so that its bytes can be passed on as they are."""
@@ -53,7 +62,8 @@ class Codec:
     one event does not pay for all.
     """
 
-    def __init__(self, schemas: Schemas, registry: Registry | None = None) -> None:
+    def __init__(self, schemas: Schemas, registry: Registry | None = None, keys: Keys | None = None) -> None:
+        self._keys = keys
         self._schemas = schemas
         self._registry = registry
         self._written_with: dict[bytes, tuple[str, Schema]] = {
@@ -65,11 +75,13 @@ class Codec:
         self._writers: dict[type[Record], Callable[[Record], bytes]] = {}
         self._part_writers: dict[type[Record], Callable[[Record], bytes]] = {}
 
-    def encode(self, event: Record) -> bytes:
-        """Frame and body of an event. Raises ``EncodeError`` naming the field that does not fit."""
+    def encode(self, event: Record, under: bytes | None = None) -> bytes:
+        """Frame and body of an event, encrypted where ``under`` names a key: that of the record which
+        caused this one (``key_id_of``). Raises ``EncodeError`` naming the field that does not fit."""
         event_type = type(event)
         write = self._writers.get(event_type) or self._learn_writer(event_type)
-        return (self._heads.get(event_type) or self._learn_head(event_type)) + write(event)
+        whole = (self._heads.get(event_type) or self._learn_head(event_type)) + write(event)
+        return whole if under is None else self._encrypted(whole, under)
 
     def decode(self, value: bytes | None) -> Record:
         """The event in ``value``: any known event, any committed version, either frame.
@@ -77,12 +89,12 @@ class Codec:
         Raises ``DecodeError`` and nothing else for whatever bytes; work and memory are bounded by their
         number. Raises ``TransientError`` if a registry is needed and does not answer.
         """
-        value = value or b""
+        value = self._opened(value or b"")
         return self._frame(value).read(value, _head_size(value))
 
     def decode_as(self, value: bytes | None, event_type: type[R]) -> R:
         """As ``decode``; another event than ``event_type`` raises ``DecodeError("wrong_type")``."""
-        value = value or b""
+        value = self._opened(value or b"")
         frame = self._frame(value)
         if frame.event_type is not event_type:
             raise _wrong_type(frame.event_type, event_type)
@@ -94,6 +106,7 @@ class Codec:
         Bytes written with the current schema are passed on without a look: decode them first, as a
         stage does anyway. Raises as ``decode_as``.
         """
+        value = self._opened(value)
         frame = self._frame(value)
         if frame.event_type is not event_type:
             raise _wrong_type(frame.event_type, event_type)
@@ -102,11 +115,36 @@ class Codec:
         write = self._writers.get(event_type) or self._learn_writer(event_type)
         return write(frame.read(value, _head_size(value)))
 
-    def append(self, event_type: type[Record], story: bytes, part: Record) -> bytes:
+    def append(
+        self, event_type: type[Record], story: bytes, part: Record, under: bytes | None = None
+    ) -> bytes:
         """Frame, story and encoded part: the bytes of ``event_type(story, part)`` without encoding the
-        story again. An Avro record is its fields' bytes in order. Raises ``EncodeError``."""
+        story again. An Avro record is its fields' bytes in order. ``under`` as in ``encode``. Raises
+        ``EncodeError``."""
         write = self._part_writers.get(event_type) or self._learn_part_writer(event_type)
-        return (self._heads.get(event_type) or self._learn_head(event_type)) + story + write(part)
+        whole = (self._heads.get(event_type) or self._learn_head(event_type)) + story + write(part)
+        return whole if under is None else self._encrypted(whole, under)
+
+    def key_id(self, value: bytes) -> bytes | None:
+        """Under which key a record is encrypted, if it is; its first 18 bytes tell."""
+        return key_id_of(value)
+
+    def _opened(self, value: bytes) -> bytes:
+        if not is_encrypted(value):
+            return value
+        key_id = key_id_of(value)
+        if key_id is None or self._keys is None:
+            raise DecodeError("no_keys", "the record is encrypted, and this reader has no keys")
+        return decrypt(value, self._keys.key(key_id))
+
+    def _encrypted(self, whole: bytes, under: bytes) -> bytes:
+        if self._keys is None:
+            raise EncodeError("a record is to be encrypted, and this writer has no keys")
+        return encrypt(whole, under, self._keys.key(under))
+
+    def protect(self, value: bytes, under: bytes) -> bytes:
+        """A framed record as it is, encrypted under a key."""
+        return self._encrypted(value, under)
 
     def _frame(self, value: bytes) -> _Frame:
         head = value[: _head_size(value)]

@@ -9,7 +9,8 @@ from app.domain.evidence_chain import SEAL_HEADER, Told, told
 from app.domain.evidence_pack import routed_of
 from app.domain.standing_rules import rules_of
 from app.stream.codec import Codec
-from app.stream.errors import BrokerUnreachableError, DecodeError
+from app.stream.envelope import key_id_of
+from app.stream.errors import BrokerUnreachableError, DecodeError, ErasedError
 from app.stream.reader import LogReader
 from app.stream.records import Incoming
 from app.stream.topics import Topic, pool_topic
@@ -33,7 +34,7 @@ def story(reader: LogReader, codec: Codec, decision_id: str, *, since: int = 0) 
     """The records of a decision that is not older than ``since`` (ms; 0: of any age), as evidence, in no
     particular order. Only the partitions of its key are read; where nothing is found there, all.
 
-    Raises ``BrokerUnreachableError``.
+    Raises ``BrokerUnreachableError``, and ``ErasedError`` when they were made unreadable.
     """
     key, since = decision_id.encode(), max(0, since - SLACK)
     records = _told(codec, reader.read_key(STORY, key, since=since))
@@ -46,6 +47,15 @@ def story(reader: LogReader, codec: Codec, decision_id: str, *, since: int = 0) 
     if routed is not None and (rules := rules_of(routed)):
         records += _rules(reader, codec, rules)
     return records
+
+
+def ciphertext(reader: LogReader, decision_id: str) -> list[Incoming]:
+    """The encrypted records of a decision that was erased, as they are. Raises ``BrokerUnreachableError``."""
+    return [
+        record
+        for record in reader.read_key(STORY, decision_id.encode())
+        if key_id_of(record.value) is not None
+    ]
 
 
 def _rules(reader: LogReader, codec: Codec, rules: Collection[str]) -> list[Told]:
@@ -66,7 +76,9 @@ def _told(codec: Codec, records: Iterable[Incoming]) -> list[Told]:
     for record in records:
         try:
             event = codec.decode(record.value)
-        except DecodeError:
+        except DecodeError as error:
+            if error.reason == "erased":
+                raise ErasedError(str(error), hint=error.hint) from error
             continue  # a dead letter of its reader, and no part of what was decided
         seal = _header(record.headers, SEAL_HEADER)
         found.append(

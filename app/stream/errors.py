@@ -7,7 +7,14 @@ from typing import Literal
 from app.errors import HitlError, ServiceUnreachableError
 
 DecodeReason = Literal[
-    "not_avro", "unknown_fingerprint", "unknown_schema_id", "malformed", "wrong_type", "not_utf8"
+    "not_avro",
+    "unknown_fingerprint",
+    "unknown_schema_id",
+    "malformed",
+    "wrong_type",
+    "not_utf8",
+    "no_keys",
+    "erased",
 ]
 
 
@@ -27,12 +34,18 @@ class DecodeError(HitlError):
     - ``unknown_schema_id``: the registry does not know the id, or no registry is set;
     - ``malformed``: the body does not follow its schema;
     - ``wrong_type``: a known event, but not the one expected there;
-    - ``not_utf8``: a string field is not UTF-8.
+    - ``not_utf8``: a string field is not UTF-8;
+    - ``no_keys``: encrypted, and this reader was given no keys;
+    - ``erased``: encrypted, and the subject's key was erased.
     """
 
     def __init__(self, reason: DecodeReason, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.reason: DecodeReason = reason
+
+
+class ErasedError(HitlError):
+    """A decision whose subject was erased: its records are there, and nobody can read them."""
 
 
 class EncodeError(HitlError):

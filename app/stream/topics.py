@@ -28,6 +28,7 @@ BROKER_DEFAULT = -1
 """Replication factor that leaves the choice to the broker (``default.replication.factor``)."""
 
 _HOUR = 3_600_000  # ms
+_SEGMENT = 60_000  # ms: what is compacted soon must first be in a segment that is closed
 
 
 class Topic(StrEnum):
@@ -58,6 +59,7 @@ class Topic(StrEnum):
     POLICY_PROPOSED = "policy.proposed"
     POLICY_ACTIVATED = "policy.activated"
     RULES_CHANGED = "rules.changed"
+    PRIVACY_KEYS = "privacy.keys"
     DEADLETTER = "deadletter"
 
 
@@ -102,6 +104,8 @@ class TopicSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     per_pool: bool = False
     max_message_bytes: int | None = None
     """Largest record batch that the broker takes here; its default unless set."""
+    forget_within_hours: int | None = None
+    """With ``compact``: a record that a later one of its key replaced leaves the disk within this time."""
 
     def __post_init__(self) -> None:
         if self.partitions < 1:
@@ -110,6 +114,8 @@ class TopicSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("give `retention_hours`, or `cleanup: compact`, and not both")
         if self.retention_hours is not None and self.retention_hours < 1:
             raise ValueError("`retention_hours` must be 1 or more")
+        if self.forget_within_hours is not None and self.cleanup != "compact":
+            raise ValueError("`forget_within_hours` belongs to `cleanup: compact`")
 
     def config(self) -> dict[str, str]:
         """The broker's settings for this topic."""
@@ -117,6 +123,12 @@ class TopicSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         config = {"cleanup.policy": self.cleanup, "retention.ms": str(retention)}
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
+        if self.forget_within_hours is not None:
+            config |= {
+                "max.compaction.lag.ms": str(self.forget_within_hours * _HOUR),
+                "min.cleanable.dirty.ratio": "0.01",
+                "segment.ms": str(_SEGMENT),
+            }
         return config
 
 

@@ -1,0 +1,68 @@
+"""Everything the store holds about a person's decisions goes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.domain.events import ReviewKind
+from app.domain.review import Review, locate, review_id_of
+from app.review_queue import keys as names
+from app.review_queue.errors import UnknownReview
+from app.review_queue.gold import GoldStore
+from app.review_queue.keys import Keys
+from app.review_queue.queue import ReviewQueue
+from app.review_queue.store import Client, reachable
+
+
+def reviews_of(queue: ReviewQueue, decisions: Sequence[str]) -> list[Review]:
+    """Every review of these decisions that the store knows."""
+    found = []
+    for decision_id in decisions:
+        for pool in queue.pools:
+            for kind in ReviewKind:
+                try:
+                    found.append(queue.get(review_id_of(pool, decision_id, kind)).review)
+                except UnknownReview:
+                    continue
+    return found
+
+
+def on_their_way(client: Client, keys: Keys, reviews: Sequence[Review]) -> list[Review]:
+    """Those with a step that the relay has not published yet. O(entries in the outboxes)."""
+    found: list[Review] = []
+    for pool in {review.pool for review in reviews}:
+        with reachable:
+            entries = client.execute_command("XRANGE", keys.pool(pool, names.OUTBOX), "-", "+")
+        waiting = {fields.get(b"@id", b"").decode() for _, fields in entries}
+        found += [one for one in reviews if one.pool == pool and locate(one.review_id)[1] in waiting]
+    return found
+
+
+def forget(
+    client: Client, keys: Keys, reviews: Sequence[Review], subject: str, decisions: Sequence[str]
+) -> int:
+    """Delete reviews that are over with their requests and answers, briefs, fates and the subject's
+    history; returns how many keys there were. May be repeated. What is left is ids in sets, which go with
+    the rest of the memory."""
+    gone = [keys.cases(names.SUBJECT, subject)]
+    gone += [keys.cases(kind, decision_id) for decision_id in decisions for kind in (names.CASE, names.FATE)]
+    for review in reviews:
+        pool, uuid = locate(review.review_id)
+        gone += [keys.pool(pool, kind, uuid) for kind in (names.REVIEW, names.REQUEST, names.ANSWER)]
+        gone.append(keys.pool(pool, names.PEOPLE, review.decision_id))
+    pipe = client.pipeline(transaction=False)
+    for name in gone:
+        pipe.execute_command("UNLINK", name)
+    with reachable:
+        return sum(int(count) for count in pipe.execute())
+
+
+def forget_gold(store: GoldStore, types: Sequence[str], decisions: Sequence[str]) -> int:
+    """Take items with known truth that are these decisions out of their rings; how many."""
+    wanted = frozenset(decisions)
+    return sum(
+        store.drop(decision_type, item.item_id)
+        for decision_type in types
+        for item in list(store.items(decision_type))
+        if item.item_id in wanted
+    )

@@ -18,7 +18,7 @@ from app.domain.learning.evidence_counts import EvidenceCounts
 from app.domain.learning.expansion import Expansion
 from app.domain.learning.fast_cap import error_by_bin
 from app.domain.learning.judgement import Judgement
-from app.domain.learning.odds_shift import Monitors, Shift
+from app.domain.learning.odds_shift import Found, Monitors, Shift
 from app.domain.learning.terms import LearningTerms
 from app.domain.quality.gold_catch import lower_bound
 
@@ -35,6 +35,10 @@ class Automation(msgspec.Struct):
     """Certified before the last restart; 1.01 for nothing."""
     recheck_until: int = -1
     """The key's decisions up to which more is checked, after a change for the worse."""
+    usual_probability: float = 1.0
+    """The evidence probability as announced, less what a monitor's suspicion adds to it."""
+    suspicious: bool = False
+    """Whether a monitor's suspicion was heard at the last look."""
     gold_shown: int = 0
     gold_caught: int = 0
     gold_lower: float = 0.0
@@ -43,11 +47,15 @@ class Automation(msgspec.Struct):
     """What scores are made of, as the policy said when the epoch began."""
 
     def catch(self, terms: LearningTerms) -> int:
-        """The reviewers' catch rate in force, in percent: a lower bound (95 %) once enough gold items
-        were answered, what the policy assumes before."""
+        """The catch rate in force, in percent, of one blind check with all that follows it: a lower bound
+        (95 %) once enough gold items were answered, what the policy assumes before.
+
+        An item is answered by one person. Where a second one has to confirm what the first one found, both
+        have to catch it; a third one only adds, and is left out of account."""
         if self.gold_shown < terms.catch_items:
             return catch_percent(terms.catch_rate)
-        return catch_percent(self.gold_lower)
+        once = self.gold_lower
+        return catch_percent(once * (1 - terms.second_look_share * (1 - once)))
 
     def count_gold(self, *, caught: bool) -> None:
         """An answer to a gold item on which the AI was wrong."""
@@ -93,45 +101,66 @@ class Automation(msgspec.Struct):
         """A counted label passes the monitors."""
         self.monitors.update(judged.score_bin, judged.error, audit=judged.automated)
 
+    def monitor_shown(self, score_bin: int, error: bool) -> None:
+        """An answer to a shown recommendation passes the monitors, against a reference of its own."""
+        self.monitors.update(score_bin, error, audit=False, shown=True)
+
     def refresh(self, evidence: EvidenceCounts, terms: LearningTerms) -> None:
         """Renew what the monitors compare with, when it is time."""
 
         def known() -> tuple[Sequence[float], float]:
-            counts, wrong, platt = evidence.fit_by_score(terms.ridge)
+            counts, wrong, platt = evidence.fit_of_epoch(terms.ridge)
+            return error_by_bin(counts, wrong, platt, terms.prior_labels), sum(wrong)
+
+        def known_of_shown() -> tuple[Sequence[float], float]:
+            counts, wrong, platt = evidence.fit_of_shown(terms.ridge)
             return error_by_bin(counts, wrong, platt, terms.prior_labels), sum(wrong)
 
         if self.certificate.fixed:
-            self.monitors.refresh(evidence.clock, sum(evidence.labels), known, terms)
+            self.monitors.refresh(evidence.clock, sum(evidence.labels), known, known_of_shown, terms)
 
-    def found(
-        self, evidence: EvidenceCounts, q: float, threshold: float, terms: LearningTerms
-    ) -> Shift | None:
-        """What the monitors found; ``q`` and ``threshold`` are those in force."""
+    def found(self, evidence: EvidenceCounts, threshold: float, terms: LearningTerms) -> Found | None:
+        """What the monitors found; ``threshold`` is the one in force."""
         if self.monitors.quiet:
             return None
         total = math.fsum(evidence.traffic)
         alone = math.fsum(
             t for t, edge in zip(evidence.traffic, LOWER_EDGES, strict=True) if edge >= threshold
         )
-        return self.monitors.found(q, q * alone / total if total > 0 else 0.0, terms)
+        share = alone / total if total > 0 else 0.0
+        q = self.usual_probability
+        # Whatever is reviewed is answered, blind or not; what runs alone is checked with probability q.
+        return self.monitors.found(evidence.clock, 1 - share + q * share, q * share, terms)
 
     # --- epochs -------------------------------------------------------------------------------------
 
-    def restart(self, evidence: EvidenceCounts, shift: Shift | None, terms: LearningTerms) -> None:
+    def restart(self, evidence: EvidenceCounts, found: Found | None, terms: LearningTerms) -> None:
         """Count anew with the next delta. What was certified so far holds only as far as the fast cap
-        agrees. Without a ``shift`` scores mean something else now, and nothing holds."""
+        agrees, and the cap's errors of before are moved by what was found. Without that scores mean something
+        else now, and nothing holds."""
         certified = self.certified(evidence, terms)
         self.restarts += 1
         self.certificate = Certificate()
         self.monitors = Monitors()
         self.recheck_until = -1
-        evidence.begin_epoch(terms.restart_weight)
-        if shift is None:
+        self.suspicious = False
+        evidence.begin_epoch(terms.restart_weight, moved(evidence, found.odds, terms) if found else None)
+        if found is None:
             self.certified_before = REVIEW_EVERYTHING
             self.expansion.forget()
             return
         if certified < REVIEW_EVERYTHING:
             self.certified_before = certified
-        if shift is Shift.WORSE:
+        if found.shift is Shift.WORSE:
             evidence.automated = round(terms.evidence.scale)
             self.recheck_until = evidence.clock + terms.recheck_decisions
+        else:
+            evidence.automated = -round(terms.evidence.scale * math.log(terms.better_checks))
+
+
+def moved(evidence: EvidenceCounts, odds: float, terms: LearningTerms) -> list[float]:
+    """Error probability of each bin, shape (94,), had the log-odds of what was known moved by ``odds``."""
+    counts, wrong, platt = evidence.fit_by_score(terms.ridge)
+    factor = math.exp(odds)
+    known = error_by_bin(counts, wrong, platt, terms.prior_labels)
+    return [p * factor / (1 - p + p * factor) for p in known]

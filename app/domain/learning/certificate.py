@@ -5,8 +5,8 @@ more" is rejected by the exact sequential boundary, for good. Regions are tried 
 downwards, and the certified threshold is the last of the unbroken chain: a bad threshold there would need
 the first true hypothesis of the order to be rejected, which happens with probability at most delta.
 
-k0 (the highest region with a fifth of the traffic) and k_deep (with three fifths) come from the first
-scores of an epoch, without labels; counting starts after them.
+k0 (the highest region with a fifth of the traffic, or the share that the policy plans for small types) and
+k_deep (with three fifths) come from the first scores of an epoch, without labels; counting starts after them.
 
 a' = alpha x catch rate: of the AI's errors reviewers see only a share. Catch rates are taken in steps of
 5 %, rounded down. A lower one needs more labels with every number of errors, so whoever is rejected at one
@@ -27,7 +27,7 @@ from app.domain.learning.boundary import DEEP, SHALLOW, boundary
 CATCH_STEP = 5
 """Percentage points."""
 
-_FIRST_MASS, _DEEP_MASS = 0.20, 0.60
+_DEEP_MASS = 0.60
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -65,8 +65,9 @@ class Certificate(msgspec.Struct):
         """Whether the order of the tests is fixed, so that labels count."""
         return self.first != NO_BIN
 
-    def watch(self, bins: Sequence[int], enough: int) -> bool:
-        """Take a tally's (bin, decisions, automated) triples; whether they fixed the order.
+    def watch(self, bins: Sequence[int], enough: int, first_mass: float = 0.20) -> bool:
+        """Take a tally's (bin, decisions, automated) triples; whether they fixed the order. ``first_mass`` is
+        the share of the traffic in the first region.
 
         Examples
         --------
@@ -87,7 +88,7 @@ class Certificate(msgspec.Struct):
         self.first = 0
         for k in range(BINS - 1, -1, -1):
             before, mass = mass, mass + self.scores.get(k, 0)
-            if before < _FIRST_MASS * total <= mass:
+            if before < first_mass * total <= mass:
                 self.first = k
             if before < _DEEP_MASS * total <= mass:
                 self.deep = k

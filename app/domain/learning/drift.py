@@ -49,15 +49,17 @@ from app.domain.learning.judgements import (
     count_late,
     label_digest,
 )
-from app.domain.learning.odds_shift import Shift
+from app.domain.learning.odds_shift import Found, Monitors, Shift
 from app.domain.learning.override_rates import OverrideRates
 from app.domain.learning.patterns import ACTIONS, sightings
 from app.domain.learning.records import LearningRecordError, Told, check_bins
+from app.domain.learning.shift_patterns import got_worse
+from app.domain.learning.sighting import Sighting
 from app.domain.learning.terms import LearningTerms
 from app.domain.learning.threshold_rule import propose, quantised_probability
 from app.errors import HitlError
 
-FORMAT = 2
+FORMAT = 3
 
 _NO_JUDGEMENT = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION, ReviewKind.HUMAN_ONLY})
 Change = ThresholdUpdated | CalibrationUpdated | PatternDetected
@@ -117,7 +119,7 @@ class KeyState(msgspec.Struct, kw_only=True):
         self.automation.expansion.count(self._by_canary(tally))
         self.decisions_waiting += self.evidence.count_traffic(tally.bins, drawn)
         self.automation.refresh(self.evidence, terms)
-        if self.automation.certificate.watch(tally.bins, terms.order_scores):
+        if self.automation.certificate.watch(tally.bins, terms.order_scores, terms.first_mass):
             self._count_from_here(self.epoch + 1)
         return changes + self._look(terms)
 
@@ -198,6 +200,11 @@ class KeyState(msgspec.Struct, kw_only=True):
                 hint="run the version that wrote it, or delete the record to learn anew",
             )
         # Format 1 knew no certificate: it begins as new, with what was known of traffic, errors and people.
+        if state.format < FORMAT:
+            # Format 2 knew other references and judgements: monitors listen again once there is one, and
+            # what a later truth would correct stays as it was judged.
+            state.automation.monitors = Monitors()
+            state.judgements = StandingJudgements()
         state.format = FORMAT
         return state
 
@@ -222,8 +229,8 @@ class KeyState(msgspec.Struct, kw_only=True):
             self.epoch = epoch
         return []
 
-    def _restart(self, shift: Shift | None, terms: LearningTerms) -> None:
-        self.automation.restart(self.evidence, shift, terms)
+    def _restart(self, found: Found | None, terms: LearningTerms) -> None:
+        self.automation.restart(self.evidence, found, terms)
         self.judgements = StandingJudgements()
         self.epoch += 1
 
@@ -243,12 +250,19 @@ class KeyState(msgspec.Struct, kw_only=True):
 
     def _hear(self, terms: LearningTerms) -> list[Change]:
         """Do the monitors ask for a restart?"""
-        now = self.in_force
-        found = self.automation.found(self.evidence, now.evidence_probability, now.canary, terms)
+        automation = self.automation
+        found = automation.found(self.evidence, self.in_force.canary, terms)
         if found is None:
-            return []
+            # Suspicion is acted on at once; that it is over is seen at the next look.
+            if automation.suspicious or not automation.monitors.suspicious(terms):
+                return []
+            return self._rethreshold(terms)
+        labels = automation.monitors.heard
         self._restart(found, terms)
-        return self._rethreshold(terms, cause=NEWS[found])
+        changes = self._rethreshold(terms, cause=NEWS[found.shift])
+        if found.shift is Shift.WORSE:
+            changes.append(self._reported(got_worse(found, labels, self.decision_type)))
+        return changes
 
     def _first_time(self, digest: int, memory: int) -> bool:
         if digest in self.seen:
@@ -262,20 +276,31 @@ class KeyState(msgspec.Struct, kw_only=True):
         """A blind judgement of this epoch may be evidence, or the second opinion on one that was."""
         if label.kind in _NO_JUDGEMENT:
             return
-        if not label.blind or not 0 < label.inclusion_probability <= 1:
+        if not label.blind and not label.evidence:
+            self._hear_shown(label, terms)
+        elif not label.blind or not 0 < label.inclusion_probability <= 1:
             self.ignored.unusable += label.evidence
         elif label.epoch < self.epoch:
             self.ignored.late_labels += 1
             if label.evidence:
                 count_late(label, self.evidence, self.calibration)
         else:
-            pair, counted = self.judgements.judge(
-                label, self.evidence, self.calibration, self.ignored, terms.memory
-            )
+            pair, counted = self.judgements.judge(label, self.evidence, self.calibration, self.ignored, terms)
             if counted is not None:
                 self.automation.monitor(counted)
             if pair is not None:
                 self.overrides.add_pair(label.score, agreed=pair, half_life=terms.patterns.half_life)
+
+    def _hear_shown(self, label: LearningLabel, terms: LearningTerms) -> None:
+        """What people answer with the recommendation in sight: the monitors watch it for a change, once for
+        each decision; nothing else learns from it."""
+        if label.epoch < self.epoch or not self._first_time(
+            digest(f"shown\n{label.decision_id}", 8), terms.duplicates
+        ):
+            return
+        score_bin = bin_of(label.score)
+        self.evidence.count_shown(score_bin, label.error)
+        self.automation.monitor_shown(score_bin, label.error)
 
     def _look(self, terms: LearningTerms) -> list[Change]:
         """What has changed, if it is time to look."""
@@ -330,7 +355,7 @@ class KeyState(msgspec.Struct, kw_only=True):
                 proposal,
                 automation,
                 terms,
-                automated=self.evidence.automated,
+                automated=max(self.evidence.automated, 0),
                 estimated=self.automated_error(terms),
                 at=self.latest,
                 actor=actor,
@@ -350,23 +375,24 @@ class KeyState(msgspec.Struct, kw_only=True):
                     raised.append(name)
             elif seen.raised:
                 raised.append(name)
-                self.sighted += 1
-                changes.append(
-                    PatternDetected(
-                        pattern_id=derived_id(self.learning_key, f"{name}\n{self.sighted}"),
-                        pattern=seen.pattern,
-                        learning_key=self.learning_key,
-                        segment=seen.segment,
-                        value=seen.value,
-                        limit=seen.limit,
-                        count=seen.count,
-                        text=seen.text,
-                        action=ACTIONS[seen.pattern],
-                        detected_at=self.latest,
-                    )
-                )
+                changes.append(self._reported(seen))
         self.raised = raised
         return changes
+
+    def _reported(self, seen: Sighting) -> PatternDetected:
+        self.sighted += 1
+        return PatternDetected(
+            pattern_id=derived_id(self.learning_key, f"{seen.name}\n{self.sighted}"),
+            pattern=seen.pattern,
+            learning_key=self.learning_key,
+            segment=seen.segment,
+            value=seen.value,
+            limit=seen.limit,
+            count=seen.count,
+            text=seen.text,
+            action=ACTIONS[seen.pattern],
+            detected_at=self.latest,
+        )
 
 
 _DECODER = msgspec.msgpack.Decoder(KeyState)

@@ -45,6 +45,12 @@ class EvidenceCounts(msgspec.Struct):
     errors: list[int] = msgspec.field(default_factory=_integers)
     score_labels: list[float] = msgspec.field(default_factory=_floats)
     score_errors: list[float] = msgspec.field(default_factory=_floats)
+    old_labels: list[float] = msgspec.field(default_factory=_floats)
+    """What is kept of epochs before, for the fast cap alone."""
+    old_errors: list[float] = msgspec.field(default_factory=_floats)
+    shown_labels: list[float] = msgspec.field(default_factory=_floats)
+    """Answers of the epoch to shown recommendations, for the monitors alone."""
+    shown_errors: list[float] = msgspec.field(default_factory=_floats)
     raw_labels: list[float] = msgspec.field(default_factory=_floats)
     raw_errors: list[float] = msgspec.field(default_factory=_floats)
     calibrated: int = 0
@@ -97,17 +103,27 @@ class EvidenceCounts(msgspec.Struct):
             self.errors[judged.score_bin] -= 1
         self.count(judged)
 
-    def count_for_cap(self, judged: Judgement) -> None:
-        """Count an evidence label in what may only tighten: cap and calibration."""
+    def count_for_cap(self, judged: Judgement, *, late: bool = False) -> None:
+        """Count an evidence label in what may only tighten: cap and calibration. ``late``: an older one."""
         weight, error = self._weight(judged.clock), judged.error
         if judged.score_bin >= 0:
-            self.score_labels[judged.score_bin] += weight
-            self.score_errors[judged.score_bin] += weight * error
+            labels, errors = self.score_labels, self.score_errors
+            if late:
+                labels, errors = self.old_labels, self.old_errors
+            labels[judged.score_bin] += weight
+            errors[judged.score_bin] += weight * error
         if judged.raw_bin >= 0:
             self.calibrated += 1
             self.raw_labels[judged.raw_bin] += weight
             self.raw_errors[judged.raw_bin] += weight * error
             self.quality.add(error, judged.probability, weight)
+
+    def count_shown(self, score_bin: int, error: bool) -> None:
+        """Count an answer to a shown recommendation."""
+        if score_bin >= 0:
+            weight = self.scale
+            self.shown_labels[score_bin] += weight
+            self.shown_errors[score_bin] += weight * error
 
     def correct(self, judged: Judgement, error: bool) -> None:
         """A counted label turned out to be ``error``; nothing changes if it was counted so."""
@@ -125,10 +141,19 @@ class EvidenceCounts(msgspec.Struct):
             self.raw_errors[judged.raw_bin] = max(0.0, self.raw_errors[judged.raw_bin] + sign * weight)
             self.quality.correct(error, judged.probability, weight)
 
-    def begin_epoch(self, restart_weight: float) -> None:
-        """Start counting anew; the fast cap keeps ``restart_weight`` of what it knew."""
-        for name in ("score_labels", "score_errors", "raw_labels", "raw_errors"):
+    def begin_epoch(self, restart_weight: float, expected: Sequence[float] | None = None) -> None:
+        """Start counting anew; the fast cap keeps ``restart_weight`` of what it knew. With ``expected``, the
+        error probability of each bin from now on, it keeps the labels with so many errors."""
+        labels = [new + old for new, old in zip(self.score_labels, self.old_labels, strict=True)]
+        errors = [new + old for new, old in zip(self.score_errors, self.old_errors, strict=True)]
+        if expected is not None:
+            errors = [n * p for n, p in zip(labels, expected, strict=True)]
+        self.old_labels = [x * restart_weight for x in labels]
+        self.old_errors = [x * restart_weight for x in errors]
+        for name in ("raw_labels", "raw_errors"):
             setattr(self, name, [x * restart_weight for x in getattr(self, name)])
+        self.score_labels, self.score_errors = _floats(), _floats()
+        self.shown_labels, self.shown_errors = _floats(), _floats()
         self.automated = 0
         self.automated_traffic = _floats()
         self.labels, self.errors = _integers(), _integers()
@@ -146,10 +171,18 @@ class EvidenceCounts(msgspec.Struct):
             self.base, self.half_life = float(self.clock), half_life
 
     def fit_by_score(self, ridge: float) -> tuple[list[float], list[float], PlattFit]:
-        """Decayed labels and errors by score bin, and the Platt fit of them."""
-        unit = 1 / self.scale
-        labels, errors = [x * unit for x in self.score_labels], [x * unit for x in self.score_errors]
-        return labels, errors, fit_platt(labels, errors, ridge)
+        """Decayed labels and errors by score bin, and the Platt fit of them; of epochs before, too."""
+        labels = [new + old for new, old in zip(self.score_labels, self.old_labels, strict=True)]
+        errors = [new + old for new, old in zip(self.score_errors, self.old_errors, strict=True)]
+        return self._fit(labels, errors, ridge)
+
+    def fit_of_epoch(self, ridge: float) -> tuple[list[float], list[float], PlattFit]:
+        """The same of this epoch alone."""
+        return self._fit(self.score_labels, self.score_errors, ridge)
+
+    def fit_of_shown(self, ridge: float) -> tuple[list[float], list[float], PlattFit]:
+        """The same of this epoch's answers to shown recommendations."""
+        return self._fit(self.shown_labels, self.shown_errors, ridge)
 
     def fit_by_raw(self, ridge: float) -> PlattFit:
         """The Platt fit of raw confidences, before contextual adjustments."""
@@ -164,13 +197,22 @@ class EvidenceCounts(msgspec.Struct):
         """Evidence labels and errors of any epoch in the bins from a threshold up, as the cap weighs them."""
         first = bin_of(max(threshold, 0.5)) if threshold <= 1 else BINS
         unit = 1 / self.scale
-        return round(sum(self.score_labels[first:]) * unit), round(sum(self.score_errors[first:]) * unit)
+        labels = sum(self.score_labels[first:]) + sum(self.old_labels[first:])
+        errors = sum(self.score_errors[first:]) + sum(self.old_errors[first:])
+        return round(labels * unit), round(errors * unit)
 
     def between(self, lower: float, upper: float) -> tuple[int, int]:
         """Evidence labels and errors of the epoch from a threshold up to below another."""
         first = bin_of(max(lower, 0.5)) if lower <= 1 else BINS
         last = bin_of(max(upper, 0.5)) if upper <= 1 else BINS
         return sum(self.labels[first:last]), sum(self.errors[first:last])
+
+    def _fit(
+        self, labels: Sequence[float], errors: Sequence[float], ridge: float
+    ) -> tuple[list[float], list[float], PlattFit]:
+        unit = 1 / self.scale
+        labels, errors = [x * unit for x in labels], [x * unit for x in errors]
+        return labels, errors, fit_platt(labels, errors, ridge)
 
     def _weight(self, clock: int) -> float:
         return float(2.0 ** ((clock - self.base) / self.half_life))
@@ -186,6 +228,10 @@ class EvidenceCounts(msgspec.Struct):
             "automated_traffic",
             "score_labels",
             "score_errors",
+            "old_labels",
+            "old_errors",
+            "shown_labels",
+            "shown_errors",
             "raw_labels",
             "raw_errors",
         ):

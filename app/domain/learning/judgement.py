@@ -8,7 +8,7 @@ from app.domain.events import LearningLabel
 from app.domain.labels import MISSED_SLA
 from app.domain.learning.digests import digest
 
-_ERROR, _EVIDENCE, _AUTOMATED, _TRUTH, _PAIRED, _MISSED = 1, 2, 4, 8, 16, 32
+_ERROR, _EVIDENCE, _AUTOMATED, _TRUTH, _PAIRED, _MISSED, _DOUBTED = 1, 2, 4, 8, 16, 32, 64
 
 
 class Judgement(NamedTuple):
@@ -20,11 +20,11 @@ class Judgement(NamedTuple):
     raw_bin: int
     announced: int
     """Announced error probability, in units of 1e-4."""
-    inclusion: int
-    """Inclusion probability q, in units of 1e-6."""
+    inverse: int
+    """1 / q, with q the inclusion probability, in units of 1/256: as exact as its q needs it."""
     flags: int
     reviewer: int
-    """16 bits of a digest of the reviewer's name."""
+    """16 bits of a digest of the reviewer's name, and above them those of a second one."""
 
     @property
     def error(self) -> bool:
@@ -52,6 +52,15 @@ class Judgement(NamedTuple):
         return bool(self.flags & _PAIRED)
 
     @property
+    def doubted(self) -> bool:
+        """The evidence judgement found an error and the second person did not: a third one may decide."""
+        return bool(self.flags & _DOUBTED)
+
+    def by(self, reviewer: int) -> bool:
+        """Whether this person's judgement is in it."""
+        return reviewer in (self.reviewer & 0xFFFF, self.reviewer >> 16 or self.reviewer)
+
+    @property
     def missed(self) -> bool:
         """Nobody has answered in time; it counts as an error for the certificate, and for nothing else."""
         return bool(self.flags & _MISSED)
@@ -64,16 +73,21 @@ class Judgement(NamedTuple):
     @property
     def weight(self) -> float:
         """1/q, as it was counted."""
-        return 1e6 / self.inclusion
+        return self.inverse / 256
 
     def corrected(self, error: bool, *, truth: bool) -> Judgement:
         """After a truth, or after a second person's judgement."""
         flags = self.flags & ~_ERROR | (_ERROR if error else 0) | (_TRUTH if truth else _PAIRED)
         return self._replace(flags=flags)
 
+    def joined(self, other: Judgement, *, doubted: bool) -> Judgement:
+        """With a second person's judgement in it."""
+        flags = self.flags | _DOUBTED if doubted else self.flags & ~_DOUBTED
+        return self._replace(flags=flags, reviewer=self.reviewer & 0xFFFF | other.reviewer << 16)
+
     def promoted(self, evidence: Judgement) -> Judgement:
         """An evidence label of a decision that was judged before without being counted."""
-        return evidence._replace(flags=self.flags | _EVIDENCE)
+        return evidence._replace(flags=self.flags | _EVIDENCE, reviewer=self.reviewer)
 
 
 def judgement(
@@ -85,7 +99,7 @@ def judgement(
         score_bin=score_bin,
         raw_bin=raw_bin,
         announced=min(max(round(announced * 1e4), 1), 9999),
-        inclusion=max(round(label.inclusion_probability * 1e6), 1),
+        inverse=round(256 / max(label.inclusion_probability, 1e-6)),
         flags=(
             (_ERROR if label.error else 0)
             | (_EVIDENCE if label.evidence else 0)

@@ -3,6 +3,7 @@
 A label is counted once for each decision. The rule of what counts as an error:
 - the first blind judgement counts as given;
 - a second blind judgement by another person has to confirm a disagreement: error = both say so;
+- where three may look and the second one does not confirm it, the third one's word counts;
 - a later truth (``source == "observation"``) replaces both, for ever.
 """
 
@@ -16,6 +17,7 @@ from app.domain.learning.calibration import PlattFit
 from app.domain.learning.digests import digest
 from app.domain.learning.evidence_counts import EvidenceCounts
 from app.domain.learning.judgement import Judgement, judgement
+from app.domain.learning.terms import LearningTerms
 
 OBSERVATION = "observation"
 
@@ -47,7 +49,7 @@ class StandingJudgements(msgspec.Struct):
         evidence: EvidenceCounts,
         calibration: PlattFit,
         ignored: Ignored,
-        memory: int,
+        terms: LearningTerms,
     ) -> tuple[bool | None, Judgement | None]:
         """Count a usable blind judgement, or let it confirm one.
 
@@ -61,16 +63,18 @@ class StandingJudgements(msgspec.Struct):
         if known is not None and (judged.missed or known.missed):
             return None, self._answered_late(decision, judged, evidence)
         if known is not None:
-            if known.reviewer != judged.reviewer and not known.paired:
+            if not known.by(judged.reviewer) and not known.paired:
                 agreed = None if known.final else known.error == label.error
-                error = known.error if known.final else known.error and label.error
-                known = self._settle(decision, known, error, evidence, truth=False)
+                known = self._joined(decision, known, judged, evidence)
+            elif not known.by(judged.reviewer) and known.doubted and not known.final and terms.looks > 2:
+                known = self._settle(decision, known, judged.error, evidence, truth=False)
+                self.standing[decision] = known = known.joined(judged, doubted=False)
             if known.evidence or not label.evidence:
                 ignored.repeated += label.evidence
                 return agreed, None
             judged = known.promoted(judged)
         self.standing.pop(decision, None)
-        while len(self.standing) >= max(memory, 1):
+        while len(self.standing) >= max(terms.memory, 1):
             del self.standing[next(iter(self.standing))]
         self.standing[decision] = judged
         if not label.evidence:
@@ -80,6 +84,17 @@ class StandingJudgements(msgspec.Struct):
             return None, None
         evidence.count(judged)
         return agreed, judged
+
+    def _joined(
+        self, decision: int, known: Judgement, judged: Judgement, evidence: EvidenceCounts
+    ) -> Judgement:
+        """A second person's judgement confirms an error or casts doubt on it, in whatever order."""
+        first, second = (judged, known) if judged.evidence and not known.evidence else (known, judged)
+        error = known.error if known.final else known.error and judged.error
+        doubted = first.error and not second.error
+        settled = self._settle(decision, known, error, evidence, truth=False).joined(judged, doubted=doubted)
+        self.standing[decision] = settled
+        return settled
 
     def _answered_late(self, decision: int, judged: Judgement, evidence: EvidenceCounts) -> Judgement | None:
         """A check was missed and is answered now; what was answered is not missed, and a second look alone
@@ -110,7 +125,7 @@ class StandingJudgements(msgspec.Struct):
 
 def count_late(label: LearningLabel, evidence: EvidenceCounts, calibration: PlattFit) -> None:
     """An evidence label of an earlier epoch speaks about calibration and cap, not for a certificate."""
-    evidence.count_for_cap(_judged(label, evidence, calibration))
+    evidence.count_for_cap(_judged(label, evidence, calibration), late=True)
 
 
 def _judged(label: LearningLabel, evidence: EvidenceCounts, calibration: PlattFit) -> Judgement:

@@ -27,6 +27,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     catch: int
     gold: tuple[int, int]
     step: NextStep | None
+    suspicious: bool = False
+    """More is checked, since a monitor may be about to call."""
     cause: str = ""
 
     @property
@@ -99,10 +101,16 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _drawn(self) -> str:
+        if self.suspicious:
+            return (
+                f"{percent(self.after.evidence_probability)} of decisions are drawn for a blind check now "
+                f"({percent(self.before.evidence_probability)} before): recent answers may be a change. The "
+                f"threshold stays at {number(self.after.canary)}."
+            )
         return (
             f"{percent(self.after.evidence_probability)} of decisions are drawn for a blind check from now "
             f"on ({percent(self.before.evidence_probability)} before): "
-            f"{self.evidence.automated} were automated so far. The threshold stays at "
+            f"{max(self.evidence.automated, 0)} were automated so far. The threshold stays at "
             f"{number(self.after.canary)}."
         )
 

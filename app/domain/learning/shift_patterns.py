@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from app.domain.learning.odds_shift import Found
 from app.domain.learning.reasons import percent
 from app.domain.learning.shifts import ShiftTerms, SignalShift, handling_seconds
 from app.domain.learning.sighting import Pattern, Sighting
@@ -69,6 +71,24 @@ def retrain(signs: Sequence[Sighting], decision_type: str) -> Sighting:
         text=f"It is time to retrain {decision_type}. " + " ".join(sign.text for sign in worse)
         if worse
         else "",
+    )
+
+
+def got_worse(found: Found, labels: int, decision_type: str) -> Sighting:
+    """A monitor found more errors than were known before: blind checks and answers of ``labels`` cases."""
+    return Sighting(
+        pattern=Pattern.RETRAIN,
+        segment=decision_type,
+        value=found.evidence,
+        limit=found.limit,
+        count=labels,
+        raised=True,
+        over=False,
+        text=(
+            f"It is time to retrain {decision_type}. Errors have become more frequent than what was known: "
+            f"their odds are about {math.exp(found.odds):.1f} times as high. {labels} checks and answers "
+            f"make that {found.evidence:,.0f} times as likely as no change (limit {found.limit:,.0f})."
+        ),
     )
 
 

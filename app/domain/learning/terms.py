@@ -66,10 +66,17 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Labels of a region over which the chance of a false certificate is spread."""
     order_scores: int = 50
     """Scores that fix the order of the tests before labels count."""
+    first_mass: float = 0.20
+    """Share of the traffic in the highest region that is tested, where the order of the tests starts."""
     catch_rate: float = 0.8
     """Share of the AI's errors that reviewers are assumed to catch, while too few gold items say more."""
     catch_items: int = 30
     """Answers to gold items with a wrong recommendation from which on their own catch rate counts."""
+    looks: int = 3
+    """People who judge a decision at most: with 2 the second has to confirm an error, with 3 one of the next
+    two."""
+    second_look_share: float = 0.0
+    """Share of reviews that a second person answers independently."""
     confirm: bool = False
     """An expansion waits for a person's yes."""
     canary_share: float = 1.0
@@ -87,9 +94,19 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
     restart_share: float = 0.80
     """After a restart the earlier certificate holds where the expected error is at most this share of
     ``alpha``."""
-    worse_limit: float = 3200.0
+    better_checks: float = 2.0
+    """After a change for the better so many times as many are checked as at the start."""
+    worse_limit: float = 7000.0
     """Decisions between two false alarms of a monitor, at least on average."""
-    better_limit: float = 3000.0
+    better_limit: float = 7000.0
+    suspicion_worse: float = 3.0
+    """From this value of a monitor on at least ``suspicion_share`` is checked; far below its limit."""
+    suspicion_better: float = 8.0
+    suspicion_share: float = 0.15
+    reference_doubt: float = 1.5
+    """Standard errors by which what the monitors compare with is moved to the careful side ..."""
+    reference_margin: float = 0.003
+    """... and so much more."""
     reference_labels: int = 400
     """Labels of the epoch from which on the monitors listen."""
     reference_lag: int = 1000
@@ -99,7 +116,7 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Share of automated decisions that may be wrong."""
     delta: float = 0.05
     """Probability with which a statement about ``alpha`` may be false."""
-    evidence: EvidencePlan = EvidencePlan(floor=0.03, initial=1.0, scale=500.0)
+    evidence: EvidencePlan = EvidencePlan(floor=0.025, initial=1.0, scale=500.0)
     half_life: float = 4000.0
     """Decisions of the key after which a label or a tally weighs half."""
     ridge: float = 10.0
@@ -132,9 +149,9 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What labels of the epoch before weigh in a new epoch's cap."""
     stratum_labels: int = 20
     """Fewest audits in a stratum of the automated error."""
-    memory: int = 384
+    memory: int = 256
     """Blind judgements that a later truth or second look can still correct."""
-    duplicates: int = 512
+    duplicates: int = 384
     """Labels by which a repeated one is recognised."""
     reviewers: int = 64
     """Reviewers with a rate of their own; the one not seen for longest is forgotten."""
@@ -157,6 +174,10 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
             "planned": self.planned,
             "order_scores": self.order_scores,
             "catch_rate": self.catch_rate,
+            "first_mass": self.first_mass,
+            "worse_limit": self.worse_limit,
+            "better_limit": self.better_limit,
+            "better_checks": self.better_checks,
             "patterns.half_life": self.patterns.half_life,
             "patterns.fast_half_life": self.patterns.fast_half_life,
         }

@@ -12,7 +12,6 @@ import math
 
 import msgspec
 
-from app.domain.evidence import evidence_probability
 from app.domain.learning.automation import Automation
 from app.domain.learning.bins import REVIEW_EVERYTHING
 from app.domain.learning.evidence_counts import EvidenceCounts
@@ -47,7 +46,8 @@ def propose(
     ``cause`` is what happened besides evidence, in words; it makes an announcement."""
     counts, wrong, platt = evidence.fit_by_score(terms.ridge)
     curve = expected_errors(error_by_bin(counts, wrong, platt, terms.prior_labels), evidence.traffic)
-    comfortable = tau_cal(curve, terms.floor, terms.restart_share * terms.alpha)
+    seen = terms.alpha * automation.catch(terms) / 100
+    comfortable = tau_cal(curve, terms.floor, terms.restart_share * seen)
     automation.expansion.settle(automation.allowed(evidence, comfortable, terms), evidence.clock, terms)
     own = REVIEW_EVERYTHING if terms.guaranteed else terms.own_threshold
     base = max(min(own, automation.expansion.in_force), terms.floor)
@@ -55,7 +55,7 @@ def propose(
     enough = before.enough or enough_evidence(
         labels, errors, terms.alpha, terms.delta, terms.early_significance
     )
-    cap = _cap(curve, base, before, terms, enough=enough)
+    cap = _cap(curve, base, before, terms, seen, enough=enough)
     if terms.guaranteed and automation.certificate.fixed and cap > automation.top:
         cap = REVIEW_EVERYTHING
     after = InForce(
@@ -72,11 +72,7 @@ def propose(
         frozen=automation.expansion.frozen,
         awaiting=automation.expansion.awaiting,
     )
-    q = terms.evidence_when_reviewed
-    if after.canary <= 1:
-        q = quantised_probability(terms, evidence.automated)
-        if evidence.clock < automation.recheck_until:
-            q = max(q, terms.recheck_share)
+    q = _drawn(evidence, automation, after, terms)
     after = msgspec.structs.replace(after, evidence_probability=q)
     step = automation.next_step(evidence, terms)
     if after.certified > 1 and step is not None and step.needed:
@@ -90,6 +86,7 @@ def propose(
         catch=automation.catch(terms),
         gold=(automation.gold_caught, automation.gold_shown),
         step=step,
+        suspicious=q > automation.usual_probability,
         cause=cause,
     )
     labels, errors = look.behind
@@ -103,11 +100,30 @@ def propose(
     )
 
 
+def _drawn(evidence: EvidenceCounts, automation: Automation, now: InForce, terms: LearningTerms) -> float:
+    """q. It depends on what happened before alone and is the same for all decisions of the key."""
+    q = terms.evidence_when_reviewed
+    if now.canary <= 1:
+        q = quantised_probability(terms, evidence.automated)
+        if evidence.clock < automation.recheck_until:
+            q = max(q, terms.recheck_share)
+    automation.usual_probability = q
+    automation.suspicious = automation.monitors.suspicious(terms)
+    return max(q, terms.suspicion_share) if automation.suspicious else q
+
+
 def _cap(
-    curve: list[float | None], base: float, before: InForce, terms: LearningTerms, *, enough: bool
+    curve: list[float | None],
+    base: float,
+    before: InForce,
+    terms: LearningTerms,
+    seen: float,
+    *,
+    enough: bool,
 ) -> float:
+    """``seen`` is what reviewers find of the tolerated error: the share of it that they catch."""
     if terms.guaranteed:
-        return tau_cal(curve, terms.floor, terms.tighten_share * terms.alpha)
+        return tau_cal(curve, terms.floor, terms.tighten_share * seen)
     if not enough:
         return base
     tight = tau_cal(curve, base, terms.tighten_share * terms.alpha)
@@ -129,10 +145,12 @@ def quantised_probability(terms: LearningTerms, automated: int) -> float:
     --------
     >>> terms = LearningTerms(own_threshold=0.9)
     >>> [round(quantised_probability(terms, a), 3) for a in (0, 500, 1000, 2000, 100_000)]
-    [1.0, 0.437, 0.179, 0.047, 0.03]
+    [1.0, 0.364, 0.149, 0.039, 0.025]
     """
     floor = max(terms.evidence.floor, terms.evidence_minimum)
-    exact = max(evidence_probability(terms.evidence, automated), floor)
+    plan = terms.evidence
+    # below 0 after a change for the better, when more is checked than at the start
+    exact = max(min(1.0, plan.floor + plan.initial * math.exp(-automated / plan.scale)), floor)
     steps = round(math.log(exact / floor) / math.log(terms.evidence_step))
     return min(1.0, floor * terms.evidence_step**steps)
 

@@ -17,9 +17,10 @@ from app.domain.events import (
     ScoreTally,
     ThresholdUpdated,
 )
-from app.domain.learning.bins import bin_of
+from app.domain.learning.bins import BINS, bin_of
 from app.domain.learning.drift import KeyState, LearningStateError, learn
 from app.domain.learning.fast_cap import error_by_bin, expected_errors
+from app.domain.learning.odds_shift import Monitors, Reference
 from app.domain.learning.records import LearningRecordError
 from app.domain.learning.terms import LearningTerms
 from app.domain.terms import EvidencePlan
@@ -66,7 +67,6 @@ def test_a_reviewed_evidence_label_is_no_audit(state, a_label):
     "fields",
     [
         {"evidence": False},
-        {"evidence": False, "blind": False},
         {"blind": False},
         {"inclusion_probability": 0.0},
         {"inclusion_probability": float("nan")},
@@ -80,6 +80,20 @@ def test_nothing_else_speaks_about_automation(state, a_label, fields):
     before = msgspec.msgpack.encode(state.evidence)
     apply(state, a_label(error=True, **fields))
     assert msgspec.msgpack.encode(state.evidence) == before
+
+
+def test_answers_to_a_shown_recommendation_feed_the_monitors_alone_once_a_decision(state, a_label):
+    before = msgspec.structs.replace(state.evidence, shown_labels=[], shown_errors=[])
+    known = msgspec.msgpack.encode(before)
+    first = a_label(error=True, evidence=False, blind=False, kind=ReviewKind.REVIEW, automated=False)
+    apply(state, first, msgspec.structs.replace(first, reviewer="ben", label_id="by ben"))
+    assert (state.evidence.shown_labels[BIN], state.evidence.shown_errors[BIN]) == (1.0, 1.0)
+    assert state.automation.monitors.shown == 1
+    assert state.overrides.shown.count == 2
+    after = msgspec.structs.replace(state.evidence, shown_labels=[], shown_errors=[])
+    assert msgspec.msgpack.encode(after) == known
+    apply(state, a_label(evidence=False, blind=False, kind=ReviewKind.AUDIT, epoch=-1))
+    assert state.automation.monitors.shown == 1, "of an epoch that is over"
 
 
 def test_scores_below_one_half_have_no_bin_and_break_nothing(state, a_label, a_tally):
@@ -152,6 +166,35 @@ def test_nobody_confirms_themselves(state, a_label):
     assert sum(band.pairs for band in state.overrides.bands) == 0
 
 
+@pytest.mark.parametrize(
+    ("looks", "third", "counted"), [(3, True, 1), (3, False, 0), (2, True, 0), (2, False, 0)]
+)
+@pytest.mark.parametrize("second_comes_first", [False, True])
+def test_where_three_may_look_the_third_decides_what_the_second_did_not_confirm(
+    state, a_label, looks, third, counted, second_comes_first
+):
+    audit = a_label(error=True)
+    others = [
+        a_label(
+            decision_id=audit.decision_id,
+            kind=ReviewKind.SECOND_LOOK,
+            evidence=False,
+            reviewer=name,
+            error=found,
+        )
+        for name, found in (("ben", False), ("eve", third), ("kim", not third))
+    ]
+    order = (others[0], audit) if second_comes_first else (audit, others[0])
+    terms = msgspec.structs.replace(TERMS, looks=looks)
+    apply(state, *order, terms=terms)
+    again = msgspec.structs.replace(others[0], error=True, source="again")
+    apply(state, again, terms=terms)
+    assert state.evidence.errors[BIN] == 0, "nobody decides twice"
+    apply(state, *others[1:], terms=terms)
+    assert (state.evidence.labels[BIN], state.evidence.errors[BIN]) == (1, counted)
+    assert state.evidence.score_errors[BIN] == counted
+
+
 @pytest.mark.parametrize("judged", [True, False])
 @pytest.mark.parametrize("truth", [True, False])
 def test_truth_has_the_last_word(state, a_label, a_tally, judged, truth):
@@ -193,7 +236,7 @@ def test_a_label_of_an_older_epoch_no_longer_speaks_about_automation(state, a_la
 
 def test_a_new_epoch_keeps_a_share_of_what_the_cap_knew(state, a_label, a_tally):
     apply(state, *(a_label() for _ in range(8)), a_tally([BIN, 1, 1], epoch=1))
-    assert state.evidence.score_labels[BIN] / state.evidence.scale == pytest.approx(2.0, rel=1e-3)
+    assert state.evidence.old_labels[BIN] / state.evidence.scale == pytest.approx(2.0, rel=1e-3)
     assert state.epoch == 1
 
 
@@ -449,6 +492,15 @@ def test_a_full_state_is_small(state, a_label, a_tally):
         apply(state, a_label(evidence=False, blind=False, kind=ReviewKind.REVIEW, reviewer=reviewer))
     assert len(state.overrides.reviewers) == TERMS.reviewers
     assert len(state.judgements.standing) == TERMS.memory
+    apply(state, a_tally([BIN, 10, 5], epoch=1))
+    for name in ("labels", "errors", "traffic", "score_labels", "score_errors", "shown_labels", "old_labels"):
+        values = getattr(state.evidence, name)
+        setattr(state.evidence, name, [value + 301 for value in values])
+    state.automation.certificate.rejected = [100] * BINS
+    state.automation.expansion.before = [0.935] * 16
+    young = [Reference(2_000_000_000, [49_999] * BINS, 0.123, 0.003) for _ in range(3)]
+    state.automation.monitors = Monitors(references=young, shown_references=young)
+    state.raised = [f"reviewer_outlier:reviewer-{i:03d}@example.org" for i in range(20)]
     assert len(state.to_bytes()) < 32_000
 
 
@@ -460,8 +512,8 @@ def test_state_that_can_not_be_read_says_what_to_do(saved):
 
 
 def test_state_of_a_later_format_is_refused(state):
-    state.format = 3
-    with pytest.raises(LearningStateError, match="format 3"):
+    state.format = 4
+    with pytest.raises(LearningStateError, match="format 4"):
         KeyState.from_bytes(state.to_bytes())
 
 

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from app.domain.events import LearningLabel, ReviewKind, ScoreTally, ThresholdUpdated
@@ -77,6 +78,8 @@ class Life:
                 if self.random.random() < self.q:
                     self.labels += 1
                     labels.append(self.label(score, error, runs))
+                elif not runs:
+                    labels.append(self.shown(score, error))
             tally = ScoreTally(
                 learning_key=self.state.learning_key,
                 epoch=self.state.epoch,
@@ -93,6 +96,11 @@ class Life:
             self.changes += changes
             self.thresholds.append(self.threshold)
         return automated, wrong, self.labels - labels_before
+
+    def shown(self, score: float, error: bool) -> LearningLabel:
+        """The answer of somebody who sees what the AI recommends."""
+        label = self.label(score, error, automated=False)
+        return msgspec.structs.replace(label, evidence=False, blind=False, inclusion_probability=1.0)
 
     def label(self, score: float, error: bool, automated: bool) -> LearningLabel:
         return LearningLabel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -16,6 +17,7 @@ from app.agents.routing import Routing
 from app.agents.rule_book import RuleBook
 from app.agents.rule_watch import RuleExpiryService, RuleWatch
 from app.agents.scoring import Scoring
+from app.agents.shared_figures import SharedFigures
 from app.agents.upkeep import (
     ASSIGNMENT_SECONDS,
     LEASE_SECONDS,
@@ -40,6 +42,7 @@ from app.errors import UsageError
 from app.memory import TrimService, tune_allocator, tune_garbage_collection
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.assignments import Assignments
+from app.review_queue.figures import FiguresReader
 from app.review_queue.gold import GoldStore
 from app.review_queue.rule_tallies import RuleTallies
 from app.settings import Settings
@@ -174,6 +177,16 @@ class Worker:
 
     def _host_upkeep(self) -> None:
         parts = self._parts
+        reader = FiguresReader(
+            parts.client,
+            parts.keys,
+            lambda: self.policy().pool_names,
+            lambda: tuple(self.policy().sla_classes),
+            name=f"{self.settings.worker_slot}/{uuid.uuid4()}",
+            clock=self._clock,
+        )
+        shared = self.metrics.shared
+        self.app.host(SharedFigures(reader, shared, self.policy, self._connection, self._codec, self._clock))
         self.app.host(
             RelayService(
                 parts.client,

@@ -50,6 +50,10 @@ CLOCK = "clock"
 waits for the holder to finish has no time until then."""
 AGES = "ages"
 """Sorted set of all undecided reviews, by the time of the request: depth and oldest age."""
+UNDECIDED = "undecided:"
+"""+ SLA class:state, as AGES, for the reviews of this class in this state: the figures of a queue."""
+CLASSES = "classes"
+"""Set of the SLA classes that this pool ever had; no TTL."""
 DECIDED = "decided"
 """Sorted set of reviews that are over, by time. Members older than ``memory`` go a few per decision."""
 HELD = "held"
@@ -91,13 +95,16 @@ RULE = "rule:"
 """+ rule id, hash: ``uses``, ``checked``, ``overridden``, and for each partition that told of the rule the
 offset that was counted last. No TTL: a dozen short fields for each rule there ever was."""
 
+READER = "{reader}:lease"
+"""String: which process reads the figures that all share. TTL twenty seconds."""
+
 GROUP = "relay"
 """The consumer group of every outbox."""
 
 _LUA = (
     "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
-    "DEADLINES", "CLOCK", "BACKUPS", "AGES", "DECIDED", "ARRIVALS", "OUTBOX", "CASE", "FATE", "SUBJECT",
-    "PRECEDENTS", "LOOKED", "RESERVED", "GIVEN", "TAKEN", "HELD", "RULE",
+    "DEADLINES", "CLOCK", "BACKUPS", "AGES", "UNDECIDED", "CLASSES", "DECIDED", "ARRIVALS", "OUTBOX",
+    "CASE", "FATE", "SUBJECT", "PRECEDENTS", "LOOKED", "RESERVED", "GIVEN", "TAKEN", "HELD", "RULE",
 )  # fmt: skip
 
 
@@ -126,6 +133,10 @@ class Keys:
     def rules(self, name: str = "", item: str = "") -> str:
         """What is counted about a standing rule; without a name, what all of these keys begin with."""
         return f"{self._root}{{{RULES}}}:{name}{item}"
+
+    def reader(self) -> str:
+        """The lease of the process that reads the figures."""
+        return f"{self._root}{READER}"
 
 
 def lua_names() -> str:

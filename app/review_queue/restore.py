@@ -106,6 +106,7 @@ class Restorer:
         pipe.execute_command("SET", key(pool, names.REQUEST, name), kept.record)
         for zset, member, score in self._places(review):
             pipe.execute_command("ZADD", zset, score, member)
+        pipe.execute_command("SADD", key(pool, names.CLASSES), review.sla_class)
         kinds = [names.REVIEW, names.REQUEST]
         if kept.answer:
             stored = msgspec.structs.replace(kept.answer, first_action=None, claimed_at=0)
@@ -228,7 +229,8 @@ class Restorer:
             decided = (key(pool, names.DECIDED), name, review.decided_at)
             held = (key(pool, names.HELD), name, review.undo_until)
             return [decided, held] if review.undo_until else [decided]
-        places: Expected = [(key(pool, names.AGES), name, review.requested_at)]
+        shelf = key(pool, names.UNDECIDED, f"{review.sla_class}:{review.state.value}")
+        places: Expected = [(at, name, review.requested_at) for at in (key(pool, names.AGES), shelf)]
         if review.state is ReviewState.WAITING:
             return [*places, (key(pool, names.WAITING), name, review.paused_at)]
         if review.deadline is not None:

@@ -71,10 +71,22 @@ local function leave(id, r)
   elseif r.state == 'waiting' then redis.call('ZREM', base .. WAITING, id) end
 end
 
+local function shelf(r, state)
+  return base .. UNDECIDED .. (r.sla or '') .. ':' .. state
+end
+
+-- Moves an undecided review to where its class and state are counted. O(log n)
+local function recount(id, r, before)
+  if before == r.state then return end
+  if not OVER[before] then redis.call('ZREM', shelf(r, before), id) end
+  if not OVER[r.state] then redis.call('ZADD', shelf(r, r.state), r.asked, id) end
+end
+
 -- One step: changes fields (false deletes), counts it, and writes it with the whole state after it
--- to the outbox, in the same call. `extra` are further fields of the entry. O(1)
+-- to the outbox, in the same call. `extra` are further fields of the entry. O(log n) where the state changes
 local function step(id, r, changes, event, actor, now, detail, extra)
   changes.step = integer(tonumber(r.step or 0) + 1)
+  local before = r.state
   local set, gone = {}, {}
   for name, value in pairs(changes) do
     if value == false then
@@ -86,6 +98,7 @@ local function step(id, r, changes, event, actor, now, detail, extra)
       r[name] = value
     end
   end
+  recount(id, r, before)
   local key = base .. REVIEW .. id
   redis.call('HSET', key, unpack(set))
   if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end

@@ -15,6 +15,8 @@ local r = { state = 'open', urgency = urgency, arrival = arrival }
 for i = 5, #ARGV, 2 do r[ARGV[i]] = ARGV[i + 1] end
 enter(id, r)
 redis.call('ZADD', base .. AGES, r.asked, id)
+redis.call('ZADD', shelf(r, r.state), r.asked, id)
+redis.call('SADD', base .. CLASSES, r.sla or '')
 if deadline ~= '' then
   redis.call('ZADD', base .. DEADLINES, deadline, id)
   schedule(id, r)

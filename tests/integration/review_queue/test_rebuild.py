@@ -18,7 +18,7 @@ from app.stream.records import Incoming
 from .conftest import routed
 from .test_cases import resolution
 
-READERS = {b"hash": "HGETALL", b"string": "GET"}
+READERS = {b"hash": "HGETALL", b"string": "GET", b"set": "SMEMBERS"}
 
 
 def contents(desk, *without):

@@ -1,38 +1,67 @@
-"""Learning outlives its worker: killed in the middle and started again, it has learned the very same."""
+"""Learning outlives its worker. Under a certificate, killed in the middle, with a second worker beside it and
+started again, it has certified, tightened and begun anew the very same - and that is what the domain says."""
 
 from __future__ import annotations
 
 import itertools
 import random
 from collections import defaultdict
+from functools import cache
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
-from app.domain.events import LearningLabel, Record, ReviewKind, ScoreTally, ThresholdUpdated
+from app.agents.drift import learning_terms
+from app.domain.events import (
+    LearningLabel,
+    Record,
+    ReviewKind,
+    ScoreTally,
+    ThresholdOrder,
+    ThresholdOrdered,
+    ThresholdUpdated,
+)
 from app.domain.learning.bins import bin_of
+from app.domain.learning.drift import KeyState
+from app.policy.compiled import compile_policy
+from app.policy.load import policy_from_text
 from app.stream.topics import Topic
 from tests.integration.conftest import Deploy
 from tests.integration.deployment import CODEC, NOW, Deployment, Given, until
+from tests.unit.agents.parts import POLICY_TEXT
 
 pytestmark = pytest.mark.broker
 
+POLICY = POLICY_TEXT.replace(
+    "automation: policy_threshold",
+    "alpha: 0.2\n    delta: 0.4\n    learning: {catch_rate: 0.9, planned_labels: 600}",
+).replace("{floor: 0.005, initial: 0, scale: 1}", "{floor: 0.5, initial: 0.5, scale: 50}")
 KEYS = [f"expense.approval|expenses:{version}" for version in range(5)]
 CHUNKS, CHUNK = 24, 100
+JOINS = 6
+"""The chunk before which a second worker comes."""
 KILLS = (3, 9, 16)
 
 
-def records() -> list[Given]:
-    """Tallies and labels of several keys on several partitions; one key goes wrong half-way."""
+@cache
+def lived() -> tuple[tuple[tuple[Record, str], ...], dict[str, list[ThresholdUpdated]]]:
+    """Tallies and labels of several keys on several partitions, each of the epoch that was announced by then,
+    and what the domain makes of them. Half-way one key goes wrong, and another one begins anew."""
+    terms = learning_terms(compile_policy(policy_from_text(POLICY)).terms["expense.approval"])
+    states = {key: KeyState(learning_key=key) for key in KEYS}
     draw = random.Random(5)
-    given = []
+    records: list[tuple[Record, str]] = []
+    announced: dict[str, list[ThresholdUpdated]] = defaultdict(list)
     for number in range(CHUNKS * CHUNK):
         key = draw.choice(KEYS)
         late = number > CHUNKS * CHUNK // 2
         score = draw.choice([0.91, 0.95, 0.985])
+        state = states[key]
+        automated = score >= state.in_force.threshold
         event: Record = ScoreTally(
             learning_key=key,
-            epoch=0,
-            bins=[bin_of(score), 20, 20],
+            epoch=state.epoch,
+            bins=[bin_of(score), 20, 20 * automated],
             policy_threshold=0.9,
             routed_at=NOW + number,
         )
@@ -42,23 +71,40 @@ def records() -> list[Given]:
                 decision_id=f"d-{number}",
                 learning_key=key,
                 decision_type="expense.approval",
-                epoch=0,
+                epoch=state.epoch,
                 raw=score,
                 score=score,
-                level=1,
-                automated=True,
+                level=1 if automated else 3,
+                automated=automated,
                 evidence=True,
                 inclusion_probability=0.5,
                 source="review",
-                kind=ReviewKind.AUDIT,
+                kind=ReviewKind.AUDIT if automated else ReviewKind.REVIEW,
                 blind=True,
                 reviewer=draw.choice(["ann", "ben", "cat"]),
-                error=draw.random() < (0.2 if late and key == KEYS[0] else 0.005),
+                error=draw.random() < (0.7 if late and key == KEYS[0] else 0.02),
                 decided_at=NOW + number,
                 labelled_at=NOW + number + 1,
             )
-        given.append(Given(CODEC.encode(event), key.encode()))
-    return given
+        if number == CHUNKS * CHUNK // 2:  # a person counts one key's evidence anew
+            key, state = KEYS[1], states[KEYS[1]]
+            event = ThresholdOrdered(
+                order_id="o-1",
+                learning_key=key,
+                order=ThresholdOrder.RESTART,
+                actor="lea",
+                reason="another kind of cases",
+                ordered_at=NOW + number,
+            )
+        records.append((event, key))
+        changes = state.apply(event, terms)
+        announced[key] += [change for change in changes if isinstance(change, ThresholdUpdated)]
+    return tuple(records), dict(announced)
+
+
+def records() -> list[Given]:
+    """As they are written."""
+    return [Given(CODEC.encode(event), key.encode()) for event, key in lived()[0]]
 
 
 def learned(deployment: Deployment) -> tuple[dict[bytes, bytes], dict[str, list[ThresholdUpdated]]]:
@@ -74,22 +120,34 @@ def learned(deployment: Deployment) -> tuple[dict[bytes, bytes], dict[str, list[
     return states, dict(thresholds)
 
 
-def test_kills_in_the_middle_change_nothing_that_is_learned(deploy: Deploy) -> None:
-    undisturbed, killed = deploy(), deploy()
+def sharing(deployment: Deployment, workers: int) -> bool:
+    """Whether so many members of the drift group have partitions of their own."""
+    group = deployment.connection.topic("hitl-drift")
+    admin = AdminClient({"bootstrap.servers": deployment.settings.kafka_bootstrap_servers})
+    found = admin.describe_consumer_groups([group])[group].result()
+    return sum(bool(member.assignment.topic_partitions) for member in found.members) == workers
+
+
+def test_kills_and_a_rebalance_change_nothing_that_is_learned(deploy: Deploy) -> None:
+    undisturbed, killed = deploy(policy=POLICY), deploy(policy=POLICY)
     undisturbed.write(Topic.LEARNING_CASES, records())
     undisturbed.worker("drift")
 
     given = iter(records())
     watch = killed.watch
-    worker = killed.worker("drift")
+    workers = [killed.worker("drift")]
     for chunk in range(CHUNKS):
+        if chunk == JOINS:
+            workers.append(killed.worker("drift", slot="1"))
+            until(lambda: sharing(killed, 2), "both have partitions")
         if chunk in KILLS:
             seen = len(watch[Topic.LEARNING_STATE])
             killed.write(Topic.LEARNING_CASES, itertools.islice(given, CHUNK // 2))
             until(lambda n=seen: len(watch[Topic.LEARNING_STATE]) > n, "it learns")
             killed.write(Topic.LEARNING_CASES, itertools.islice(given, CHUNK - CHUNK // 2))
-            worker.kill()
-            worker = killed.worker("drift")
+            for slot, worker in enumerate(workers):
+                worker.kill()
+                workers[slot] = killed.worker("drift", slot=str(slot))
         else:
             killed.write(Topic.LEARNING_CASES, itertools.islice(given, CHUNK))
 
@@ -97,7 +155,13 @@ def test_kills_in_the_middle_change_nothing_that_is_learned(deploy: Deploy) -> N
     states, thresholds = learned(killed)
     assert states.keys() == {key.encode() for key in KEYS}
     assert states == expected_states
-    assert thresholds == expected_thresholds
+    assert thresholds == expected_thresholds == lived()[1]
     for key, updates in thresholds.items():
         assert [update.version for update in updates] == list(range(1, len(updates) + 1)), key
-    assert max(update.threshold for update in thresholds[KEYS[0]]) > 0.9  # there was something to learn
+        # There was something to learn: people first, then a certificate, in an epoch that counts.
+        assert updates[0].certified is None
+        assert any(update.certified is not None and update.threshold < 1 for update in updates), key
+    wrong, anew, *right = (thresholds[key] for key in KEYS)
+    assert wrong[-1].threshold > max(updates[-1].threshold for updates in right)
+    assert anew[-1].epoch > max(updates[-1].epoch for updates in right)
+    assert anew[-1].certified is not None

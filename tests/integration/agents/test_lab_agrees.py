@@ -1,0 +1,274 @@
+"""What `hitl lab simulate` says is what the stream does: the same decisions, coins and answers, through
+agents, topics and store, and every decision is routed, checked and resolved alike - before and after a
+certificate lets the AI decide alone. The same policy in `hitl lab shadow` agrees, too, and joins no group."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+
+from app.composition.parts import open_desk
+from app.desk.desk import ReviewDesk
+from app.domain.answers import Verdict
+from app.domain.context_package import is_blind
+from app.domain.events import (
+    DecisionResolved,
+    DecisionRouted,
+    ReviewKind,
+    ReviewRequested,
+    ScoreTally,
+    ThresholdUpdated,
+)
+from app.domain.evidence import reviewed_probability
+from app.domain.submission import parse_decision
+from app.lab.answers import SECOND_LOOK_SEAT
+from app.lab.reviewers import Reviewers, answer, luck
+from app.lab.run import secret_of
+from app.lab.simulation import STRIDE
+from app.stream.topics import Topic, pool_topic
+from tests.conftest import create_topics
+from tests.integration.deployment import CODEC, NOW, Deployment, by_key, letters, until
+from tests.processes import Process
+
+pytestmark = pytest.mark.broker
+
+POLICY = """
+name: Agreement
+pools:
+  people: {title: People}
+people:
+  ann: {title: Ann, pools: [people]}
+  ben: {title: Ben, pools: [people]}
+decision_types:
+  loan:
+    question: Approve?
+    pool: people
+    risk: low
+    alpha: 0.3
+    delta: 0.4
+    evidence: {floor: 0.1, initial: 0.9, scale: 40}
+    learning: {catch_rate: 0.9, planned_labels: 600}
+    gold_share: 0
+    required_facts: [amount]
+    consequence:
+      financial: {score: "min(facts.amount / 10000, 1)"}
+    rules:
+      - {name: large, text: Large loans need an expert, when: facts.amount > 5000, min_level: 4}
+    actions: [approve, reject, modify, request_info]
+"""
+HITL = (sys.executable, "-m", "app")
+SEED = 11
+PEOPLE = Reviewers(sensitivity=0.9, anchoring=0.3, false_override=0.03, gold_rate=0.0)
+TOLD = "sensitivity: 0.9\nanchoring: 0.3\nfalse_override: 0.03\ngold_rate: 0\n"
+COUNT = 3 * STRIDE + 60
+COMPARED = (
+    "level", "automated", "audited", "inclusion_probability", "blind", "threshold", "confidence",
+    "final_action", "decided_by", "evidence", "evidence_probability", "learning_key", "epoch",
+)  # fmt: skip
+
+
+def decisions() -> list[dict]:
+    """An AI that is about as often right as it says."""
+    chance = random.Random(3)
+    found = []
+    for number in range(COUNT):
+        p = round(chance.uniform(0.7, 0.999), 4)
+        found.append(
+            {
+                "decision_id": f"loan-{number:04d}",
+                "decision_type": "loan",
+                "occurred_at": datetime.fromtimestamp((NOW - 3_600_000 + number) / 1000, UTC).isoformat(),
+                "subject": f"s-{number % 50}",
+                "submitted_by": "svc-loans",
+                "recommendation": {"action": "approve", "probability": p},
+                "alternatives": [{"action": "reject", "probability": round(1 - p, 4)}],
+                "facts": {"amount": chance.choice([50, 100, 400, 9000])},
+                "signals": {"similarity": p, "consensus": 1.0, "rule_clarity": p},
+                "model": {"name": "loans", "version": "1"},
+                "truth": {"action": "approve" if chance.random() < p else "reject"},
+            }
+        )
+    return found
+
+
+@pytest.fixture
+def deployment(kafka: str, store_url: str, tmp_path: Path, topic_prefix: str) -> Iterator[Deployment]:
+    """Answers and submissions keep their order: one partition each."""
+    (tmp_path / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    (tmp_path / "secret").write_bytes(secret_of(SEED))
+    made = Deployment(kafka, store_url, topic_prefix, tmp_path, tmp_path / "policy.yaml")
+    made.env["HITL_SECRET_FILE"] = str(tmp_path / "secret")
+    ordered = (Topic.DECISIONS_SUBMITTED, Topic.REVIEWS_OUTCOMES)
+    create_topics(kafka, *(topic_prefix + topic for topic in ordered), partitions=1)
+    try:
+        made.apply_topics()
+        yield made
+    finally:
+        made.close()
+
+
+def submit_at_once(deployment: Deployment, stride: list[dict]) -> None:
+    """As one batch of the log, so that workers read it as one."""
+    producer = Producer(
+        {"bootstrap.servers": deployment.settings.kafka_bootstrap_servers or "", "linger.ms": 5000}
+    )
+    for one in stride:
+        event = parse_decision(json.dumps(one).encode())
+        topic = deployment.connection.topic(Topic.DECISIONS_SUBMITTED)
+        producer.produce(topic, CODEC.encode(event), one["decision_id"].encode())  # type: ignore[arg-type]
+    assert producer.flush(30) == 0
+
+
+def simulated(deployment: Deployment, found: list[dict]) -> dict[str, dict]:
+    """What the lab says about each decision."""
+    at = deployment.directory
+    (at / "d.jsonl").write_text("".join(json.dumps(one) + "\n" for one in found), encoding="utf-8")
+    (at / "people.yaml").write_text(TOLD, encoding="utf-8")
+    done = deployment.hitl(
+        "lab", "simulate", "--policy", str(at / "policy.yaml"), "--decisions", str(at / "d.jsonl"),
+        "--reviewers", str(at / "people.yaml"), "--seed", str(SEED), "--out", str(at / "out.jsonl"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = map(json.loads, (at / "out.jsonl").read_text(encoding="utf-8").splitlines())
+    return {line["decision_id"]: line for line in lines}
+
+
+def answer_all(
+    deployment: Deployment, desk: ReviewDesk, stride: list[dict], before: int, answered: int
+) -> int:
+    """People answer everything that is asked about these decisions, in their order; how many answers there
+    are by now. ``before`` decisions came earlier."""
+    watch = deployment.watch
+    records = watch.wait(Topic.DECISIONS_ROUTED, before + len(stride))[before:]
+    events = [CODEC.decode_as(record.value, DecisionRouted) for record in records]
+    routes = {event.scored.decision.decision_id: event for event in events}
+    assert routes.keys() == {one["decision_id"] for one in stride}
+    asked = sum(len(event.route.review_kinds) for event in routes.values())
+    requests = watch.wait(pool_topic("people"), answered + asked)[answered:]
+    wanted = [CODEC.decode_as(record.value, ReviewRequested) for record in requests]
+    reviews = {(e.routed.scored.decision.decision_id, e.request.kind): e for e in wanted}
+    directory, terms = deployment.policy.directory, deployment.policy.terms["loan"]
+    for one in stride:
+        name = one["decision_id"]
+        for kind in routes[name].route.review_kinds:
+            event = reviews[name, kind]
+            second = kind is ReviewKind.SECOND_LOOK
+            chance = luck(secret_of(SEED), name, SECOND_LOOK_SEAT if second else 0)
+            decision, unseen = event.routed.scored.decision, event.request.blind
+            truth = one["truth"]["action"]
+            said = answer(PEOPLE, decision, truth, terms, chance.verdict, blind=unseen)
+            who = directory.people["ben" if second else "ann"]
+            lease = desk.claim(who, event.request.review_id)
+            if unseen:
+                desk.reveal(who, event.request.review_id, lease.review.epoch, said)
+            verdict = Verdict(action=said, reasoning="looked at it", reason_code="other")
+            desk.decide(who, event.request.review_id, lease.review.epoch, lease.review.digest, verdict)
+    return answered + asked
+
+
+def learned(deployment: Deployment, answers: int) -> None:
+    """Every answer is learned from, and whoever routes next will have heard of it."""
+    deployment.watch.wait(Topic.REVIEWS_OUTCOMES, answers)
+    deployment.caught_up("hitl-outcome", Topic.REVIEWS_OUTCOMES)
+    deployment.caught_up("hitl-drift", Topic.LEARNING_CASES)
+
+
+def became_of(deployment: Deployment) -> dict[str, dict]:
+    """What the stream did with each decision, as the lab writes it."""
+    watch = deployment.watch
+    resolved = by_key(watch.wait(Topic.DECISIONS_RESOLVED, COUNT))
+    assert len(resolved) == COUNT
+    found = {}
+    for name, record in resolved.items():
+        event = CODEC.decode_as(record.value, DecisionResolved)
+        routed, route = event.routed, event.routed.route
+        looked = [kind for kind in route.review_kinds if kind is not ReviewKind.SECOND_LOOK]
+        found[name] = {
+            "level": route.level,
+            "automated": route.level <= 2,
+            "audited": route.level <= 2 and bool(route.review_kinds),
+            "inclusion_probability": reviewed_probability(route),
+            "blind": any(is_blind(routed, kind) for kind in looked),
+            "threshold": route.threshold,
+            "confidence": route.score,
+            "final_action": event.resolution.action,
+            "decided_by": event.resolution.decided_by.value,
+            "evidence": route.evidence,
+            "evidence_probability": route.evidence_probability,
+            "learning_key": route.learning_key,
+            "epoch": route.epoch,
+        }
+    return found
+
+
+def test_the_stream_decides_what_the_lab_says(deployment: Deployment) -> None:
+    found = decisions()
+    expected = simulated(deployment, found)
+    deployment.worker("outcome,review_request", slot="people")
+    deployment.worker("drift", slot="drift")
+    decider = deployment.worker("scoring,routing", slot="decider")
+    shadow_log = deployment.directory / "shadow.log"
+    shadow = Process(
+        [*HITL, "lab", "shadow", "--max", str(COUNT), "--report", str(deployment.directory / "shadow.json")],
+        deployment.env,
+        shadow_log,
+    ).start()
+    try:
+        until(lambda: shadow.says("from here on") or not shadow.running, "the shadow listens")
+        desk = open_desk(CODEC, lambda: deployment.policy, deployment.queue)
+        answers = 0
+        for start in range(0, COUNT, STRIDE):
+            stride = found[start : start + STRIDE]
+            if start:  # one that starts knows everything that was announced
+                decider.terminate()
+                decider = deployment.worker("scoring,routing", slot="decider")
+            submit_at_once(deployment, stride)
+            answers = answer_all(deployment, desk, stride, start, answers)
+            learned(deployment, answers)
+        assert shadow.wait(60) == 0, shadow_log.read_text(encoding="utf-8")
+    finally:
+        shadow.kill()
+
+    tallies = [
+        event
+        for record in deployment.watch[Topic.LEARNING_CASES]
+        if isinstance(event := CODEC.decode(record.value), ScoreTally)
+    ]
+    assert len(tallies) == -(-COUNT // STRIDE), "a stride came as several batches"
+    done = became_of(deployment)
+    different = {
+        name: {field: (line[field], expected[name][field]) for field in COMPARED}
+        for name, line in done.items()
+        if any(line[field] != expected[name][field] for field in COMPARED)
+    }
+    assert not different, f"{len(different)} of {COUNT}: {list(different.items())[:3]}"
+
+    # The scenario is about something: people decided first, then a certificate, then automation with checks.
+    first, last = found[0]["decision_id"], found[-1]["decision_id"]
+    assert expected[first]["threshold"] == 1.0
+    assert expected[last]["threshold"] < 1.0
+    assert sum(line["automated"] for line in done.values()) > 50
+    assert any(line["audited"] for line in done.values())
+    assert any(line["final_action"] == "reject" for line in done.values())
+    updates = [
+        CODEC.decode_as(record.value, ThresholdUpdated)
+        for record in deployment.watch[Topic.THRESHOLDS_UPDATED]
+    ]
+    assert any(update.certified is not None for update in updates)
+    assert not letters(deployment.watch[Topic.DEADLETTER])
+
+    report = json.loads((deployment.directory / "shadow.json").read_text(encoding="utf-8"))
+    assert (report["decisions"], report["same_level"], report["unannounced"]) == (COUNT, 1.0, 0)
+    assert report["levels"] == report["levels_logged"]
+    groups = AdminClient({"bootstrap.servers": deployment.settings.kafka_bootstrap_servers})
+    known = {group.group_id for group in groups.list_consumer_groups().result().valid}
+    ours = {name for name in known if name.startswith(deployment.connection.prefix)}
+    assert not [name for name in ours if "follower" in name or "broadcast" in name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 import typer
 
 from app.commands.learnings import OfType, who_asks
@@ -16,8 +17,9 @@ from app.desk.errors import NotAllowedError
 from app.domain.authority import Denial
 from app.domain.events import Feedback, PatternDetected, ReviewDecided
 from app.domain.governance import ItemDeed, ItemMatter, item_refused
+from app.domain.learning.pattern_terms import ScanTerms
 from app.domain.learning.reasons import percent
-from app.domain.learning.scan import Scan, ScanTerms
+from app.domain.learning.scan import Scan
 from app.domain.learnings import SINKS
 from app.domain.overrides import COACHING
 from app.domain.terms import Terms
@@ -30,8 +32,12 @@ from app.stream.topics import Topic
 def scan(
     decision_type: OfType = None,
     days: Annotated[int, typer.Option(help="How far to look back.", min=1)] = 90,
-    fewest: Annotated[int, typer.Option(help="Answers behind a proposal.", min=2)] = 5,
-    people: Annotated[int, typer.Option(help="People behind a proposal.", min=1)] = 2,
+    fewest: Annotated[
+        int | None, typer.Option(help="Answers behind a proposal; the policy's unless given.", min=2)
+    ] = None,
+    people: Annotated[
+        int | None, typer.Option(help="People behind a proposal; the policy's unless given.", min=1)
+    ] = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Raise what is new as alerts (`patterns.detected`).")
     ] = False,
@@ -54,7 +60,8 @@ def scan(
     ]
     if not led:
         raise NotAllowedError(Denial("not_lead", "a scan is for leads: you lead the pool of no such type"))
-    at, rules = now(), ScanTerms(fewest=fewest, people=people)
+    at = now()
+    rules = {terms.decision_type: _rules(terms.learning.scan, fewest, people) for terms in led}
     scans = {
         terms.decision_type: Scan(
             terms.decision_type, frozenset(reason.code for reason in terms.reason_codes)
@@ -65,7 +72,7 @@ def scan(
     rows: list[dict[str, object]] = []
     new = []
     for name, one in scans.items():
-        found = [each for each in one.patterns(at, rules) if each.pattern_id not in raised]
+        found = [each for each in one.patterns(at, rules[name]) if each.pattern_id not in raised]
         new += found
         rows += [{"found": each.pattern, "decision_type": name, "text": each.text} for each in found]
         rows += _scan_rows(one)
@@ -76,6 +83,11 @@ def scan(
                 writer.write(Topic.PATTERNS_DETECTED, event.learning_key, event)
     if publish:
         errors.print(f"{len(new)} alerts raised", highlight=False)
+
+
+def _rules(said: ScanTerms, fewest: int | None, people: int | None) -> ScanTerms:
+    """The policy's, but for what the caller asks for."""
+    return msgspec.structs.replace(said, fewest=fewest or said.fewest, people=people or said.people)
 
 
 def _matter(terms: Terms) -> ItemMatter:

@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from app.domain.events import ConsequenceClass, OnDeadline, OverrideCategory
+from app.domain.learning.pattern_terms import PatternTerms, ScanTerms
 from app.domain.working_time import Calendar
 
 Fact = None | bool | int | float | str
@@ -111,6 +112,23 @@ class LearningPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Decisions of a key between two expansions."""
     segment: str | None = None
     """Fact whose values learn apart."""
+    first_mass: float = 0.20
+    """Share of the traffic in the first region that is tested."""
+    looks: int = 3
+    """People who judge one decision at most."""
+    false_alarm: float = 7000.0
+    """Decisions between two false alarms of a monitor, at least on average."""
+    suspicion: float = 3.0
+    hope: float = 8.0
+    """Values of the monitors from which on at least ``suspicion_share`` is checked."""
+    suspicion_share: float = 0.15
+    recheck_share: float = 0.15
+    recheck_decisions: int = 1500
+    """After a change for the worse at least that share of so many decisions is checked."""
+    better_checks: float = 2.0
+    """After a change for the better so many times as many are checked as at the start."""
+    patterns: PatternTerms = PatternTerms()
+    scan: ScanTerms = ScanTerms()
     keys: int = 1
     """Learning keys that share ``delta``."""
 

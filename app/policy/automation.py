@@ -13,6 +13,12 @@ from app.domain.learning.delta_ladder import delta_of
 from app.domain.terms import LearningPlan, Preset
 from app.policy.learning import AutomationBasis, ExpansionMode
 from app.policy.model import RISK_DEFAULTS, DecisionType, PolicyContent
+from app.policy.patterns import pattern_terms, scan_terms
+
+SMALL, SMALL_FIRST_MASS = 5000, 0.40
+"""Below so many expected decisions of a key the tests start at the upper 40 % of the traffic."""
+TWO_LOOKS_BELOW = 0.015
+"""Below this alpha a third look brings more false errors than true ones (docs/learning.md)."""
 
 _SCORING = {
     "required_facts",
@@ -40,7 +46,24 @@ def learning_plan(t: DecisionType) -> LearningPlan:
         cooldown=said.cooldown,
         segment=said.segment,
         keys=said.keys,
+        first_mass=SMALL_FIRST_MASS if is_small(t) else LearningPlan().first_mass,
+        looks=said.looks or (2 if tolerance(t)[0] < TWO_LOOKS_BELOW else 3),
+        false_alarm=said.monitors.false_alarm,
+        suspicion=said.monitors.suspicion,
+        hope=said.monitors.hope,
+        suspicion_share=said.monitors.suspicion_share,
+        recheck_share=said.monitors.recheck_share,
+        recheck_decisions=said.monitors.recheck_decisions,
+        better_checks=said.monitors.better_checks,
+        patterns=pattern_terms(t.patterns),
+        scan=scan_terms(t.patterns),
     )
+
+
+def is_small(t: DecisionType) -> bool:
+    """Whether its learning keys are expected to see few decisions."""
+    expected = t.learning.expected_decisions
+    return expected is not None and expected < SMALL
 
 
 def threshold_floor(t: DecisionType) -> float:
@@ -76,9 +99,18 @@ def warnings(content: PolicyContent) -> Iterator[tuple[tuple[str, ...], str]]:
             )
         alpha, delta = tolerance(t)
         rate = alpha * catch_percent(t.learning.catch_rate) / 100
-        if not boundary(rate, delta_of(0, delta / t.learning.keys), t.learning.planned_labels, SHALLOW):
+        delta_first = delta_of(0, delta / t.learning.keys)
+        enough = boundary(rate, delta_first, t.learning.planned_labels, SHALLOW)
+        if not enough:
             yield (
                 (*at, "learning", "planned_labels"),
                 f"{t.learning.planned_labels} blind checks can never show that fewer than {rate:.3g} are "
                 "wrong: nothing will be certified; plan more of them, or tolerate more",
+            )
+        expected = t.learning.expected_decisions
+        if enough and expected is not None and expected * learning_plan(t).first_mass < enough[0]:
+            yield (
+                (*at, "learning", "expected_decisions"),
+                f"with {expected} decisions of a key nothing will be certified: {enough[0]} blind "
+                "checks of its first region are needed; tolerate more, or let segments learn as one key",
             )

@@ -37,6 +37,26 @@ class Canary(Part):
     """So many have to run alone before the others follow."""
 
 
+class Monitors(Part):
+    """When a change of the error counts as one, and what is checked then."""
+
+    false_alarm: Annotated[int, Field(ge=500, le=10_000_000)] = 7000
+    """Decisions between two false alarms, at least on average. Fewer: changes are found sooner, and evidence
+    is counted anew without a reason more often."""
+    suspicion: Annotated[float, Field(gt=1, le=1_000_000)] = 3.0
+    """Likelihood ratio for more errors from which on at least ``suspicion_share`` is checked."""
+    hope: Annotated[float, Field(gt=1, le=1_000_000)] = 8.0
+    """The same for fewer errors."""
+    suspicion_share: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Share that is checked blind while a change is suspected; .3 finds it sooner, for high consequence."""
+    recheck_share: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Share that is checked at least after a change for the worse ..."""
+    recheck_decisions: Annotated[int, Field(ge=0, le=10_000_000)] = 1500
+    """... for so many decisions."""
+    better_checks: Annotated[float, Field(ge=1, le=10)] = 2.0
+    """After a change for the better so many times as many are checked as at the start."""
+
+
 class Learning(Part):
     """How evidence turns into automation."""
 
@@ -52,6 +72,14 @@ class Learning(Part):
     """Whether a part of the newly eligible decisions runs alone before the others."""
     cooldown: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     """Decisions between two expansions."""
+    expected_decisions: Annotated[int, Field(ge=1)] | None = None
+    """Decisions of a learning key that are expected while a model version lives. With fewer than 5,000 the
+    tests start with the upper 40 % of the traffic instead of 20 %, for which the evidence is in sooner."""
+    looks: Annotated[int, Field(ge=2, le=3)] | None = None
+    """People who judge one decision at most. With 2 the second has to confirm an error, with 3 one of the
+    next two. Unless given 3, and 2 where alpha is below .015: rare errors suffer more from false ones."""
+    monitors: Monitors = Monitors()
+    """When a change of the error counts as one."""
     segment: FactName | None = None
     """A fact with few values: each value learns, and is certified, on its own."""
     keys: Annotated[int, Field(ge=1, le=10_000)] = 1

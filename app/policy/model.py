@@ -31,6 +31,7 @@ from app.policy.fields import (
     Word,
 )
 from app.policy.learning import AutomationBasis, Learning
+from app.policy.patterns import Patterns
 from app.policy.people import Person, PersonName
 from app.policy.sla import BusinessCalendar, SlaClassOrDuration, usual_sla_classes
 from app.policy.webhooks import Webhook
@@ -279,7 +280,7 @@ class Evidence(Part):
     """Share of decisions drawn into the blind evidence sample: floor + initial * exp(-automated / scale)."""
 
     floor: Annotated[float, Field(gt=0, le=1)] | None = None
-    """The share never falls below this. Default by risk: .015, .03, .03."""
+    """The share never falls below this. Default by risk: .015, .025, .025."""
     initial: Share | None = None
     """Added to the floor at the start. Default 1: nearly everything is checked at first."""
     scale: Annotated[float, Field(gt=0)] | None = None
@@ -383,6 +384,8 @@ class DecisionType(Part):
     own threshold from the start, nothing guaranteed)."""
     learning: Learning = Learning()
     """How blind evidence turns into automation, and how fast."""
+    patterns: Patterns = Patterns()
+    """From when on patterns in people's answers are reported."""
     threshold_floor: Probability | None = None
     """Nothing is ever automated below this score, whatever was learned. Unless given the certificate decides,
     and a matrix on policy_threshold takes bands.low."""
@@ -493,7 +496,7 @@ FACTOR_NAMES: tuple[FactorName, ...] = ("financial", "customer", "compliance", "
 SIGNAL_NAMES: tuple[str, ...] = tuple(Signals.model_fields)
 RISK_DEFAULTS: dict[Risk, tuple[float, float, float, float]] = {
     Risk.LOW: (0.05, 0.10, 0.015, 800.0),
-    Risk.MEDIUM: (0.02, 0.05, 0.03, 500.0),
-    Risk.HIGH: (0.01, 0.01, 0.03, 500.0),
+    Risk.MEDIUM: (0.02, 0.05, 0.025, 500.0),
+    Risk.HIGH: (0.01, 0.01, 0.025, 500.0),
 }
 """alpha, delta, evidence floor and evidence scale of each risk (docs: learning)."""

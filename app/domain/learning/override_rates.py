@@ -17,14 +17,11 @@ import msgspec
 
 from app.domain.events import LearningLabel, ReviewKind
 from app.domain.learning.calibration import PlattFit
-from app.domain.learning.shifts import ShiftTerms, SignalShifts
+from app.domain.learning.shifts import SignalShifts
 from app.domain.learning.terms import LearningTerms
 
 BAND_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Lower edges of the confidence bands in which reviews are compared."""
-
-SHIFTS = ShiftTerms()
-"""When a change of a signal without a reference is reported."""
 
 _ANSWERS = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.AUDIT, ReviewKind.HUMAN_ONLY})
 
@@ -216,7 +213,7 @@ class OverrideRates(msgspec.Struct):
         elif label.kind in _ANSWERS or label.kind is ReviewKind.SECOND_LOOK:
             reviewer = self._reviewer(label.reviewer, terms.reviewers)
             shown = not label.blind and label.kind in _ANSWERS and label.kind is not ReviewKind.HUMAN_ONLY
-            self.shifts.add(label, shown, SHIFTS)
+            self.shifts.add(label, shown, terms.patterns.shifts)
             if not shown:
                 reviewer.blind += 1
                 reviewer.blind_disagreed += label.error

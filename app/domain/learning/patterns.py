@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from statistics import median
 
 from app.domain.learning.calibration import CalibrationScores
-from app.domain.learning.override_rates import SHIFTS, OverrideRates, band_name
+from app.domain.learning.override_rates import OverrideRates, band_name
+from app.domain.learning.pattern_terms import PatternTerms
 from app.domain.learning.proportions import binomial_at_least, wilson
 from app.domain.learning.reasons import percent
 from app.domain.learning.shift_patterns import handling_shift, override_shift, retrain, traffic_shift
 from app.domain.learning.sighting import ACTIONS, Pattern, Sighting
-from app.domain.learning.terms import PatternTerms
 
 __all__ = ["ACTIONS", "Pattern", "sightings"]
 
@@ -35,7 +35,7 @@ def sightings(
     """
     yield high_override(rates, decision_type, rules)
     rising = rising_override(rates, decision_type, rules)
-    shift = override_shift(rates.shifts.overrides, decision_type, SHIFTS)
+    shift = override_shift(rates.shifts.overrides, decision_type, rules.shifts)
     quality_sign = miscalibrated(quality, calibrated, decision_type, rules)
     yield rising
     yield from reviewer_outliers(rates, rules)
@@ -43,8 +43,8 @@ def sightings(
     yield from inconsistent_reasoning(rates, rules)
     yield quality_sign
     yield shift
-    yield handling_shift(rates.shifts.handling, decision_type, SHIFTS)
-    yield traffic_shift(rates.shifts.traffic, decision_type, SHIFTS)
+    yield handling_shift(rates.shifts.handling, decision_type, rules.shifts)
+    yield traffic_shift(rates.shifts.traffic, decision_type, rules.shifts)
     yield retrain((rising, shift, quality_sign), decision_type)
 
 

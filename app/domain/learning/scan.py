@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-import msgspec
-
 from app.domain.context_package import is_blind
 from app.domain.events import Arm, Feedback, PatternDetected, ReviewDecided, ReviewKind
 from app.domain.ids import derived_id
 from app.domain.learning.override_rates import band_name, band_of
+from app.domain.learning.pattern_terms import ScanTerms
 from app.domain.learning.proportions import binomial_at_least
 from app.domain.learning.reason_clusters import Cluster, cluster_words, new_codes, new_scenarios
 from app.domain.learning.reasons import percent
@@ -22,19 +21,6 @@ from app.domain.quality.dawid_skene import Consensus, consensus
 from app.domain.resolution import HAND_ONS
 
 _MEASURING = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION})
-
-
-class ScanTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """When something that only a nightly look sees is worth a person's attention."""
-
-    fewest: int = 5
-    """Answers behind a proposal."""
-    people: int = 2
-    """People behind a proposal."""
-    reasons_differ: float = 0.3
-    """Share of pairs that decide alike and may give different reasons."""
-    fewest_pairs: int = 20
-    significance: float = 0.01
 
 
 class Scan:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from app.domain.learning.odds_shift import Found
+from app.domain.learning.pattern_terms import ShiftTerms
 from app.domain.learning.reasons import percent
-from app.domain.learning.shifts import ShiftTerms, SignalShift, handling_seconds
+from app.domain.learning.shifts import SignalShift, handling_seconds
 from app.domain.learning.sighting import Pattern, Sighting
 
 

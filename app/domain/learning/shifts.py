@@ -13,24 +13,10 @@ import msgspec
 
 from app.domain.events import LearningLabel
 from app.domain.learning.adwin import Adwin
+from app.domain.learning.pattern_terms import ShiftTerms
 
 LONGEST_HANDLING = 4 * 3600.0
 """s. Whoever takes longer had the case open over lunch."""
-
-
-class ShiftTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """When a change is worth a person's attention."""
-
-    delta: float = 0.002
-    """Chance, for each look, of a change that is none (ADWIN's)."""
-    recent: int = 200
-    """Values for which a change is news."""
-    override_by: float = 0.05
-    """Smallest change of the override rate that matters, as a difference."""
-    handling_by: float = 1.25
-    """Smallest change of the handling time that matters, as a ratio."""
-    traffic_by: float = 0.02
-    """Smallest change of the mean score that matters, as a difference."""
 
 
 class SignalShift(msgspec.Struct, array_like=True):

@@ -4,48 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from app.domain.learning.pattern_terms import PatternTerms
 from app.domain.terms import EvidencePlan
 from app.errors import UsageError
-
-
-class PatternTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """When a pattern in the overrides is worth a person's attention.
-
-    Every rule has a minimum count, a significance rule and a size that matters. The z limits are
-    higher than for one look, since the rules are looked at again every ``refresh_labels`` labels.
-    """
-
-    half_life: float = 500.0
-    """Answers after which an answer weighs half, in override rates (per key, band and reviewer)."""
-    fast_half_life: float = 100.0
-    """The same for "lately" in the rising rate."""
-    min_count: int = 50
-    """Fewest answers behind a pattern of a type or a band."""
-    high_override: float = 0.30
-    """Override rate of shown recommendations above which a type is flagged."""
-    confidence_z: float = 2.58
-    """Standard errors by which a rate must be above its limit."""
-    rising_min_count: int = 150
-    rising_z: float = 4.0
-    rising_by: float = 0.05
-    """Smallest rise, as a difference of rates, that matters."""
-    reviewer_min_count: int = 30
-    reviewer_z: float = 3.5
-    reviewer_ratio: float = 1.5
-    """Shrunk observed/expected overrides above this, or below its inverse, matter."""
-    reviewer_shrinkage: float = 5.0
-    """Pseudo-overrides that pull a small reviewer's ratio to 1."""
-    band_z: float = 4.0
-    band_excess: float = 0.10
-    """Smallest excess of a band's override rate over what its confidence announced."""
-    disagreement: float = 0.20
-    """Share of double reviews that may disagree."""
-    disagreement_min_pairs: int = 20
-    disagreement_significance: float = 0.01
-    calibration_z: float = 3.0
-    calibration_min_labels: int = 50
-    clear_share: float = 0.8
-    """A raised pattern is over when its value is back below this share of the limit."""
 
 
 class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):

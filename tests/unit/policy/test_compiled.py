@@ -120,13 +120,13 @@ def test_weights_are_shares_and_undo_comes_last(example):
 def test_risk_sets_the_defaults_of_learning():
     for risk, expected in {
         "low": (0.05, 0.10, 0.015, 800),
-        "medium": (0.02, 0.05, 0.03, 500),
-        "high": (0.01, 0.01, 0.03, 500),
+        "medium": (0.02, 0.05, 0.025, 500),
+        "high": (0.01, 0.01, 0.025, 500),
     }.items():
         terms = terms_of(with_lines(f"risk: {risk}"))
         assert (terms.alpha, terms.delta, terms.evidence.floor, terms.evidence.scale) == expected
     terms = terms_of(with_lines("risk: high", "alpha: 0.03", "evidence: {scale: 100}"))
-    assert (terms.alpha, terms.delta, terms.evidence.floor, terms.evidence.scale) == (0.03, 0.01, 0.03, 100)
+    assert (terms.alpha, terms.delta, terms.evidence.floor, terms.evidence.scale) == (0.03, 0.01, 0.025, 100)
 
 
 def test_what_is_left_out_follows_from_what_is_there():

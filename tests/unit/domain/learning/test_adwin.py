@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from app.domain.learning.adwin import LONGEST, Adwin
-from app.domain.learning.shifts import ShiftTerms, SignalShift
+from app.domain.learning.pattern_terms import ShiftTerms
+from app.domain.learning.shifts import SignalShift
 
 
 def exact_cut(values: list[float], delta: float, fewest: int) -> bool:

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from app.domain.events import Arm, OverrideCategory, ReviewKind
+from app.domain.learning.pattern_terms import ScanTerms
 from app.domain.learning.patterns import Pattern
-from app.domain.learning.scan import Scan, ScanTerms
+from app.domain.learning.scan import Scan
 from app.domain.overrides import feedback_for
 from tests.unit.domain.cases import NOW, TERMS, answered, decision, routed
 

@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # Processes that test side by side: most of their time is waiting for brokers and stores.
 JOBS   ?= 3
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: $(STAMP)
 	$(BIN)/hitl demo
@@ -20,6 +20,10 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vulture app --min-confidence 90
+
+# The documentation as pages: open .cache/site/index.html. A broken link fails.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(STAMP)
 	$(BIN)/python -m bench

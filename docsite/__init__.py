@@ -1,0 +1,1 @@
+"""The documentation site: pages that are written from code, and how they get into it."""

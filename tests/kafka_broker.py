@@ -62,14 +62,22 @@ class BrokerFailedError(Exception):
 class KafkaBroker:
     """One broker on a loopback port of its own, with its data in a temporary directory.
 
-    Usable as a context manager. ``settings`` adds or replaces lines of ``server.properties``.
+    Usable as a context manager. ``settings`` adds or replaces lines of ``server.properties``; ``client`` is
+    how to reach listeners that these replaced.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None, *, heap_mb: int = 320) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        heap_mb: int = 320,
+        client: Mapping[str, str] | None = None,
+    ) -> None:
         self._heap_mb = heap_mb
         self._home = Path(tempfile.mkdtemp(prefix="hitl-kafka-"))
-        self._port, self._controller_port = _free_ports(2)
+        self._port, self._controller_port = free_ports(2)
         self._settings = dict(settings or {})
+        self._client = {"bootstrap.servers": self.bootstrap, **(client or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._home / "broker.log"
 
@@ -77,6 +85,11 @@ class KafkaBroker:
     def bootstrap(self) -> str:
         """``host:port``, the same for the broker's whole life."""
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def data(self) -> Path:
+        """Its log directory."""
+        return Path(self._settings.get("log.dirs", str(self._home / "data")))
 
     @property
     def pid(self) -> int | None:
@@ -207,9 +220,10 @@ class KafkaBroker:
             if process is None or process.poll() is not None:
                 raise BrokerFailedError(f"the broker ended at once:\n{self._tail()}")
             try:
-                with socket.create_connection(("127.0.0.1", self._port), timeout=1):
+                host, port = self._client["bootstrap.servers"].rsplit(":", 1)
+                with socket.create_connection((host, int(port)), timeout=1):
                     pass
-                quiet = {"bootstrap.servers": self.bootstrap, "log_level": 0}
+                quiet = {**self._client, "log_level": 0}
                 if AdminClient(quiet).list_topics(timeout=2).brokers:
                     return
             except (OSError, KafkaException):
@@ -258,7 +272,7 @@ def kafka_jars() -> Path:
     return jars
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -39,15 +39,18 @@ def environment(kafka: str, redis_url: str, prefix: str, **more: str) -> dict[st
 class Process:
     """A command as a process of its own, started with ``start``, also again. Its output goes to ``log``."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
         self.log = log
+        self._cwd = cwd
         self._command = command
         self._env = env
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command, cwd=self._cwd, env=self._env, stdout=log, stderr=log
+            )
         return self
 
     @property

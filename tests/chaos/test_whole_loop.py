@@ -11,26 +11,23 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from app.composition.parts import connection_of, open_codec, open_queue
-from app.domain.review import ReviewState
-from app.policy.compiled import CompiledPolicy
-from app.settings import Settings
 from app.stream.producer import LagThrottle
 from app.stream.reader import LogReader
 from app.stream.topics import Topic, TopicTable, pool_topic
 from tests.chaos.loop_oracle import Verdict, judge
-from tests.chaos.whole_loop import Desk, Feeder, our_settings, workers
+from tests.chaos.whole_loop import (
+    GROUPS,
+    MARKERS,
+    Desk,
+    Feeder,
+    our_settings,
+    waiting_reviews,
+    workers,
+)
 from tests.kafka_broker import KafkaBroker
 from tests.processes import Process, RestartableStore, environment
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
-
-GROUPS = (
-    ("decide", Topic.DECISIONS_SUBMITTED),
-    ("review-request", Topic.DECISIONS_ROUTED),
-    ("outcome", Topic.REVIEWS_OUTCOMES),
-    ("drift", Topic.LEARNING_CASES),
-)
-MARKERS = 100  # more unread records than this can not all be transaction markers
 
 
 def test_exactly_once_through_kills_and_restarts(own_broker: KafkaBroker, tmp_path: Path) -> None:
@@ -185,19 +182,3 @@ def supervise(worker: Process) -> None:
     """Start again what ended by itself (a fenced worker leaves, as it should)."""
     if not worker.running:
         worker.start()
-
-
-def waiting_reviews(settings: Settings, policy: CompiledPolicy) -> set[str]:
-    """Ids of all reviews that are not decided."""
-    queue = open_queue(settings, policy).queue
-    found: set[str] = set()
-    for pool in policy.pool_names:
-        for state in (ReviewState.OPEN, ReviewState.CLAIMED, ReviewState.WAITING):
-            for escalated in (False, True):
-                offset = 0
-                while page := queue.list(pool, state, offset, 500, escalated=escalated):
-                    found.update(review.review_id for review in page)
-                    offset += len(page)
-                    if len(page) < 500:
-                        break
-    return found

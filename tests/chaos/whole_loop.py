@@ -15,7 +15,7 @@ import msgspec
 from app.composition.parts import connection_of, load_compiled_policy, open_codec, open_queue
 from app.domain.answers import Verdict
 from app.domain.events import DecisionSubmitted, Model, Option, Signals
-from app.domain.review import Reviewer
+from app.domain.review import Reviewer, ReviewState
 from app.errors import HitlError
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.errors import QueueError
@@ -26,6 +26,13 @@ from app.stream.topics import Topic
 from tests.processes import Process
 
 TYPE = "expense.approval"
+GROUPS = (
+    ("decide", Topic.DECISIONS_SUBMITTED),
+    ("review-request", Topic.DECISIONS_ROUTED),
+    ("outcome", Topic.REVIEWS_OUTCOMES),
+    ("drift", Topic.LEARNING_CASES),
+)
+MARKERS = 100  # more unread records than this can not all be transaction markers
 
 
 @contextmanager
@@ -46,12 +53,12 @@ def workers(count: int, env: dict[str, str], logs: Path, module: str = "app") ->
             worker.stop()
 
 
-def decisions(count: int, seed: int) -> Iterator[DecisionSubmitted]:
-    """Expenses of which about a third need people; the same for the same seed."""
+def decisions(count: int, seed: int, sure_share: float = 0.7) -> Iterator[DecisionSubmitted]:
+    """Expenses; of ``sure_share`` of them the AI is sure. The same for the same seed."""
     draw = random.Random(seed)
     now = time.time_ns() // 1_000_000
     for number in range(count):
-        sure = draw.random() < 0.7
+        sure = draw.random() < sure_share
         yield DecisionSubmitted(
             decision_id=f"exp-{seed}-{number:07d}",
             decision_type=TYPE,
@@ -77,13 +84,25 @@ class Feeder(threading.Thread):
     """Submits decisions at a steady rate and repeats one in ``repeat_every`` a little later. Retries
     until the broker has stored every record once."""
 
-    def __init__(self, settings: Settings, count: int, *, seed: int, rate: int, repeat_every: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        count: int,
+        *,
+        seed: int,
+        rate: int,
+        repeat_every: int,
+        sure: float = 0.7,
+        chunk: int = 500,
+    ) -> None:
         super().__init__(name="feeder", daemon=True)
         self._settings = settings
         self._count = count
         self._seed = seed
         self._rate = rate
         self._repeat_every = repeat_every
+        self._sure = sure
+        self._chunk = chunk
         self.ids: list[str] = []
         self.repeated: list[str] = []
         self.failure: BaseException | None = None
@@ -99,7 +118,7 @@ class Feeder(threading.Thread):
         publisher = Publisher(connection_of(self._settings), client_id="feeder", timeout=60)
         chunk: list[Outgoing] = []
         began = time.monotonic()
-        for number, decision in enumerate(decisions(self._count, self._seed), start=1):
+        for number, decision in enumerate(decisions(self._count, self._seed, self._sure), start=1):
             record = Outgoing(
                 Topic.DECISIONS_SUBMITTED, decision.decision_id.encode(), codec.encode(decision), []
             )
@@ -108,7 +127,7 @@ class Feeder(threading.Thread):
             if number % self._repeat_every == 0:
                 chunk.append(record)
                 self.repeated.append(decision.decision_id)
-            if len(chunk) >= 500 or number == self._count:
+            if len(chunk) >= self._chunk or number == self._count:
                 failed = publisher.send(chunk)
                 assert not failed, failed[:3]
                 chunk = []
@@ -128,6 +147,7 @@ class Desk(threading.Thread):
         self._person = Reviewer(name=name, pools=frozenset(policy.pool_names), supervisor=True)
         self._pools = policy.pool_names
         self._at_most = at_most
+        self.approves = 0.8
         self._stop_asked = threading.Event()
         self.answered: dict[str, str] = {}
         self.outages = 0
@@ -155,7 +175,7 @@ class Desk(threading.Thread):
             if lease is None:
                 continue
             review = lease.review
-            action = "approve" if draw.random() < 0.8 else "reject"
+            action = "approve" if draw.random() < self.approves else "reject"
             verdict = Verdict(action=action, reasoning="looked at it", reason_code="other")
             self._decide(review.review_id, review.epoch, review.digest, verdict)
             self.answered[review.review_id] = action
@@ -180,3 +200,19 @@ def our_settings(env: dict[str, str]) -> tuple[Settings, CompiledPolicy]:
     """Settings and policy as the workers see them."""
     settings = load_settings(env)
     return settings, load_compiled_policy(settings)
+
+
+def waiting_reviews(settings: Settings, policy: CompiledPolicy) -> set[str]:
+    """Ids of all reviews that are not decided."""
+    queue = open_queue(settings, policy).queue
+    found: set[str] = set()
+    for pool in policy.pool_names:
+        for state in (ReviewState.OPEN, ReviewState.CLAIMED, ReviewState.WAITING):
+            for escalated in (False, True):
+                offset = 0
+                while page := queue.list(pool, state, offset, 500, escalated=escalated):
+                    found.update(review.review_id for review in page)
+                    offset += len(page)
+                    if len(page) < 500:
+                        break
+    return found

@@ -1,0 +1,204 @@
+"""The faults: what is done to a running deployment, and how it is undone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import redis
+
+from app.composition.parts import connection_of, open_codec
+from app.domain.events import ObservationKind, ObservedOutcome
+from app.review_queue.store import open_client
+from app.stream.producer import Publisher
+from app.stream.records import Outgoing
+from app.stream.schemas import Schemas, fingerprint
+from app.stream.topics import Topic
+from bench.drill import versions
+from bench.drill.site import Site
+
+Undo = Callable[[], None]
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """``begin`` does it and returns how to undo it after ``seconds``. ``sure`` and ``approves`` say what the
+    AI and the people are like meanwhile."""
+
+    name: str
+    what: str
+    begin: Callable[[Site], Undo]
+    seconds: float
+    sure: float = 0.8
+    approves: float = 0.8
+
+
+def broker_down(site: Site) -> Undo:
+    """SIGKILL."""
+    site.broker.kill()
+    return site.broker.restart
+
+
+def store_down(site: Site) -> Undo:
+    """The store ends, and comes back on its data."""
+    site.store.stop()
+    return site.store.start
+
+
+def slow_store(site: Site) -> Undo:
+    """Every command waits up to 0.4 s."""
+    ended = threading.Event()
+
+    def slow() -> None:
+        client = open_client(site.store.url)
+        while not ended.is_set():
+            with contextlib.suppress(redis.RedisError):  # a timeout is what the fault is about
+                client.execute_command("CLIENT", "PAUSE", "400", "ALL")
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=slow, daemon=True)
+    thread.start()
+
+    def undo() -> None:
+        ended.set()
+        thread.join()
+        open_client(site.store.url).execute_command("CLIENT", "UNPAUSE")
+
+    return undo
+
+
+def full_disk(site: Site) -> Undo:
+    """The broker's disk has no byte left; room is made, and the broker started again if it ended."""
+    filler = site.broker.data.parent / "filler"
+    with filler.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0" * 65536)
+            file.flush()
+
+    def undo() -> None:
+        filler.unlink()
+        site.broker.kill()
+        site.broker.restart()
+
+    return undo
+
+
+def poison(site: Site) -> Undo:
+    """Bytes that are no event."""
+    publisher = Publisher(connection_of(site.settings), client_id="poison")
+    records = [Outgoing(Topic.DECISIONS_SUBMITTED, b"poison", os.urandom(200), []) for _ in range(5000)]
+    failed = publisher.send(records)
+    publisher.close()
+    if failed:
+        raise RuntimeError(f"{len(failed)} not sent: {failed[0].reason}")
+    return lambda: None
+
+
+def reviewers_gone(site: Site) -> Undo:
+    """Everybody goes home."""
+    site.close_desks()
+    return lambda: site.open_desks("ann", "bo")
+
+
+def bad_ai(site: Site) -> Undo:
+    """What the AI decided alone turns out wrong: errors downstream, and customers who are hurt."""
+    codec, publisher = open_codec(site.settings), Publisher(connection_of(site.settings), client_id="truth")
+    now = time.time_ns() // 1_000_000
+    records = [
+        Outgoing(
+            Topic.OUTCOMES_OBSERVED,
+            name.encode(),
+            codec.encode(
+                ObservedOutcome(
+                    observation_id=f"late-{name}",
+                    decision_id=name,
+                    kind=ObservationKind.CUSTOMER_INCIDENT
+                    if number % 20 == 0
+                    else ObservationKind.DOWNSTREAM_ERROR,
+                    correct_action="reject",
+                    observed_at=now,
+                    source="drill",
+                    note="",
+                )
+            ),
+            [],
+        )
+        for number, name in enumerate(site.submitted[-400:])
+    ]
+    publisher.send(records)
+    publisher.close()
+    return lambda: None
+
+
+def overconfident_ai(site: Site) -> Undo:
+    """Nothing but the AI and its decisions: see ``sure`` and ``approves``."""
+    del site
+    return lambda: None
+
+
+def clock_jump(site: Site) -> Undo:
+    """One worker's clock is an hour ahead."""
+    site.stop(1)
+    ahead = "import time\nreal = time.time_ns\ntime.time_ns = lambda: real() + 3_600_000_000_000"
+    site.start(1, before=ahead)
+
+    def undo() -> None:
+        site.stop(1)
+        site.start(1)
+
+    return undo
+
+
+def stuck_worker(site: Site) -> Undo:
+    """SIGSTOP: it neither works nor leaves."""
+    worker = site.workers[1]
+    worker.signal(signal.SIGSTOP)
+    return lambda: worker.signal(signal.SIGCONT)
+
+
+def future_schema(site: Site) -> Undo:
+    """A producer that is ahead writes with a schema that nobody here knows."""
+    root: Path = site.directory / "future"
+    if not root.exists():
+        versions.following(root)
+    schema = Schemas.load(root / "schemas").current["DecisionScored"]
+    value = b"\xc3\x01" + fingerprint(schema) + b"\0" * 40
+    publisher = Publisher(connection_of(site.settings), client_id="future")
+    failed = publisher.send([Outgoing(Topic.DECISIONS_SUBMITTED, b"future", value, [])] * 50)
+    publisher.close()
+    if failed:
+        raise RuntimeError(f"{len(failed)} not sent: {failed[0].reason}")
+    return lambda: None
+
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(name="broker down", what="SIGKILL, back after 20 s", begin=broker_down, seconds=20),
+    Fault(name="store down", what="Valkey ends, back after 20 s", begin=store_down, seconds=20),
+    Fault(name="slow store", what="each command waits up to 0.4 s, 40 s", begin=slow_store, seconds=40),
+    Fault(name="full disk", what="no byte left for the broker, 20 s", begin=full_disk, seconds=20),
+    Fault(name="poison flood", what="5,000 records that are no event", begin=poison, seconds=20),
+    Fault(name="schema from the future", what="50 records nobody can read", begin=future_schema, seconds=20),
+    Fault(name="worker stuck", what="SIGSTOP to one of two, 40 s", begin=stuck_worker, seconds=40),
+    Fault(name="clock jump", what="one of two workers is an hour ahead, 40 s", begin=clock_jump, seconds=40),
+    Fault(name="reviewers gone", what="nobody answers for 180 s (3 h)", begin=reviewers_gone, seconds=180),
+    Fault(
+        name="AI gone bad",
+        what="400 decisions turn out wrong, people override most, 100 s",
+        begin=bad_ai,
+        seconds=100,
+        approves=0.2,
+    ),
+    Fault(
+        name="AI overconfident",
+        what="sure of everything, wrong in 4 of 10, 150 s",
+        begin=overconfident_ai,
+        seconds=150,
+        sure=1.0,
+        approves=0.6,
+    ),
+)

@@ -1,0 +1,128 @@
+"""Faults one by one, watched by two Prometheus; what happened goes into a table."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from bench.drill.faults import Fault
+from bench.drill.site import Site
+from bench.drill.watcher import Watcher
+
+RATE = 20
+PACES = (60.0, 3600.0)
+"""Rules at these paces: hours in minutes for what breaks at once, days in half minutes for what creeps."""
+
+SHOWN = {
+    "lag s": "max(hitl_consumer_lag_seconds)",
+    "paused sources": "count(max by (source) (hitl_source_paused) > 0)",
+    "queue depth": "sum(max by (queue, sla_class, state) (hitl_queue_depth))",
+    "overdue": "sum(max by (queue) (hitl_queue_overdue))",
+    "unpublished": "sum(max by (queue) (hitl_queue_unpublished))",
+    "workers up": "-sum(up)",
+    "dead letters": 'sum(hitl_dead_letters_total{reason!="duplicate"})',
+    "automation": "all:hitl_automation:ratio_rate1d",
+    "override": "max(decision_type:hitl_override:ratio_rate7d)",
+}
+"""What the dashboards draw; the table has the highest value during the fault (of workers, the fewest)."""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """One row."""
+
+    fault: Fault
+    alerts: dict[str, tuple[float, float]]
+    """Alert -> (seconds after the fault began, pace)."""
+    shown: dict[str, tuple[float, float]]
+    """What was shown before, and at worst."""
+    caught_up: float
+    verdict: str
+
+
+def endure(site: Site, watchers: list[Watcher], fault: Fault) -> Seen:
+    """Inject a fault under load, undo it, wait until all is caught up, and judge."""
+    known = set().union(*(watcher.firing() for watcher in watchers))
+    before, worst = _shown(watchers[0]), dict[str, float]()
+    feeder = site.feed(int(RATE * (fault.seconds + 15)), RATE, sure=fault.sure)
+    for desk in site.people:
+        desk.approves = fault.approves
+    began, alerts = time.monotonic(), dict[str, tuple[float, float]]()
+    undo = fault.begin(site)
+
+    def watch(until: float) -> None:
+        while time.monotonic() < until:
+            for watcher in watchers:
+                for name in watcher.firing() - known:
+                    alerts.setdefault(name, (time.monotonic() - began, watcher.pace))
+            for name, value in _shown(watchers[0]).items():
+                worst[name] = max(worst.get(name, value), value)
+            time.sleep(0.5)
+
+    watch(began + fault.seconds)
+    undo()
+    watch(time.monotonic() + 12)
+    site.fed(feeder)
+    healed = time.monotonic()
+    site.settle()
+    for desk in site.people:
+        desk.approves = 0.8
+    shown = {
+        name: (before.get(name, 0.0), value)
+        for name, value in worst.items()
+        if value > before.get(name, 0.0) * 1.2 + 0.05
+    }
+    return Seen(
+        fault=fault,
+        alerts=alerts,
+        shown=shown,
+        caught_up=time.monotonic() - healed,
+        verdict=str(site.judge()),
+    )
+
+
+def calm(watchers: list[Watcher], timeout: float) -> set[str]:
+    """Wait until no alert fires, at most so long; what fires still."""
+    deadline = time.monotonic() + timeout
+    while (left := set().union(*(w.firing() for w in watchers))) and time.monotonic() < deadline:
+        time.sleep(1)
+    return left
+
+
+def row(seen: Seen) -> str:
+    """A line of the table. Seconds are those of the drill; times the pace, what they would be."""
+    alerts = ", ".join(
+        f"{name} {at:.0f} s ({_real(at * pace)})"
+        for name, (at, pace) in sorted(seen.alerts.items(), key=lambda one: one[1][0])
+    )
+    shown = ", ".join(f"{name} {_number(a)} → {_number(b)}" for name, (a, b) in seen.shown.items())
+    violations = seen.verdict.partition("violations: ")[2]
+    return f"| {seen.fault.name}: {seen.fault.what} | {alerts or 'none'} | {shown} | {violations} |"
+
+
+HEAD = (
+    "| fault | alerts: after seconds here (at the rules' own pace) | the dashboard | lost or doubled |\n"
+    "|---|---|---|---|"
+)
+
+
+def _shown(watcher: Watcher) -> dict[str, float]:
+    values = {name: watcher.value(query) for name, query in SHOWN.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _number(value: float) -> str:
+    return f"{abs(value):.2f}" if 0 < abs(value) < 1 else f"{abs(value):.0f}"
+
+
+def _real(seconds: float) -> str:
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86400:.0f} d"
+
+
+def write(rows: list[str], baseline: set[str], path: Path) -> None:
+    """The table as a page; its introduction is written by people."""
+    fired = ", ".join(sorted(baseline)) or "none"
+    path.write_text(HEAD + "\n" + "\n".join(rows) + f"\n\nBefore any fault: {fired}.\n", encoding="utf-8")

@@ -14,6 +14,7 @@ import typer
 
 from app import __version__
 from app.commands import (
+    acls,
     activate,
     console,
     demo,
@@ -27,6 +28,7 @@ from app.commands import (
     lab,
     learnings,
     learnings_scan,
+    metrics,
     people,
     policy,
     policy_proposals,
@@ -63,6 +65,7 @@ for verb in (
 ):
     policy.app.command(verb.__name__)(verb)
 app.add_typer(policy.app, name="policy")
+topics.app.command("acls")(acls.acls)
 app.add_typer(topics.app, name="topics")
 app.add_typer(review.app, name="review")
 app.add_typer(queue.app, name="queue")
@@ -76,6 +79,7 @@ app.add_typer(gold.app, name="gold")
 app.add_typer(lab.app, name="lab")
 app.add_typer(people.app, name="people")
 app.add_typer(token.app, name="token")
+app.add_typer(metrics.app, name="metrics")
 app.add_typer(webhooks.app, name="webhooks")
 app.command("demo")(demo.demo)
 app.command("up")(worker.up)

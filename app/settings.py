@@ -17,6 +17,13 @@ from app.errors import UsageError
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLE_POLICY = PROJECT / "policies" / "example.yaml"
+SECRET_FILES = (
+    "HITL_SECRET_FILE",
+    "HITL_PREVIOUS_SECRET_FILE",
+    "HITL_REDIS_PASSWORD_FILE",
+    "HITL_KAFKA_CONFIG",
+    "HITL_OIDC_CLIENT_SECRET_FILE",
+)
 ACCOUNTS_FILE = Path(".hitl") / "accounts.json"
 
 _PASSWORD_OPTION = re.compile(r"([?&]password=)[^&]*")
@@ -63,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc_claim: str = "sub"
     """``HITL_OIDC_CLAIM``: the claim that says who somebody is, as ``people`` of the policy has it. Only
     ``sub`` never comes to mean another person (OpenID Connect Core 1.0, 5.7); ``email`` must be verified."""
+    secret_files: Mapping[str, Path] = {}
+    """The files above that hold secrets, by the variable that names each: for whoever checks them."""
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -88,6 +97,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         oidc_client_id=env.get("HITL_OIDC_CLIENT_ID", ""),
         oidc_client_secret=_text_of("HITL_OIDC_CLIENT_SECRET_FILE", env.get("HITL_OIDC_CLIENT_SECRET_FILE")),
         oidc_claim=env.get("HITL_OIDC_CLAIM") or "sub",
+        secret_files={name: Path(env[name]) for name in SECRET_FILES if env.get(name)},
     )
 
 

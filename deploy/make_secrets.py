@@ -21,7 +21,8 @@ OWNERS = {
     "worker": 10001,
     "console": 10001,
     "admin": 10001,
-    "client": 10001,
+    "producer": 10001,
+    "consumer": 10001,
     "ca": 10001,
     "store": 999,
     "kafka": 1000,
@@ -37,7 +38,7 @@ STORE_RIGHTS = (
 """What a process of ours asks of the store: its own keys; no administration, no scripts from elsewhere
 by their text, no look over all keys."""
 
-PRINCIPALS = ("worker", "console", "client")
+PRINCIPALS = ("worker", "console", "producer", "consumer")
 """Who signs in to Kafka with a password: SCRAM."""
 
 

@@ -6,11 +6,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Literal
-
-import msgspec
 
 from app.commands.console import check
+from app.commands.doctor_finding import Finding, State
 from app.commands.in_force import policy_to_look_by
 from app.composition.parts import now, store_of
 from app.console.accounts import Accounts
@@ -26,17 +24,6 @@ from app.settings import Settings
 
 LONG_IDLE, LONG_SESSION = 2 * HOUR, DAY
 """ms from which on a session is worth a word: a screen that somebody left stays open that long."""
-
-State = Literal["ok", "warning", "failed"]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """The result of one check, with what to do about it."""
-
-    check: str
-    state: State
-    detail: str
-    do: str = ""
 
 
 def console(settings: Settings) -> Iterator[Finding]:

@@ -58,6 +58,13 @@ class LogReader:
         start = self._starts(partitions, since)
         yield from self._read([p for p in partitions if p in start], start)
 
+    def read_newest(self, topics: Iterable[str], count: int = 5) -> Iterator[Incoming]:
+        """The last few records of each partition, at most ``count``: markers of transactions count as well.
+        Raises as ``read_all``."""
+        partitions = [p for topic in topics for p in self._partitions(topic)]
+        ends = self._ends(partitions)
+        yield from self._read(partitions, {p: max(low, high - count) for p, (low, high) in ends.items()})
+
     def read_key(self, topics: Iterable[str], key: bytes, *, since: int = 0) -> Iterator[Incoming]:
         """The records of one key, from ``since`` (ms) on: of each topic only the partition in which the key
         lives is read. Raises as ``read_all``. Records from before a topic got more partitions lie elsewhere:

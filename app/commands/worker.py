@@ -100,7 +100,11 @@ def up(
                 beside(parts, listening),
             ):
                 errors.print(f"console: {url}", highlight=False)
-                Worker(settings, policy, embedded=True).run()
+                process = Worker(settings, policy, embedded=True)
+                if settings.metrics_port is not None:
+                    process.metrics.serve(settings.metrics_port)
+                    errors.print(f"metrics: http://127.0.0.1:{settings.metrics_port}/metrics", highlight=False)
+                process.run()
 
 
 def _with_people(settings: Settings, policy: CompiledPolicy, scratch: Path) -> Settings:

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from app.cli import app
 from app.telemetry.catalogue import METRICS
 from app.telemetry.recording import recording_rules
+from app.telemetry.reference import reference
 from app.telemetry.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,8 +43,13 @@ def run(*command: str) -> str:
 
 
 def test_the_recording_rules_are_the_targets_formulas():
-    """`hitl metrics rules > grafana/prometheus/recording.yml` writes them."""
+    """`hitl metrics rules --out grafana/prometheus/recording.yml` writes them."""
     assert (RULES / "recording.yml").read_text(encoding="utf-8") == recording_rules()
+
+
+def test_the_page_about_metrics_is_the_catalogue():
+    """`hitl metrics docs --out docs/metrics.md` writes it."""
+    assert (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8") == reference(list(ALERTS))
 
 
 def test_promtool_takes_rules_and_scrape_configuration():

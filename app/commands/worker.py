@@ -103,7 +103,9 @@ def up(
                 process = Worker(settings, policy, embedded=True)
                 if settings.metrics_port is not None:
                     process.metrics.serve(settings.metrics_port)
-                    errors.print(f"metrics: http://127.0.0.1:{settings.metrics_port}/metrics", highlight=False)
+                    errors.print(
+                        f"metrics: http://127.0.0.1:{settings.metrics_port}/metrics", highlight=False
+                    )
                 process.run()
 
 

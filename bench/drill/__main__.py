@@ -13,7 +13,8 @@ import typer
 
 from bench.drill import moves
 from bench.drill.faults import FAULTS
-from bench.drill.site import Site
+from bench.drill.site import POLICY, Site
+from bench.drill.size import measure
 from bench.drill.table import HEAD, PACES, RATE, calm, endure, row, write
 from bench.drill.watcher import Watcher
 from tests.kafka_broker import KafkaBroker, free_ports
@@ -97,6 +98,23 @@ def faults(
         for watcher in watchers:
             watcher.stop()
         site.close()
+
+
+@app.command()
+def size(
+    count: Annotated[int, typer.Option(help="Decisions to submit.")] = 10_000,
+    policy: Annotated[Path, typer.Option(help="Another policy than the drill's.")] = POLICY,
+) -> None:
+    """Print bytes per decision on the broker's disk, by topic."""
+    site = Site(Path(tempfile.mkdtemp(prefix="hitl-drill-size-")), policy=policy)
+    try:
+        sizes, reviews = measure(site, count)
+    finally:
+        site.close()
+    print(f"{count} decisions, {reviews} reviews answered\n| topic | bytes per decision |\n|---|--:|")
+    for name, each in sizes.items():
+        print(f"| {name} | {each:,.0f} |")
+    print(f"| all | {sum(sizes.values()):,.0f} |")
 
 
 def _run(name: str, move: moves.Move) -> None:

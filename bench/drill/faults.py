@@ -27,15 +27,15 @@ Undo = Callable[[], None]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """``begin`` does it and returns how to undo it after ``seconds``. ``sure`` and ``approves`` say what the
-    AI and the people are like meanwhile."""
+    """``begin`` does it and returns how to undo it after ``seconds``. ``sure`` is the share the AI
+    is sure of meanwhile, ``rightness`` how right it is, as a share of what it says."""
 
     name: str
     what: str
     begin: Callable[[Site], Undo]
     seconds: float
     sure: float = 0.8
-    approves: float = 0.8
+    rightness: float = 1.0
 
 
 def broker_down(site: Site) -> Undo:
@@ -90,6 +90,7 @@ def full_disk(site: Site) -> Undo:
 
 def poison(site: Site) -> Undo:
     """Bytes that are no event."""
+    site.poisoned.add("poison")
     publisher = Publisher(connection_of(site.settings), client_id="poison")
     records = [Outgoing(Topic.DECISIONS_SUBMITTED, b"poison", os.urandom(200), []) for _ in range(5000)]
     failed = publisher.send(records)
@@ -136,7 +137,7 @@ def bad_ai(site: Site) -> Undo:
 
 
 def overconfident_ai(site: Site) -> Undo:
-    """Nothing but the AI and its decisions: see ``sure`` and ``approves``."""
+    """Nothing but the AI and its decisions: see ``sure`` and ``rightness``."""
     del site
     return lambda: None
 
@@ -163,6 +164,7 @@ def stuck_worker(site: Site) -> Undo:
 
 def future_schema(site: Site) -> Undo:
     """A producer that is ahead writes with a schema that nobody here knows."""
+    site.poisoned.add("future")
     root: Path = site.directory / "future"
     if not root.exists():
         versions.following(root)
@@ -191,7 +193,7 @@ FAULTS: tuple[Fault, ...] = (
         what="400 decisions turn out wrong, people override most, 100 s",
         begin=bad_ai,
         seconds=100,
-        approves=0.2,
+        rightness=0.3,
     ),
     Fault(
         name="AI overconfident",
@@ -199,6 +201,6 @@ FAULTS: tuple[Fault, ...] = (
         begin=overconfident_ai,
         seconds=150,
         sure=1.0,
-        approves=0.6,
+        rightness=0.6,
     ),
 )

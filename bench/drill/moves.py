@@ -89,7 +89,7 @@ def restore(site: Site) -> str:
     shutil.copytree(site.directory / "store", copies / "store")
     site.broker.start()
     site.store.start()
-    before = dict(site.answered)
+    before, repeated = dict(site.answered), list(site.repeated)
     _live(site, 300)
     _quiet(site)
     site.broker.kill()
@@ -101,6 +101,7 @@ def restore(site: Site) -> str:
     site.store.start()
     site.answered.clear()
     site.answered.update(before)
+    site.repeated[:] = repeated
     site.feed_again(300)
     _start_again(site)
     return "broker and store deleted, copied back; the 300 decisions after the copy were sent again"

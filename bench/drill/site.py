@@ -12,7 +12,8 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from app.composition.parts import connection_of, open_queue
+from app.composition.parts import connection_of, open_codec, open_queue
+from app.domain.events import ReviewRequested
 from app.stream.codec import Codec
 from app.stream.producer import LagThrottle
 from app.stream.reader import LogReader
@@ -30,7 +31,9 @@ PREFIX = "drill."
 class Site:
     """Everything runs in ``directory``; ``slots`` workers are started with ``start``."""
 
-    def __init__(self, directory: Path, *, slots: int = 2, broker: KafkaBroker | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, slots: int = 2, broker: KafkaBroker | None = None, policy: Path = POLICY
+    ) -> None:
         self.directory = directory
         self.broker = broker or KafkaBroker()
         self.broker.start()
@@ -41,13 +44,16 @@ class Site:
             self.broker.bootstrap,
             self.store.url,
             PREFIX,
-            HITL_POLICY=str(POLICY),
+            HITL_POLICY=str(policy),
             HITL_SECRET_FILE=str(self.secret),
         )
         self.settings, self.policy = our_settings(self.env)
         self.ports = free_ports(slots)
         self.workers: dict[int, Process] = {}
         self.schemas = DIRECTORY
+        self.rightness = 1.0
+        self.poisoned: set[str] = set()
+        self._codec = open_codec(self.settings)
         self.people: list[Desk] = []
         self.submitted: list[str] = []
         self.repeated: list[str] = []
@@ -108,9 +114,14 @@ class Site:
     def open_desks(self, *names: str) -> None:
         """People come to work."""
         for name in names:
-            desk = Desk(self.settings, self.policy, name, 1_000_000)
+            desk = Desk(self.settings, self.policy, name, 1_000_000, self._agrees)
             desk.start()
             self.people.append(desk)
+
+    def _agrees(self, record: bytes) -> float:
+        """The AI is as often right as it says, times ``rightness``."""
+        decision = self._codec.decode_as(record, ReviewRequested).routed.scored.decision
+        return (decision.recommendation.probability or 0.0) * self.rightness
 
     def close_desks(self) -> None:
         """They go home; what they answered is remembered."""
@@ -188,7 +199,8 @@ class Site:
         return since - began
 
     def judge(self) -> Verdict:
-        """What was submitted and answered so far, against all topics and the queue."""
+        """What was submitted and answered so far, against all topics and the queue. Dead letters of
+        ``poisoned`` keys are as they should be."""
         topics: Iterable[str] = [
             Topic.DECISIONS_SCORED,
             Topic.DECISIONS_ROUTED,
@@ -202,7 +214,11 @@ class Site:
             answered.update(desk.answered)
         return judge(
             Codec(Schemas.load(self.schemas)),
-            LogReader(connection_of(self.settings)).read_all(topics),
+            (
+                record
+                for record in LogReader(connection_of(self.settings)).read_all(topics)
+                if record.topic != Topic.DEADLETTER or (record.key or b"").decode() not in self.poisoned
+            ),
             submitted=self.submitted,
             repeated=self.repeated,
             answered=answered,

@@ -25,6 +25,7 @@ SHOWN = {
     "dead letters": 'sum(hitl_dead_letters_total{reason!="duplicate"})',
     "automation": "all:hitl_automation:ratio_rate1d",
     "override": "max(decision_type:hitl_override:ratio_rate7d)",
+    "calibration error": "max(decision_type:hitl_calibration_error:ratio_rate7d)",
 }
 """What the dashboards draw; the table has the highest value during the fault (of workers, the fewest)."""
 
@@ -46,8 +47,7 @@ def endure(site: Site, watchers: list[Watcher], fault: Fault) -> Seen:
     known = set().union(*(watcher.firing() for watcher in watchers))
     before, worst = _shown(watchers[0]), dict[str, float]()
     feeder = site.feed(int(RATE * (fault.seconds + 15)), RATE, sure=fault.sure)
-    for desk in site.people:
-        desk.approves = fault.approves
+    site.rightness = fault.rightness
     began, alerts = time.monotonic(), dict[str, tuple[float, float]]()
     undo = fault.begin(site)
 
@@ -66,8 +66,7 @@ def endure(site: Site, watchers: list[Watcher], fault: Fault) -> Seen:
     site.fed(feeder)
     healed = time.monotonic()
     site.settle()
-    for desk in site.people:
-        desk.approves = 0.8
+    site.rightness = 1.0
     shown = {
         name: (before.get(name, 0.0), value)
         for name, value in worst.items()

@@ -6,7 +6,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def decisions(count: int, seed: int, sure_share: float = 0.7) -> Iterator[Decisi
             subject=f"emp-{draw.randrange(2000)}",
             submitted_by="chaos",
             recommendation=Option(
-                action="approve", probability=0.985 if sure else draw.uniform(0.4, 0.9), rationale="routine"
+                action="approve", probability=0.985 if sure else draw.uniform(0.6, 0.9), rationale="routine"
             ),
             alternatives=[Option(action="reject", probability=0.01, rationale="unusual vendor")],
             facts=msgspec.json.encode(
@@ -138,16 +138,24 @@ class Feeder(threading.Thread):
 
 
 class Desk(threading.Thread):
-    """People who claim and answer until told to stop. ``answered`` maps the review ids whose answer was
+    """People who claim and answer until told to stop; ``agrees`` gives how probably they approve the
+    ReviewRequested in some bytes. ``answered`` maps the review ids whose answer was
     accepted to the action: none of them may be lost or counted twice."""
 
-    def __init__(self, settings: Settings, policy: CompiledPolicy, name: str, at_most: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        policy: CompiledPolicy,
+        name: str,
+        at_most: int,
+        agrees: Callable[[bytes], float] = lambda _record: 0.8,
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self._parts = open_queue(settings, policy)
         self._person = Reviewer(name=name, pools=frozenset(policy.pool_names), supervisor=True)
         self._pools = policy.pool_names
         self._at_most = at_most
-        self.approves = 0.8
+        self.agrees = agrees
         self._stop_asked = threading.Event()
         self.answered: dict[str, str] = {}
         self.outages = 0
@@ -175,7 +183,7 @@ class Desk(threading.Thread):
             if lease is None:
                 continue
             review = lease.review
-            action = "approve" if draw.random() < self.approves else "reject"
+            action = "approve" if draw.random() < self.agrees(lease.record) else "reject"
             verdict = Verdict(action=action, reasoning="looked at it", reason_code="other")
             self._decide(review.review_id, review.epoch, review.digest, verdict)
             self.answered[review.review_id] = action

@@ -105,16 +105,16 @@ def size(
     count: Annotated[int, typer.Option(help="Decisions to submit.")] = 10_000,
     policy: Annotated[Path, typer.Option(help="Another policy than the drill's.")] = POLICY,
 ) -> None:
-    """Print bytes per decision on the broker's disk, by topic."""
+    """Print bytes per decision: on the broker's disk by topic, and in the store."""
     site = Site(Path(tempfile.mkdtemp(prefix="hitl-drill-size-")), policy=policy)
     try:
-        sizes, reviews = measure(site, count)
+        found = measure(site, count)
     finally:
         site.close()
-    print(f"{count} decisions, {reviews} reviews answered\n| topic | bytes per decision |\n|---|--:|")
-    for name, each in sizes.items():
+    print(f"{count} decisions, {found.reviews} reviews answered\n| where | bytes per decision |\n|---|--:|")
+    for name, each in found.topics.items():
         print(f"| {name} | {each:,.0f} |")
-    print(f"| all | {sum(sizes.values()):,.0f} |")
+    print(f"| all topics | {sum(found.topics.values()):,.0f} |\n| store | {found.store:,.0f} |")
 
 
 def _run(name: str, move: moves.Move) -> None:

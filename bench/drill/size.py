@@ -6,6 +6,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import msgspec
+
+from app.review_queue.store import open_client
 from bench.drill.site import PREFIX, Site
 
 _PARTITION = re.compile(r"(.+)-\d+")
@@ -23,8 +26,18 @@ def on_disk(data: Path) -> Counter[str]:
     return found
 
 
-def measure(site: Site, count: int) -> tuple[dict[str, float], int]:
-    """Bytes per submitted decision by topic, and how many reviews people answered."""
+class Sizes(msgspec.Struct, frozen=True):
+    """Bytes per submitted decision, once all reviews are over: by topic on the broker's disk, and in the
+    store, which remembers decisions for a while. ``reviews`` were answered."""
+
+    topics: dict[str, float]
+    store: float
+    reviews: int
+
+
+def measure(site: Site, count: int) -> Sizes:
+    """Submit so many decisions, answer all reviews, and look."""
+    empty = _memory(site)
     site.start(0)
     site.up(0)
     site.open_desks("ann", "bo")
@@ -33,4 +46,13 @@ def measure(site: Site, count: int) -> tuple[dict[str, float], int]:
     while site.waiting():
         site.settle()
     sizes = on_disk(site.broker.data)
-    return {name: size / count for name, size in sizes.most_common() if size}, len(site.decided())
+    return Sizes(
+        topics={name: size / count for name, size in sizes.most_common() if size},
+        store=(_memory(site) - empty) / count,
+        reviews=len(site.decided()),
+    )
+
+
+def _memory(site: Site) -> int:
+    info = open_client(site.store.url).execute_command("INFO", "memory")
+    return int(info["used_memory"])

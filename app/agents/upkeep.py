@@ -17,6 +17,7 @@ from app.review_queue.store import Client
 from app.stream.codec import Codec
 from app.stream.connection import Connection
 from app.stream.errors import TransientError
+from app.stream.headers import answer_headers
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
 
@@ -104,6 +105,7 @@ class RelayService(Service):
             publish,
             name=self._name,
             clock=self._clock,
+            heading=answer_headers,
             seal=self._seal,
             transient=(ServiceUnreachableError, TransientError),
         )

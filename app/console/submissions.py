@@ -58,13 +58,15 @@ class Submissions:
         return _submission.decode(found) if found else None
 
 
-def submission_of(decision: DecisionSubmitted, owner: str, at: int) -> Submission:
-    """What is noted of a decision that ``owner`` hands in."""
+def submission_of(decision: DecisionSubmitted, content: bytes, owner: str, at: int) -> Submission:
+    """What is noted of a decision that ``owner`` hands in. ``content`` is the JSON as it came: a repeat is
+    known by it also after an upgrade, which may read more fields. Their order means nothing."""
+    plain = msgspec.json.encode(msgspec.json.decode(content), order="sorted")
     return Submission(
         owner=owner,
         submitted_by=decision.submitted_by,
         decision_type=decision.decision_type,
         subject=decision.subject,
-        digest=hashlib.sha256(msgspec.json.encode(decision)).hexdigest(),
+        digest=hashlib.sha256(plain).hexdigest(),
         at=at,
     )

@@ -39,6 +39,18 @@ def event_headers(event: str, identifier: str, cause: Incoming, *, level: int | 
     cause's record time. An incoming trace goes on unchanged; without one, it starts here, derived
     from the identifier. ``level`` adds the ``hitl_level`` header.
     """
+    headers = _headers(event, identifier, cause.headers, cause.timestamp)
+    if level is not None:
+        headers.append(_LEVELS[level])
+    return headers
+
+
+def answer_headers(event: str, identifier: str, at: int) -> list[tuple[str, bytes]]:
+    """As ``event_headers``, of what a person or a clock caused at ``at`` (ms UTC), not a record."""
+    return _headers(event, identifier, [], at)
+
+
+def _headers(event: str, identifier: str, incoming: Headers, at: int) -> list[tuple[str, bytes]]:
     event_type, id_start = _constant(event)
     headers = [
         _SPEC_VERSION,
@@ -46,13 +58,11 @@ def event_headers(event: str, identifier: str, cause: Incoming, *, level: int | 
         _SOURCE,
         _CONTENT_TYPE,
         ("ce_id", id_start + identifier.encode()),
-        *trace_headers(cause.headers, identifier),
+        *trace_headers(incoming, identifier),
     ]
-    seconds, milliseconds = divmod(cause.timestamp, 1000)
-    if 0 <= cause.timestamp <= _LAST_TIME:
+    seconds, milliseconds = divmod(at, 1000)
+    if 0 <= at <= _LAST_TIME:
         headers.append(("ce_time", b"%b.%03dZ" % (_second(seconds), milliseconds)))
-    if level is not None:
-        headers.append(_LEVELS[level])
     return headers
 
 

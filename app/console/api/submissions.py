@@ -90,7 +90,8 @@ async def submit(parts: Parts, visitor: Submitter, request: Request, response: R
 
     The id makes repeats harmless: the same decision again is answered again and decided once, another
     one under the same id is refused (409)."""
-    decision = _parsed(await request.body(), parse_decision)
+    body = await request.body()
+    decision = _parsed(body, parse_decision)
     if decision.decision_type not in parts.policy.terms:
         known = ", ".join(sorted(parts.policy.terms))
         raise UnacceptableError(
@@ -99,7 +100,7 @@ async def submit(parts: Parts, visitor: Submitter, request: Request, response: R
             hint=f"one of: {known}",
         )
     decision = msgspec.structs.replace(decision, submitted_by=_submitter(parts, visitor, decision))
-    await run_in_threadpool(_hand_in, parts, visitor, decision)
+    await run_in_threadpool(_hand_in, parts, visitor, decision, body)
     at = _address(decision.decision_id)
     response.headers["Location"] = at
     return AcceptedOut(id=decision.decision_id, at=at)
@@ -152,12 +153,12 @@ async def observe(parts: Parts, visitor: Submitter, request: Request) -> Accepte
     return AcceptedOut(id=outcome.observation_id, at=_address(outcome.decision_id))
 
 
-def _hand_in(parts: ConsoleParts, visitor: Visitor, decision: DecisionSubmitted) -> None:
+def _hand_in(parts: ConsoleParts, visitor: Visitor, decision: DecisionSubmitted, body: bytes) -> None:
     name = decision.decision_id
     came_otherwise = parts.submissions.find(name) is None and parts.following.knows(name)
     standing = Standing.OTHER
     if not came_otherwise:
-        standing = parts.submissions.begin(name, submission_of(decision, visitor.name, parts.clock()))
+        standing = parts.submissions.begin(name, submission_of(decision, body, visitor.name, parts.clock()))
     if standing is Standing.OTHER:
         raise DecisionConflictError(
             f"another decision was submitted as '{name[:100]}'",

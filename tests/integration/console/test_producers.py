@@ -67,6 +67,14 @@ def test_the_same_again_is_answered_and_not_sent_again(house):
     assert len(house.topics.events) == 1
 
 
+def test_the_order_of_fields_means_nothing(house):
+    caller = producer(house)
+    caller.post("/v1/decisions", json=DECISION)
+    turned = dict(reversed(DECISION.items()))
+    assert caller.post("/v1/decisions", json=turned).status_code == 202
+    assert len(house.topics.events) == 1
+
+
 @pytest.mark.parametrize("change", [{"facts": {"amount": 9}}, {"subject": "emp-4"}])
 def test_another_decision_under_the_same_id_is_refused(house, change):
     producer(house).post("/v1/decisions", json=DECISION)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.stream.headers import event_headers, new_traceparent
+from app.stream.headers import answer_headers, event_headers, new_traceparent
 from app.stream.records import Incoming
 
 TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"  # the specification's example
@@ -98,3 +98,10 @@ def test_a_new_trace_follows_from_the_identifier_alone(identifier):
 def test_the_level_can_be_read_without_the_value(level):
     headers = event_headers("DecisionRouted", "exp-001", cause(), level=level)
     assert dict(headers)["hitl_level"] == b"%d" % level
+
+
+def test_what_no_record_caused_has_the_same_attributes():
+    told = dict(answer_headers("ReviewDecided", "answer-1", 1_772_443_800_123))
+    assert told["ce_id"] == b"ReviewDecided/answer-1" and told["ce_time"] == b"2026-03-02T09:30:00.123Z"
+    caused = dict(event_headers("ReviewDecided", "answer-1", cause()))
+    assert told == caused

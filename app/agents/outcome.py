@@ -3,7 +3,7 @@ who learns?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -28,6 +28,7 @@ from app.domain.labels import DecisionBrief, gold_label, label_for, label_for_ob
 from app.domain.overrides import feedback_for
 from app.domain.resolution import resolve_answer, resolve_default
 from app.domain.review import Review
+from app.domain.shadows import judging, of_shadow, shadow_briefs, shadow_labels
 from app.domain.sla import EVENTS, Rung
 from app.domain.verification import verified
 from app.policy.compiled import CompiledPolicy
@@ -172,6 +173,7 @@ class Outcomes:
         label = label_for(decided) or gold_label(decided)
         if label is not None:
             output.outgoing.append(self._label(label, record))
+        output.outgoing.extend(self._label(beside, record) for beside in shadow_labels(decided))
         output.events.append(decided)
 
     def _defaulted(
@@ -229,6 +231,9 @@ class Outcomes:
             label = label_for_observation(brief, event)
             if label is not None:
                 output.outgoing.append(self._label(label, record))
+            for shadow in _shadows(case, brief):
+                if (label := label_for_observation(shadow, event)) is not None:
+                    output.outgoing.append(self._label(of_shadow(label), record))
             decided_by = case.resolved.decided_by if case.resolved else DecidedBy.AI
             output.events.append(
                 verified(event, brief.decision_type, brief.action, brief.changed, decided_by)
@@ -246,9 +251,13 @@ class Outcomes:
             if case is None:  # long ago; it was never counted
                 continue
             review = msgspec.json.decode(event.state, type=Review)
-            label = missed_label(_remembered(case), review, event.at)
+            brief = _remembered(case)
+            label = missed_label(brief, review, event.at)
             if label is not None:
                 output.outgoing.append(self._label(label, record))
+            for shadow in _shadows(case, brief):
+                if (label := missed_label(shadow, judging(review), event.at)) is not None:
+                    output.outgoing.append(self._label(of_shadow(label), record))
 
     def _alarm(self, forged: Sequence[Incoming]) -> Outgoing:
         """Somebody has to look. Says where and how many: what a stranger wrote is repeated nowhere."""
@@ -294,6 +303,10 @@ def _matters(record: Incoming) -> bool:
 
 def _is_missed(step: ReviewLifecycle) -> bool:
     return step.event == EVENTS[Rung.MISSED]
+
+
+def _shadows(case: Case, brief: DecisionBrief) -> Iterator[DecisionBrief]:
+    return shadow_briefs(brief, case.brief.shadows, evidence=case.brief.evidence)
 
 
 def _remembered(case: Case) -> DecisionBrief:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -10,12 +10,14 @@ from app.agents.books import Thresholds
 from app.agents.rule_book import NO_STANDING, StandingRules
 from app.agents.scoring import Scored
 from app.agents.strides import strides
+from app.domain.confidence import IDENTITY, Calibration
 from app.domain.events import DecisionResolved, DecisionRouted, DecisionScored, Route
 from app.domain.evidence import draws
 from app.domain.expression_context import context as build_context
 from app.domain.facts import Invalid, parse_facts
 from app.domain.resolution import resolve_automated
 from app.domain.routing import learning_key, route
+from app.domain.shadows import shadows_of, with_shadows
 from app.domain.traffic import Traffic
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.rebuild import POSITION_HEADER
@@ -39,8 +41,11 @@ class Routing:
         thresholds: Callable[[], Thresholds],
         secret: bytes,
         rules: Callable[[], StandingRules] | None = None,
+        calibrations: Callable[[], Mapping[str, Calibration]] | None = None,
     ) -> None:
+        """``calibrations`` are for shadows; what decides was calibrated when it was scored."""
         self._rules = rules or (lambda: NO_STANDING)
+        self._calibrations = calibrations or (lambda: {})
         self._codec = codec
         self._policy = policy
         self._thresholds = thresholds
@@ -50,13 +55,19 @@ class Routing:
         """DecisionRouted for each, DecisionResolved for those the AI decides, and the traffic tallies."""
         output = Output()
         traffic = Traffic()
-        thresholds, rules = self._thresholds(), self._rules()
+        thresholds, rules, calibrations = self._thresholds(), self._rules(), self._calibrations()
         for part in strides(decisions):
             routes = [self._route(scored, thresholds, rules) for scored in part]
             events = [
                 DecisionRouted(scored=scored.event, route=decided)
                 for scored, decided in zip(part, routes, strict=True)
             ]
+            for place, scored in enumerate(part):
+                if scored.event.decision.shadows:
+                    beside = self._shadows(scored, thresholds, rules, calibrations)
+                    for shadow in beside:
+                        traffic.count(shadow, scored.terms)
+                    events[place] = with_shadows(events[place], beside)
             for scored, event in zip(part, events, strict=True):
                 traffic.count(event, scored.terms)
             self._write(part, events, output.outgoing)
@@ -110,6 +121,29 @@ class Routing:
             thresholds(learning_key(decision, scored.terms.learning.segment, scored.context), scored.terms),
             draws(self._secret, decision.decision_id),
             rules(decision.decision_type),
+        )
+
+    def _shadows(
+        self,
+        scored: Scored,
+        thresholds: Thresholds,
+        rules: StandingRules,
+        calibrations: Mapping[str, Calibration],
+    ) -> list[DecisionRouted]:
+        decision, facts = scored.event.decision, parse_facts(scored.event.decision.facts)
+        if isinstance(facts, Invalid):  # such a decision is not scored
+            return []
+        return list(
+            shadows_of(
+                decision,
+                facts,
+                scored.event.assessment.received_at,
+                scored.terms,
+                lambda key: calibrations.get(key, IDENTITY),
+                lambda key: thresholds(key, scored.terms),
+                draws(self._secret, decision.decision_id),
+                rules(decision.decision_type),
+            )
         )
 
     def _write(

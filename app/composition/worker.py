@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from app import __version__
+from app.agents import AGENTS
 from app.agents.books import CalibrationBook, PolicyBook, ThresholdBook
 from app.agents.drift import Drift
 from app.agents.gold import GoldItems
@@ -18,6 +19,7 @@ from app.agents.rule_book import RuleBook
 from app.agents.rule_watch import RuleExpiryService, RuleWatch
 from app.agents.scoring import Scoring
 from app.agents.shared_figures import SharedFigures
+from app.agents.target_tallies import TargetTallies
 from app.agents.upkeep import (
     ASSIGNMENT_SECONDS,
     LEASE_SECONDS,
@@ -45,6 +47,7 @@ from app.review_queue.assignments import Assignments
 from app.review_queue.figures import FiguresReader
 from app.review_queue.gold import GoldStore
 from app.review_queue.rule_tallies import RuleTallies
+from app.review_queue.tallies import Tallies
 from app.settings import Settings
 from app.stream.broadcast import Broadcast
 from app.stream.dead_letters import DeadLetters
@@ -57,9 +60,6 @@ from app.stream.transactions import Listener
 from app.stream.work import Channel, Work, answer, hand_on
 from app.telemetry.learning import threshold_readings
 from app.telemetry.metrics import WorkerMetrics
-
-AGENTS = ("scoring", "routing", "review_request", "outcome", "drift")
-"""Every agent of a worker; ``--agents`` names a part of them."""
 
 
 class Worker:
@@ -104,6 +104,8 @@ class Worker:
         ]
         self.app = create_app("hitl")
         self.app.host(TrimService())
+        tallies = Tallies(self._parts.client, self._parts.keys)
+        self.app.host(TargetTallies(self.metrics, tallies, clock))
         self._compose()
 
     def prepare(self) -> None:
@@ -137,7 +139,9 @@ class Worker:
     def _compose(self) -> None:
         chosen, parts = self._agents, self._parts
         score = Scoring(self._codec, self.policy, self.calibrations, parts.seen, self._keys)
-        route = Routing(self._codec, self.policy, self.thresholds, self.settings.secret, self.rules)
+        route = Routing(
+            self._codec, self.policy, self.thresholds, self.settings.secret, self.rules, self.calibrations
+        )
         if {"scoring", "routing"} <= chosen:
             # One chain: the batch is handed on in memory, within one transaction.
             submitted, scored = self.app.work_channel(), self.app.work_channel()
@@ -186,7 +190,10 @@ class Worker:
             clock=self._clock,
         )
         shared = self.metrics.shared
-        self.app.host(SharedFigures(reader, shared, self.policy, self._connection, self._codec, self._clock))
+        tallies = Tallies(parts.client, parts.keys)
+        self.app.host(
+            SharedFigures(reader, shared, tallies, self.policy, self._connection, self._codec, self._clock)
+        )
         self.app.host(
             RelayService(
                 parts.client,

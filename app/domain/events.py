@@ -149,6 +149,16 @@ class StatedFactors(Record, frozen=True, kw_only=True):
     undo: float | None = None
 
 
+class Shadow(Record, frozen=True, kw_only=True):
+    """What another model version would recommend. It decides nothing and nobody sees it: answers of people
+    are compared with it, and its own learning key collects the evidence."""
+
+    model: Model
+    recommendation: Option
+    alternatives: list[Option] = []
+    signals: Signals = Signals()
+
+
 class DecisionSubmitted(Record, frozen=True, kw_only=True):
     """One thing that must be decided, with the AI's recommendation."""
 
@@ -165,6 +175,7 @@ class DecisionSubmitted(Record, frozen=True, kw_only=True):
     model: Model
     due_at: int | None
     links: list[str]
+    shadows: list[Shadow] = []
 
 
 # --- decisions.scored ---------------------------------------------------------------------------
@@ -243,6 +254,20 @@ class Reason(Record, frozen=True, kw_only=True):
     limit: float | None = None
 
 
+class Shadowed(Record, frozen=True, kw_only=True):
+    """Where a shadow's recommendation would have led. ``eligible``: nothing but its score would have kept it
+    from running alone."""
+
+    learning_key: str
+    epoch: int
+    action: str
+    raw: float
+    score: float
+    threshold: float
+    level: int
+    eligible: bool
+
+
 class Route(Record, frozen=True, kw_only=True):
     """Who decides, why, and what was drawn at random with which probability."""
 
@@ -268,6 +293,7 @@ class Route(Record, frozen=True, kw_only=True):
     on_deadline: OnDeadline
     approvals: int
     policy_version: str
+    shadows: list[Shadowed] = []
 
 
 class DecisionRouted(Record, frozen=True, kw_only=True):

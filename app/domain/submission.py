@@ -18,6 +18,7 @@ from app.domain.events import (
     ObservationKind,
     ObservedOutcome,
     Option,
+    Shadow,
     Signals,
     StatedFactors,
 )
@@ -53,6 +54,7 @@ class DecisionJson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     model: Model
     due_at: Time | None = None
     links: list[str] = []
+    shadows: list[Shadow] = []
     truth: Any = None  # carried by laboratory files; never part of the event
 
 
@@ -106,6 +108,7 @@ def parse_decision(line: bytes) -> DecisionSubmitted | Rejected:
         model=parsed.model,
         due_at=None if parsed.due_at is None else milliseconds(parsed.due_at),
         links=parsed.links,
+        shadows=parsed.shadows,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from app.domain.context_package import is_blind
@@ -19,6 +21,7 @@ from app.domain.events import (
 from app.domain.gold import beside, due
 from app.domain.labels import gold_label, label_for
 from app.domain.resolution import DECIDING, agrees
+from app.domain.shadows import shadow_labels
 from app.domain.terms import Terms
 from app.lab.reviewers import Luck, Reviewers, another, answer, delayed, luck
 
@@ -106,7 +109,17 @@ def label_of(routed: DecisionRouted, given: Given, terms: Terms, known_at: int) 
     gold = given.kind is ReviewKind.GOLD
     if gold:
         routed = beside(routed, another(routed.scored.decision, terms), routed, b"")
-    decided = ReviewDecided(
+    decided = _decided(routed, given, known_at)
+    return gold_label(decided) if gold else label_for(decided)
+
+
+def labels_of_shadows(routed: DecisionRouted, given: Given, known_at: int) -> Iterator[LearningLabel]:
+    """What the answer says about the decision's shadows."""
+    return shadow_labels(_decided(routed, given, known_at))
+
+
+def _decided(routed: DecisionRouted, given: Given, known_at: int) -> ReviewDecided:
+    return ReviewDecided(
         requested=ReviewRequested(routed=routed, request=_REQUESTS[given.kind]),
         answer=Answer(
             answer_id=f"{routed.scored.decision.decision_id}/{given.seat}",
@@ -126,7 +139,6 @@ def label_of(routed: DecisionRouted, given: Given, terms: Terms, known_at: int) 
             decided_at=known_at,
         ),
     )
-    return gold_label(decided) if gold else label_for(decided)
 
 
 class _Seat(msgspec.Struct, frozen=True, gc=False):

@@ -23,17 +23,18 @@ from app.domain.events import (
     PatternDetected,
     ThresholdUpdated,
 )
-from app.domain.evidence import draws, reviewed_probability
+from app.domain.evidence import Draws, draws, reviewed_probability
 from app.domain.expression_context import context as build_context
 from app.domain.learning.drift import Change, KeyState, learn
 from app.domain.learning.records import Told
 from app.domain.learning.terms import LearningTerms
 from app.domain.routing import learning_key, route
 from app.domain.scoring import assess
+from app.domain.shadows import shadows_of, with_shadows
 from app.domain.terms import Terms
 from app.domain.thresholds import ThresholdInForce, threshold_in_force
 from app.domain.traffic import Traffic
-from app.lab.answers import Given, Judged, judge, label_of
+from app.lab.answers import Given, Judged, judge, label_of, labels_of_shadows
 from app.lab.reviewers import Reviewers
 from app.lab.submissions import Submission
 
@@ -127,8 +128,8 @@ class Simulation:
 
     def stride(self, submissions: Sequence[Submission]) -> list[Simulated]:
         """At most ``STRIDE`` decisions in their order, then what was learned."""
-        routed = self._routed(submissions)
         traffic = Traffic()
+        routed = self._routed(submissions, traffic)
         done: list[Simulated] = []
         for submission, event in zip(submissions, routed, strict=True):
             terms = self._terms[submission.decision.decision_type]
@@ -156,7 +157,7 @@ class Simulation:
         """The learning keys that were seen, with the terms of their type."""
         return {key: self._terms[name] for key, name in self._types.items()}
 
-    def _routed(self, submissions: Sequence[Submission]) -> list[DecisionRouted]:
+    def _routed(self, submissions: Sequence[Submission], traffic: Traffic) -> list[DecisionRouted]:
         """One step of the work for the whole stride, then the next: it stays in the processor's caches."""
         terms = [self._terms[submission.decision.decision_type] for submission in submissions]
         contexts = [build_context(submission.decision, submission.facts) for submission in submissions]
@@ -183,9 +184,32 @@ class Simulation:
             drawn = draws(self._secret, decision.decision_id)
             decided = route(decision, assessment, context, t, self.in_force(key, t), drawn)
             scored = DecisionScored(decision=decision, assessment=assessment)
-            routed.append(DecisionRouted(scored=scored, route=decided))
+            event = DecisionRouted(scored=scored, route=decided)
+            routed.append(self._beside(event, submission, drawn, traffic) if decision.shadows else event)
             self._types.setdefault(key, decision.decision_type)
         return routed
+
+    def _beside(
+        self, event: DecisionRouted, submission: Submission, drawn: Draws, traffic: Traffic
+    ) -> DecisionRouted:
+        """The decision with its shadows, whose traffic is counted."""
+        decision = submission.decision
+        terms = self._terms[decision.decision_type]
+        shadows = list(
+            shadows_of(
+                decision,
+                submission.facts,
+                decision.occurred_at,
+                terms,
+                lambda key: self._calibrations.get(key, IDENTITY),
+                lambda key: self.in_force(key, terms),
+                drawn,
+            )
+        )
+        for shadow in shadows:
+            traffic.count(shadow, terms)
+            self._types.setdefault(shadow.route.learning_key, decision.decision_type)
+        return with_shadows(event, shadows)
 
     def _learn(self, traffic: Traffic) -> None:
         records: dict[str, list[Told]] = defaultdict(list)
@@ -209,10 +233,13 @@ class Simulation:
                 self._due[bucket] = later
         for _, routed, given in sorted(known, key=lambda item: item[0]):
             self.labels_known += 1
-            label = label_of(routed, given, self._terms[routed.scored.decision.decision_type], self._now)
+            terms = self._terms[routed.scored.decision.decision_type]
+            label = label_of(routed, given, terms, self._now)
             if label is not None:
                 self.evidence_known += label.evidence
                 yield label
+            if routed.route.shadows:
+                yield from labels_of_shadows(routed, given, self._now)
 
     def _hear(self, change: Change) -> None:
         if isinstance(change, ThresholdUpdated):

@@ -84,6 +84,7 @@ def _submission(parsed: LabDecision, unknown: tuple[str, ...]) -> Submission:
         model=parsed.model,
         due_at=None if parsed.due_at is None else milliseconds(parsed.due_at),
         links=parsed.links,
+        shadows=parsed.shadows,
     )
     truth = parsed.truth
     return Submission(decision, parsed.facts, None if truth is None else truth.action, unknown)

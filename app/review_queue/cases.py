@@ -16,6 +16,7 @@ from app.domain.events import (
     DecisionWithdrawn,
     ObservationKind,
     ObservedOutcome,
+    Shadowed,
 )
 from app.domain.routing import eligible
 from app.review_queue import keys as names
@@ -50,6 +51,7 @@ class Brief(msgspec.Struct, frozen=True, array_like=True):
     submitted_by: str = ""
     eligible: bool = False
     """Nothing but its score decided whether it runs alone."""
+    shadows: list[Shadowed] = []
 
 
 class Resolved(msgspec.Struct, frozen=True, array_like=True):
@@ -121,6 +123,7 @@ def brief(routed: DecisionRouted) -> Brief:
         pool=route.pool,
         submitted_by=decision.submitted_by,
         eligible=eligible(routed),
+        shadows=route.shadows,
     )
 
 

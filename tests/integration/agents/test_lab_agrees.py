@@ -1,6 +1,7 @@
 """What `hitl lab simulate` says is what the stream does: the same decisions, coins and answers, through
 agents, topics and store, and every decision is routed, checked and resolved alike - before and after a
-certificate lets the AI decide alone. The same policy in `hitl lab shadow` agrees, too, and joins no group."""
+certificate lets the AI decide alone, with a new model version in shadow. The same policy in `hitl lab shadow`
+agrees, too, and joins no group."""
 
 from __future__ import annotations
 
@@ -76,7 +77,7 @@ COMPARED = (
 
 
 def decisions() -> list[dict]:
-    """An AI that is about as often right as it says."""
+    """An AI that is about as often right as it says, and its next version, in shadow, that always is."""
     chance = random.Random(3)
     found = []
     for number in range(COUNT):
@@ -93,7 +94,14 @@ def decisions() -> list[dict]:
                 "facts": {"amount": chance.choice([50, 100, 400, 9000])},
                 "signals": {"similarity": p, "consensus": 1.0, "rule_clarity": p},
                 "model": {"name": "loans", "version": "1"},
-                "truth": {"action": "approve" if chance.random() < p else "reject"},
+                "truth": {"action": (truth := "approve" if chance.random() < p else "reject")},
+                "shadows": [
+                    {
+                        "model": {"name": "loans", "version": "2"},
+                        "recommendation": {"action": truth, "probability": 0.98},
+                        "signals": {"similarity": 0.95, "consensus": 1.0, "rule_clarity": 0.95},
+                    }
+                ],
             }
         )
     return found
@@ -135,6 +143,7 @@ def simulated(deployment: Deployment, found: list[dict]) -> dict[str, dict]:
     done = deployment.hitl(
         "lab", "simulate", "--policy", str(at / "policy.yaml"), "--decisions", str(at / "d.jsonl"),
         "--reviewers", str(at / "people.yaml"), "--seed", str(SEED), "--out", str(at / "out.jsonl"),
+        "--report", str(at / "lab.json"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = map(json.loads, (at / "out.jsonl").read_text(encoding="utf-8").splitlines())
@@ -242,7 +251,7 @@ def test_the_stream_decides_what_the_lab_says(deployment: Deployment) -> None:
         for record in deployment.watch[Topic.LEARNING_CASES]
         if isinstance(event := CODEC.decode(record.value), ScoreTally)
     ]
-    assert len(tallies) == -(-COUNT // STRIDE), "a stride came as several batches"
+    assert len(tallies) == 2 * -(-COUNT // STRIDE), "a stride came as several batches"
     done = became_of(deployment)
     different = {
         name: {field: (line[field], expected[name][field]) for field in COMPARED}
@@ -262,7 +271,19 @@ def test_the_stream_decides_what_the_lab_says(deployment: Deployment) -> None:
         CODEC.decode_as(record.value, ThresholdUpdated)
         for record in deployment.watch[Topic.THRESHOLDS_UPDATED]
     ]
-    assert any(update.certified is not None for update in updates)
+    last_of = {update.learning_key: update for update in updates}
+    expected_keys = json.loads((deployment.directory / "lab.json").read_text(encoding="utf-8"))["thresholds"]
+    assert {
+        key: (each.version, each.epoch, each.certified, each.cap, each.labels, each.errors)
+        for key, each in last_of.items()
+    } == {
+        each["key"]: tuple(
+            each[name] for name in ("version", "epoch", "certified", "cap", "labels", "errors")
+        )
+        for each in expected_keys
+    }
+    assert last_of.keys() == {"loan|loans:1", "loan|loans:2"}
+    assert all(update.certified is not None for update in last_of.values())
     assert not letters(deployment.watch[Topic.DEADLETTER])
 
     report = json.loads((deployment.directory / "shadow.json").read_text(encoding="utf-8"))

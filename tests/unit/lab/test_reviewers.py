@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.traffic import Traffic
 from app.lab.answers import judge, label_of
 from app.lab.reviewers import Reviewers, another, answer, delayed, luck
 from app.lab.simulation import Simulation
@@ -57,7 +58,7 @@ def test_delays_are_geometric_with_the_mean_that_was_asked_for():
 
 def routed(found, terms_changes=None, **reviewers):
     simulation = Simulation(cases.policy().terms, Reviewers(**reviewers), SEED, cases.learning_terms)
-    return simulation._routed([found])[0], simulation._terms[found.decision.decision_type]
+    return simulation._routed([found], Traffic())[0], simulation._terms[found.decision.decision_type]
 
 
 def test_two_who_must_agree_are_two_answers_and_a_third_where_they_do_not():

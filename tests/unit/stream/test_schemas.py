@@ -205,7 +205,7 @@ def test_a_new_field_with_a_default_becomes_a_version_of_every_event_that_holds_
         lambda s: s["fields"].append(field("channel", ["null", "string"], default=None)),
     )
     written = {path.name for path in commit_versions(directory)}
-    assert {"DecisionSubmitted.2.avsc", "DecisionRouted.2.avsc", "ReviewDecided.3.avsc"} <= written
+    assert {"DecisionSubmitted.3.avsc", "DecisionRouted.3.avsc", "ReviewDecided.4.avsc"} <= written
     assert "ObservedOutcome.2.avsc" not in written
     assert Schemas.load(directory).uncommitted() == []
 

@@ -73,6 +73,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_files: Mapping[str, Path] = {}
     """The files above that hold secrets, by the variable that names each: for whoever checks them."""
 
+    def __repr__(self) -> str:
+        """Never the values: wherever this is shown, some of them would be secrets."""
+        return f"Settings({', '.join(self.__struct_fields__)})"
+
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment once. Raises ``UsageError`` naming the variable that is wrong."""

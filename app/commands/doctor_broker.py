@@ -40,6 +40,13 @@ _READERS = {
     f"{OURS}outcome": Topic.REVIEWS_OUTCOMES,
     f"{OURS}drift": Topic.LEARNING_CASES,
 }
+_READ_BY_AGENTS = (
+    *_READERS.values(),
+    Topic.DECISIONS_SCORED,
+    Topic.POLICY_ACTIVATED,
+    Topic.THRESHOLDS_UPDATED,
+)
+"""Where a record of an unknown version stops us."""
 _HARMLESS = "retention.ms"
 """The one setting of a topic that may differ without harm to what is in it."""
 _REASONS = {
@@ -71,7 +78,7 @@ def broker(settings: Settings, policy: CompiledPolicy) -> Iterator[Finding]:
         return
     yield from _topics(admin, table, policy, connection, hidden)
     yield from _rights(admin, table, connection)
-    yield from _records(settings, connection, [name for name in wanted if name not in hidden])
+    yield from _records(settings, connection, [topic for topic in _READ_BY_AGENTS if topic not in hidden])
     yield from _groups(admin, connection)
     if Topic.POLICY_ACTIVATED not in hidden:
         yield from _in_force(settings, policy)
@@ -137,9 +144,8 @@ def _records(settings: Settings, connection: Connection, topics: list[str]) -> I
     """Whether the newest records are of versions that are known here."""
     codec = open_codec(settings)
     strange: dict[str, str] = {}
-    readable = [topic for topic in topics if topic not in (Topic.DEADLETTER, Topic.LEARNING_STATE)]
     try:
-        for record in LogReader(connection, silence=PATIENCE).read_newest(readable):
+        for record in LogReader(connection, silence=PATIENCE).read_newest(topics):
             try:
                 if record.value is not None:
                     codec.decode(record.value)

@@ -20,18 +20,24 @@ class _StandardError:
 
 
 def configure_logs(level: int = logging.INFO) -> None:
-    """Set up once, by the composition root. Decision ids go into fields, never facts or secrets."""
-    watching = sys.stderr.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if watching else structlog.processors.JSONRenderer()
+    """Set up once, by the composition root. Decision ids go into fields, never facts or secrets: of an error
+    the log has where it was raised, not what the variables there held."""
+    rendered: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if sys.stderr.isatty()
+        else [
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
+            structlog.processors.JSONRenderer(),
+        ]
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            renderer,
+            *rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),

@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # Processes that test side by side: most of their time is waiting for brokers and stores.
 JOBS   ?= 3
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs dashboard-components bench clean
 
 demo: $(STAMP)
 	$(BIN)/hitl demo
@@ -24,6 +24,12 @@ lint: $(STAMP)
 # The documentation as pages: open .cache/site/index.html. A broken link fails.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Grafana's React components, to draw dashboards without a Grafana server. Needs Node.js.
+dashboard-components: grafana/picture/node_modules/.package-lock.json
+
+grafana/picture/node_modules/.package-lock.json: grafana/picture/package-lock.json
+	cd grafana/picture && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 bench: $(STAMP)
 	$(BIN)/python -m bench

@@ -1,0 +1,1 @@
+"""The six dashboards, each a module of rows; what they have in common is in `grafana.board`."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 from confluent_kafka.admin import AdminClient
 
+from app.stream.schemas import Schemas, fingerprint
+from app.stream.topics import Topic
 from bench.drill import versions
 from bench.drill.site import PREFIX, Site
 
@@ -41,7 +43,12 @@ def upgrade(site: Site) -> str:
     for slot, root in order:
         _restart(site, slot, root)
     site.fed(feeder)
-    return f"{len(new)} schemas announced, then 6 restarts: readers, up, up, down, down"
+    ahead = fingerprint(Schemas.load(later / "schemas").current["DecisionScored"])
+    written = sum((record.value or b"")[2:10] == ahead for record in site.log(Topic.DECISIONS_SCORED))
+    return (
+        f"{len(new)} schemas announced, then 6 restarts: readers, up, up, down, down; "
+        f"the next version scored {written} decisions"
+    )
 
 
 def roll_from(revision: str) -> Move:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -17,6 +17,7 @@ from app.domain.events import ReviewRequested
 from app.stream.codec import Codec
 from app.stream.producer import LagThrottle
 from app.stream.reader import LogReader
+from app.stream.records import Incoming
 from app.stream.schemas import DIRECTORY, Schemas
 from app.stream.topics import Topic, TopicTable, pool_topic
 from tests.chaos.loop_oracle import Verdict, judge
@@ -168,13 +169,15 @@ class Site:
 
     def decided(self) -> list[str]:
         """Decisions that people answered."""
-        reader = LogReader(connection_of(self.settings))
-        return [(record.key or b"").decode() for record in reader.read_all([Topic.REVIEWS_OUTCOMES])]
+        return [(record.key or b"").decode() for record in self.log(Topic.REVIEWS_OUTCOMES)]
 
     def resolved(self) -> int:
         """How many resolutions the log holds."""
-        reader = LogReader(connection_of(self.settings))
-        return sum(1 for _ in reader.read_all([Topic.DECISIONS_RESOLVED]))
+        return sum(1 for _ in self.log(Topic.DECISIONS_RESOLVED))
+
+    def log(self, topic: str) -> Iterator[Incoming]:
+        """All committed records of a topic."""
+        return LogReader(connection_of(self.settings)).read_all([topic])
 
     # --- the end --------------------------------------------------------------------------------------
 

@@ -50,11 +50,13 @@ def following(directory: Path) -> Path:
 
 
 def announce(schemas_of: Path, to: Path) -> list[str]:
-    """Give a version the schemas of a later one to read: files, no code. Returns which ones were new."""
+    """Give a version the schemas of a later one to read: files, no code, and only those of events that it
+    has. Returns which ones were new."""
     new = []
     for file in sorted((schemas_of / "schemas" / "history").glob("*.avsc")):
         target = to / "schemas" / "history" / file.name
-        if not target.exists():
+        has = (to / "schemas" / f"{file.name.partition('.')[0]}.avsc").exists()
+        if has and not target.exists():
             shutil.copy(file, target)
             new.append(file.name)
     return new

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 from mode import Service
@@ -11,6 +11,7 @@ from app.agents.store import ask_store
 from app.domain.pending_feedback import PendingFeedback
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.figures import FiguresReader, StoreFigures
+from app.review_queue.tallies import Tallies
 from app.stream.codec import Codec
 from app.stream.connection import Connection
 from app.stream.errors import DecodeError, TransientError
@@ -39,6 +40,7 @@ class SharedFigures(Service):
         self,
         reader: FiguresReader,
         gauges: Gauges,
+        tallies: Tallies,
         policy: Callable[[], CompiledPolicy],
         connection: Connection,
         codec: Codec,
@@ -47,6 +49,7 @@ class SharedFigures(Service):
         super().__init__()
         self._reader = reader
         self._gauges = gauges
+        self._tallies = tallies
         self._policy = policy
         self._codec = codec
         self._clock = clock
@@ -72,7 +75,10 @@ class SharedFigures(Service):
         while not self.should_stop:
             try:
                 found = await ask_store(self._reader.read)
-                self._gauges.replace(self._readings(found) if found is not None else ())
+                readings = list(self._readings(found)) if found is not None else []
+                self._gauges.replace(readings)
+                if readings:
+                    await ask_store(self._tallies.show, _for_targets(readings))
             except TransientError as outage:
                 self._gauges.replace(())  # no figure is better than an old one
                 log.debug("read again later", outage=str(outage))
@@ -103,3 +109,10 @@ class SharedFigures(Service):
             for decision_type in self._policy().terms:
                 since = oldest.get(decision_type, now)
                 yield Reading(c.FEEDBACK_OLDEST, (decision_type,), max(0, now - since) / 1000)
+
+
+def _for_targets(readings: Iterable[Reading]) -> dict[str, float]:
+    """The gauges that targets speak of: how many wait in all, and how long the oldest feedback has."""
+    depth = sum(reading.value for reading in readings if reading.metric is c.QUEUE_DEPTH)
+    ages = [reading.value for reading in readings if reading.metric is c.FEEDBACK_OLDEST]
+    return {c.QUEUE_DEPTH.name: depth} | ({c.FEEDBACK_OLDEST.name: max(ages)} if ages else {})

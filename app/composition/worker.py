@@ -19,6 +19,7 @@ from app.agents.rule_book import RuleBook
 from app.agents.rule_watch import RuleExpiryService, RuleWatch
 from app.agents.scoring import Scoring
 from app.agents.shared_figures import SharedFigures
+from app.agents.target_tallies import TargetTallies
 from app.agents.upkeep import (
     ASSIGNMENT_SECONDS,
     LEASE_SECONDS,
@@ -46,6 +47,7 @@ from app.review_queue.assignments import Assignments
 from app.review_queue.figures import FiguresReader
 from app.review_queue.gold import GoldStore
 from app.review_queue.rule_tallies import RuleTallies
+from app.review_queue.tallies import Tallies
 from app.settings import Settings
 from app.stream.broadcast import Broadcast
 from app.stream.dead_letters import DeadLetters
@@ -102,6 +104,8 @@ class Worker:
         ]
         self.app = create_app("hitl")
         self.app.host(TrimService())
+        tallies = Tallies(self._parts.client, self._parts.keys)
+        self.app.host(TargetTallies(self.metrics, tallies, clock))
         self._compose()
 
     def prepare(self) -> None:
@@ -186,6 +190,7 @@ class Worker:
             clock=self._clock,
         )
         shared = self.metrics.shared
+        tallies = Tallies(parts.client, parts.keys)
         self.app.host(
             SharedFigures(reader, shared, tallies, self.policy, self._connection, self._codec, self._clock)
         )

@@ -95,6 +95,9 @@ RULE = "rule:"
 """+ rule id, hash: ``uses``, ``checked``, ``overridden``, and for each partition that told of the rule the
 offset that was counted last. No TTL: a dozen short fields for each rule there ever was."""
 
+TALLY = "{tally}:"
+"""+ ``h`` hour or ``d`` day since 1970, hash: what was counted for the targets, TTL a day or two months; +
+``now``, hash: their gauges, TTL a minute."""
 READER = "{reader}:lease"
 """String: which process reads the figures that all share. TTL twenty seconds."""
 
@@ -133,6 +136,10 @@ class Keys:
     def rules(self, name: str = "", item: str = "") -> str:
         """What is counted about a standing rule; without a name, what all of these keys begin with."""
         return f"{self._root}{{{RULES}}}:{name}{item}"
+
+    def tally(self) -> str:
+        """What all keys of the targets' sums begin with."""
+        return f"{self._root}{TALLY}"
 
     def reader(self) -> str:
         """The lease of the process that reads the figures."""

@@ -51,6 +51,15 @@ class Increments:
         self.examples[key] = decision_id
 
 
+def bucket_of(edges: tuple[float, ...], value: float) -> int:
+    """Which bucket a value falls into; an edge belongs to the bucket below it.
+
+    >>> [bucket_of((1.0, 5.0), value) for value in (0.5, 1.0, 1.1, 9.0)]
+    [0, 0, 1, 2]
+    """
+    return bisect_left(edges, value)
+
+
 class Histogram:
     """One series: how many values fell into each bucket, their sum, and one example a bucket."""
 
@@ -66,7 +75,7 @@ class Histogram:
         """Values of a batch; the last one is about ``decision_id``."""
         bucket, value = 0, 0.0
         for value in observed:
-            bucket = bisect_left(self.edges, value)
+            bucket = bucket_of(self.edges, value)
             self.buckets[bucket] += 1
             self.sum += value
         if 0 < len(decision_id) <= LONGEST_ID:

@@ -13,6 +13,7 @@ from app.telemetry.counting import Counting
 from app.telemetry.counts import Counts, Increments
 from app.telemetry.gauges import Gauges, Reading
 from app.telemetry.labels import REASONS
+from app.telemetry.standing import TargetSums
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -31,6 +32,8 @@ class WorkerMetrics:
         self._clock = clock
         self._counting = Counting(policy)
         self._prepared: CompiledPolicy | None = None
+        self._target_sums = TargetSums()
+        self._sums: dict[str, float] = {}
         self.gauges.read(self._policy_state)
         for collector in (self.gauges, self.counts, self.shared):  # reading the policy prepares the counts
             self.registry.register(collector)
@@ -50,6 +53,22 @@ class WorkerMetrics:
         """What the events of a committed batch add; not added yet."""
         self.follow_policy()
         return self._counting(events, self._clock())
+
+    def add(self, increments: Increments) -> None:
+        """A committed batch counts."""
+        self.counts.add(increments)
+        for field, by in self._target_sums(increments).items():
+            self._sums[field] = self._sums.get(field, 0.0) + by
+
+    def take_sums(self) -> dict[str, float]:
+        """What came together for the targets since the last call. Batches are counted on the same loop."""
+        taken, self._sums = self._sums, {}
+        return taken
+
+    def keep_sums(self, sums: Mapping[str, float]) -> None:
+        """Not stored yet: for the next call."""
+        for field, by in sums.items():
+            self._sums[field] = self._sums.get(field, 0.0) + by
 
     def follow_policy(self) -> None:
         """Series of what the policy in force declares, from the start. A type that left keeps its own."""
@@ -84,7 +103,7 @@ class SourceObserver:
         found.count((c.CONSUMED.name, self._source), records)
         found.count((c.TRANSACTIONS.name, self._source, "committed"))
         found.observe((c.BATCH_SECONDS.name, self._source), seconds)
-        self._metrics.counts.add(found)
+        self._metrics.add(found)
 
     def batch_aborted(self, reason: str) -> None:  # noqa: ARG002 - reasons are logged, not labelled
         """A transaction was aborted; its records are read again."""

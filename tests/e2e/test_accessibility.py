@@ -17,6 +17,7 @@ LEAD = [
     "/sessions/open",
     "/sessions/over",
     "/capacity",
+    "/operations",
     "/rules",
     "/rules/new",
     "/me",

@@ -17,6 +17,7 @@ from app.console.pages import (
     hand_on,
     lead,
     me,
+    operations,
     rules,
     work,
 )
@@ -29,6 +30,7 @@ routers: list[APIRouter] = [
     lead.router,
     calibration.router,
     capacity.router,
+    operations.router,
     decision.router,
     rules.router,
     me.router,

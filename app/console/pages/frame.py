@@ -42,6 +42,11 @@ def leads(profile: Profile) -> bool:
     return bool(profile.supervises) or Role.AUDITOR in profile.roles
 
 
+def oversees(profile: Profile) -> bool:
+    """Whether this person sees how the whole does: leads, auditors, and whoever keeps it running."""
+    return leads(profile) or Role.ADMIN in profile.roles
+
+
 def places_of(visitor: Visitor) -> Sequence[MenuItem]:
     """The main menu, as far as this person has something to do there."""
     lead = leads(visitor.profile)
@@ -51,6 +56,7 @@ def places_of(visitor: Visitor) -> Sequence[MenuItem]:
         MenuItem("/sessions", "Sessions"),
         MenuItem("/rules", "Rules"),
         *((MenuItem("/capacity", "Capacity"),) if lead else ()),
+        *((MenuItem("/operations", "Operations"),) if oversees(visitor.profile) else ()),
         MenuItem("/me", "My numbers"),
     )
 

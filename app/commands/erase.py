@@ -13,6 +13,7 @@ from app.commands.in_force import policy_to_act_by
 from app.commands.output import console, errors, print_json, print_rows
 from app.composition.parts import QueueParts, connection_of, now, open_codec, open_keys, open_queue
 from app.composition.writing import open_writer
+from app.console.keys import ConsoleKeys
 from app.domain.review import Review
 from app.domain.words import moment
 from app.errors import HitlError, UsageError
@@ -127,7 +128,9 @@ def _erase(
 ) -> Erasure:
     # Each step may be repeated; the keys go last, because they say which records are the person's.
     # 1. The store forgets reviews, answers, briefs and history.
-    gone = forget(parts.client, parts.keys, reviews, found.subject, found.decisions)
+    handed_in = ConsoleKeys(settings.topic_prefix).submission
+    besides = [handed_in(decision_id) for decision_id in found.decisions]
+    gone = forget(parts.client, parts.keys, reviews, found.subject, found.decisions, besides)
     gone += forget_gold(GoldStore(parts.client, parts.keys), tuple(policy.terms), found.decisions)
     # 2. What producers wrote is not encrypted: it is cut off, up to what is scored.
     cut_off(connection, found)

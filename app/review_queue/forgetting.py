@@ -39,12 +39,17 @@ def on_their_way(client: Client, keys: Keys, reviews: Sequence[Review]) -> list[
 
 
 def forget(
-    client: Client, keys: Keys, reviews: Sequence[Review], subject: str, decisions: Sequence[str]
+    client: Client,
+    keys: Keys,
+    reviews: Sequence[Review],
+    subject: str,
+    decisions: Sequence[str],
+    besides: Sequence[str] = (),
 ) -> int:
-    """Delete reviews that are over with their requests and answers, briefs, fates and the subject's
-    history; returns how many keys there were. May be repeated. What is left is ids in sets, which go with
-    the rest of the memory."""
-    gone = [keys.cases(names.SUBJECT, subject)]
+    """Delete reviews that are over with their requests and answers, briefs, fates, the subject's history,
+    and the keys ``besides``; returns how many there were. May be repeated. What is left is ids in sets,
+    which go with the rest of the memory."""
+    gone = [keys.cases(names.SUBJECT, subject), *besides]
     gone += [keys.cases(kind, decision_id) for decision_id in decisions for kind in (names.CASE, names.FATE)]
     for review in reviews:
         pool, uuid = locate(review.review_id)

@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # Processes that test side by side: most of their time is waiting for brokers and stores.
 JOBS   ?= 3
 
-.PHONY: demo test lint docs dashboard-components bench clean
+.PHONY: demo test lint audit docs dashboard-components bench clean
 
 demo: $(STAMP)
 	$(BIN)/hitl demo
@@ -20,6 +20,12 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vulture app --min-confidence 90
+	$(BIN)/bandit --quiet --recursive --severity-level medium app deploy
+
+# Known vulnerabilities of the pinned versions. Asks a service outside, and so is no part of the checks.
+audit: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 # The documentation as pages: open .cache/site/index.html. A broken link fails.
 docs: $(STAMP)

@@ -21,12 +21,14 @@ def create(
     owner: Annotated[str, typer.Argument(help="As whom it acts: a person of the policy, or a service.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may be used for; give it several times.")],
     note: Annotated[str, typer.Option(help="What it is for.")] = "",
-    lasts: Annotated[str | None, typer.Option(help="How long, such as 90d; forever unless given.")] = None,
+    lasts: Annotated[
+        str, typer.Option(help="How long, such as 12h; 'forever' ends with `revoke` only.")
+    ] = "90d",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a token and show it, this once: only its hash is kept.
 
-    Example: `hitl token create svc-expenses --scope submit --lasts 90d`
+    Example: `hitl token create svc-expenses --scope submit --lasts 30d`
     """
     name, secret = open_accounts().create_token(owner, frozenset(scope), note, _duration(lasts))
     if as_json:
@@ -70,13 +72,13 @@ def revoke(
     print(f"{name} is revoked")
 
 
-def _duration(text: str | None) -> int | None:
-    if text is None:
+def _duration(text: str) -> int | None:
+    if text == "forever":
         return None
     try:
         lasts = parse_duration(text)
     except ValueError as error:
-        raise UsageError(f"--lasts {text}: {error}", hint="e.g. 90d or 12h") from error
+        raise UsageError(f"--lasts {text}: {error}", hint="e.g. 90d, 12h or forever") from error
     if not isinstance(lasts, int) or lasts <= 0:
-        raise UsageError(f"--lasts {text}: not a duration", hint="e.g. 90d or 12h")
+        raise UsageError(f"--lasts {text}: not a duration", hint="e.g. 90d, 12h or forever")
     return lasts

@@ -93,7 +93,7 @@ def faults(
             print(rows[-1], flush=True)
             if out is not None:
                 write(rows, baseline, out)
-            calm(watchers, 90)
+            calm(watchers, 90, baseline)
     finally:
         for watcher in watchers:
             watcher.stop()

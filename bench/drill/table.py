@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Set
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ SHOWN = {
     "overdue": "sum(max by (queue) (hitl_queue_overdue))",
     "unpublished": "sum(max by (queue) (hitl_queue_unpublished))",
     "workers up": "-sum(up)",
+    "store answers in s": "max(hitl_store_answer_seconds)",
     "dead letters": 'sum(hitl_dead_letters_total{reason!="duplicate"})',
     "automation": "all:hitl_automation:ratio_rate1d",
     "override": "max(decision_type:hitl_override:ratio_rate7d)",
@@ -81,10 +83,10 @@ def endure(site: Site, watchers: list[Watcher], fault: Fault) -> Seen:
     )
 
 
-def calm(watchers: list[Watcher], timeout: float) -> set[str]:
-    """Wait until no alert fires, at most so long; what fires still."""
+def calm(watchers: list[Watcher], timeout: float, known: Set[str] = frozenset()) -> set[str]:
+    """Wait until no alert fires but the ``known`` ones, at most so long; what fires still."""
     deadline = time.monotonic() + timeout
-    while (left := set().union(*(w.firing() for w in watchers))) and time.monotonic() < deadline:
+    while (left := set().union(*(w.firing() for w in watchers))) - known and time.monotonic() < deadline:
         time.sleep(1)
     return left
 

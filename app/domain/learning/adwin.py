@@ -104,21 +104,23 @@ class Adwin(msgspec.Struct, array_like=True):
             return 0
         d = math.log(2 * math.log(self.width) / delta)
         spread = 2 * self.deviation / self.width * d
+        width, total, mean, surely_not = self.width, self.total, self.mean, 2 / 3 * d * (1 - 1e-9)
         old, old_sum, passed, cut = 0, 0.0, 0, 0
         for level in range(len(self.rows) - 1, -1, -1):
-            row = self.rows[level]
+            row, size = self.rows[level], 1 << level
             for i in range(0, len(row), 2):
-                old += 1 << level
+                old += size
                 old_sum += row[i]
                 passed += 1
-                new = self.width - old
+                new = width - old
                 if new < fewest:
                     return cut
-                if old < fewest:
+                # the difference of the means is |old_sum - old mean| / m: mostly too small at a glance
+                if old < fewest or -surely_not < old_sum - old * mean < surely_not:
                     continue
                 inverse = 1 / old + 1 / new
                 if (
-                    abs(old_sum / old - (self.total - old_sum) / new)
+                    abs(old_sum / old - (total - old_sum) / new)
                     > math.sqrt(spread * inverse) + 2 / 3 * d * inverse
                 ):
                     cut = passed

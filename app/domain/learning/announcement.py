@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from app.domain.events import ThresholdOrder, ThresholdOrdered, ThresholdUpdated
 from app.domain.learning.automation import Automation
-from app.domain.learning.estimates import AutomatedError
 from app.domain.learning.in_force import InForce
 from app.domain.learning.odds_shift import Shift
 from app.domain.learning.terms import LearningTerms
@@ -40,7 +39,7 @@ def threshold_updated(
     terms: LearningTerms,
     *,
     automated: int,
-    estimated: AutomatedError | None,
+    estimated: float | None,
     at: int,
     actor: str,
 ) -> ThresholdUpdated:
@@ -60,7 +59,7 @@ def threshold_updated(
         labels=proposal.labels,
         errors=proposal.errors,
         labels_needed=proposal.labels_needed,
-        error_estimate=estimated.estimate if estimated else None,
+        error_estimate=estimated,
         reason=proposal.reason,
         updated_at=at,
         canary_above=after.canary_above or None,

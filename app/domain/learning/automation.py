@@ -121,14 +121,14 @@ class Automation(msgspec.Struct):
 
     def found(self, evidence: EvidenceCounts, threshold: float, terms: LearningTerms) -> Found | None:
         """What the monitors found; ``threshold`` is the one in force."""
-        if self.monitors.quiet:
+        q = self.usual_probability
+        if self.monitors.quiet(q, terms):
             return None
         total = math.fsum(evidence.traffic)
         alone = math.fsum(
             t for t, edge in zip(evidence.traffic, LOWER_EDGES, strict=True) if edge >= threshold
         )
         share = alone / total if total > 0 else 0.0
-        q = self.usual_probability
         # Whatever is reviewed is answered, blind or not; what runs alone is checked with probability q.
         return self.monitors.found(evidence.clock, 1 - share + q * share, q * share, terms)
 

@@ -12,7 +12,7 @@ That chance falls with every error, so it is smaller still at any higher rate.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 SHALLOW, DEEP = 0.25, 1.0
@@ -51,15 +51,17 @@ def boundary(rate: float, delta: float, planned: int, rho: float) -> tuple[int, 
     True
     """
     low, high = 0.0, min(delta / (1 - rate), _LARGEST)  # N_0 alone is crossed with more than g (1 - a)
-    best: tuple[int, ...] = ()
+    enough, too_few = _Paths(), _Paths()
     for _ in range(_BISECTIONS):
         g = (low + high) / 2
-        tried = _within(delta, rate, _labels_enough(rate, g, planned, rho), round(planned * rate) + 2)
-        if tried is not None:
-            low, best = g, tried
+        # N_j falls with g: it lies between those of the two that are known
+        labels = _labels_enough(rate, g, planned, rho, too_few.labels, enough.labels)
+        tried = _Paths()
+        if tried.within(delta, labels, rate, round(planned * rate) + 2, (enough, too_few)):
+            low, enough = g, tried
         else:
-            high = g
-    return best
+            high, too_few = g, tried
+    return tuple(enough.labels)
 
 
 def crossing(enough: tuple[int, ...], rate: float) -> float:
@@ -75,51 +77,58 @@ def crossing(enough: tuple[int, ...], rate: float) -> float:
     >>> round(crossing((10, 20), 0.1), 6) == round(0.9**10 + 10 * 0.1 * 0.9**9 * 0.9**10, 6)
     True
     """
-    return _Paths(rate, len(enough)).crossed_by(enough)
+    paths = _Paths()
+    paths.within(math.inf, enough, rate, len(enough), ())
+    return paths.crossed[-1] if enough else 0.0
 
 
 class _Paths:
-    """All paths of (labels, errors) that have not crossed: ``alive[i]`` is the chance of ``i`` errors. With
-    ``top`` errors nothing is crossed any more."""
+    """All paths of (labels, errors) that have not crossed, after each N_j: ``alive[j][i]`` is the chance of
+    ``i`` errors, ``crossed[j]`` that of having crossed."""
 
-    def __init__(self, rate: float, top: int) -> None:
-        self._rate = rate
-        self._top = top
-        self._alive = [1.0]
-        self._labels = self._errors = 0
-        self.crossed = 0.0
+    def __init__(self) -> None:
+        self.labels: list[int] = []
+        self.alive: list[list[float]] = []
+        self.crossed: list[float] = []
 
-    def crossed_by(self, enough: Iterable[int]) -> float:
+    def within(
+        self, delta: float, enough: Iterable[int], rate: float, top: int, known: Sequence[_Paths]
+    ) -> bool:
+        """Goes through all of ``enough``, as long as they are crossed with no more than ``delta``; whether
+        that is all of them. With ``top`` errors nothing is crossed any more. What begins as one of the
+        ``known`` does is taken from there."""
         for labels in enough:
-            self.go_on(labels)
-        return self.crossed
+            j = len(self.labels)
+            known = [one for one in known if j < len(one.labels) and one.labels[j] == labels]
+            self.labels.append(labels)
+            if known:
+                self.alive.append(known[0].alive[j])
+                self.crossed.append(known[0].crossed[j])
+            else:
+                self._go_on(labels, rate, top)
+            if self.crossed[-1] > delta:
+                return False
+        return True
 
-    def go_on(self, labels: int) -> None:
-        """To the next N_j."""
-        steps = _binomial(labels - self._labels, self._rate, self._top)
-        after = [0.0] * self._top
-        for i, probability in enumerate(self._alive):
-            if probability:
-                for k in range(min(len(steps), self._top - i)):
-                    after[i + k] += probability * steps[k]
-        self.crossed += after[self._errors]
-        after[self._errors] = 0.0
-        self._alive, self._labels = after, labels
-        self._errors += 1
-
-
-def _within(delta: float, rate: float, enough: Iterable[int], top: int) -> tuple[int, ...] | None:
-    """``enough``, or ``None`` as soon as it is crossed with more than ``delta``."""
-    paths, found = _Paths(rate, top), []
-    for labels in enough:
-        found.append(labels)
-        paths.go_on(labels)
-        if paths.crossed > delta:
-            return None
-    return tuple(found)
+    def _go_on(self, labels: int, rate: float, top: int) -> None:
+        errors = len(self.labels) - 1
+        before = self.labels[-2] if errors else 0
+        steps = _binomial(labels - before, rate, top)
+        after = [0.0] * top
+        for i, probability in enumerate(self.alive[-1] if errors else [1.0]):
+            if probability > _TINY:
+                for k, step in enumerate(steps[: top - i], start=i):
+                    after[k] += probability * step
+        self.crossed.append((self.crossed[-1] if errors else 0.0) + after[errors])
+        after[errors] = 0.0
+        self.alive.append(after)
 
 
-def _labels_enough(rate: float, g: float, planned: int, rho: float) -> Iterator[int]:
+def _labels_enough(
+    rate: float, g: float, planned: int, rho: float, least: Sequence[int], most: Sequence[int]
+) -> Iterator[int]:
+    """N_0, N_1, ... for ``g``, as far as they are of use; known to lie from ``least`` to ``most`` where those
+    have a number for them."""
     errors, labels = 0, 0
     while True:
         limit = g * (errors + 1) ** rho
@@ -127,10 +136,14 @@ def _labels_enough(rate: float, g: float, planned: int, rho: float) -> Iterator[
         if limit > _LARGEST or _at_most(errors, planned, rate) > limit:
             return
         # P(Bin(n, a) <= j) falls with n: stride until it is low enough, then search between
-        stride = max(int(1 / rate), 1)
-        low, high = labels + 1, min(labels + stride, planned)
-        while _at_most(errors, high, rate) > limit:
-            low, high, stride = high + 1, min(high + stride, planned), 2 * stride
+        low = max(labels + 1, least[errors] if errors < len(least) else 0)
+        if errors < len(most):
+            high = most[errors]
+        else:
+            stride = max(int(1 / rate), 1)
+            high = min(low + stride, planned)
+            while _at_most(errors, high, rate) > limit:
+                low, high, stride = high + 1, min(high + stride, planned), 2 * stride
         while low < high:
             middle = (low + high) // 2
             if _at_most(errors, middle, rate) <= limit:
@@ -142,6 +155,7 @@ def _labels_enough(rate: float, g: float, planned: int, rho: float) -> Iterator[
         yield labels
 
 
+@lru_cache(maxsize=8192)
 def _at_most(errors: int, labels: int, rate: float) -> float:
     return sum(_binomial(labels, rate, errors + 1)) if labels > errors else 1.0
 

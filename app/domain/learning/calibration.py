@@ -72,41 +72,50 @@ def fit_platt(counts: Sequence[float], errors: Sequence[float], ridge: float) ->
     """
     rows = [(x, n, max(n - e, 0.0)) for x, n, e in zip(_LOGITS, counts, errors, strict=True) if n > 0]
     slope, intercept = 1.0, 0.0
-    loss = _loss(rows, slope, intercept, ridge)
+    loss, g0, g1, h00, h01, h11 = _newton(rows, slope, intercept, ridge)
     for _ in range(50):
-        g0, g1 = ridge * (slope - 1), ridge * intercept
-        h00 = h11 = ridge
-        h01 = 0.0
-        for x, n, right in rows:
-            p = _sigmoid(slope * x + intercept)
-            residual = n * p - right
-            curvature = n * p * (1 - p)
-            g0 += residual * x
-            g1 += residual
-            h00 += curvature * x * x
-            h01 += curvature * x
-            h11 += curvature
         determinant = h00 * h11 - h01 * h01
         step0 = (h11 * g0 - h01 * g1) / determinant
         step1 = (h00 * g1 - h01 * g0) / determinant
         if g0 * step0 + g1 * step1 <= 1e-12 * (1 + loss):
             # what is left to gain is below the resolution of the loss: the last full step is the best one
             return PlattFit(slope - step0, intercept - step1)
-        trial = _loss(rows, slope - step0, intercept - step1, ridge)
-        while trial > loss:
+        trial = _newton(rows, slope - step0, intercept - step1, ridge)
+        while trial[0] > loss:
             step0, step1 = step0 / 2, step1 / 2
-            trial = _loss(rows, slope - step0, intercept - step1, ridge)
-        slope, intercept, loss = slope - step0, intercept - step1, trial
+            trial = _newton(rows, slope - step0, intercept - step1, ridge)
+        slope, intercept = slope - step0, intercept - step1
+        loss, g0, g1, h00, h01, h11 = trial
     return PlattFit(slope, intercept)
 
 
-def _loss(rows: list[tuple[float, float, float]], slope: float, intercept: float, ridge: float) -> float:
+def _newton(
+    rows: list[tuple[float, float, float]], slope: float, intercept: float, ridge: float
+) -> tuple[float, float, float, float, float, float]:
+    """The loss, its gradient and its curvature, in one pass."""
     total = ridge / 2 * ((slope - 1) ** 2 + intercept**2)
+    g0, g1 = ridge * (slope - 1), ridge * intercept
+    h00 = h11 = ridge
+    h01 = 0.0
     for x, n, right in rows:
         z = slope * x + intercept
         # n log(1 + e^z) - right z, without overflow
-        total += n * (max(z, 0.0) + math.log1p(math.exp(-abs(z)))) - right * z
-    return total
+        if z >= 0:
+            e = math.exp(-z)
+            p = 1 / (1 + e)
+            total += n * (z + math.log1p(e)) - right * z
+        else:
+            e = math.exp(z)
+            p = e / (1 + e)
+            total += n * math.log1p(e) - right * z
+        residual = n * p - right
+        curvature = n * p * (1 - p)
+        g0 += residual * x
+        g1 += residual
+        h00 += curvature * x * x
+        h01 += curvature * x
+        h11 += curvature
+    return total, g0, g1, h00, h01, h11
 
 
 def _sigmoid(z: float) -> float:

@@ -251,6 +251,8 @@ class KeyState(msgspec.Struct, kw_only=True):
     def _hear(self, terms: LearningTerms) -> list[Change]:
         """Do the monitors ask for a restart?"""
         automation = self.automation
+        if automation.monitors.calm(terms):
+            return []
         found = automation.found(self.evidence, self.in_force.canary, terms)
         if found is None:
             # Suspicion is acted on at once; that it is over is seen at the next look.
@@ -343,8 +345,8 @@ class KeyState(msgspec.Struct, kw_only=True):
         ]
 
     def _rethreshold(self, terms: LearningTerms, *, cause: str = "", actor: str = "") -> list[Change]:
-        before, automation = self.in_force, self.automation
-        proposal = propose(self.evidence, automation, before, terms, epoch=self.epoch, cause=cause)
+        before, automation, evidence = self.in_force, self.automation, self.evidence
+        proposal = propose(evidence, automation, before, terms, epoch=self.epoch, cause=cause)
         if not proposal.changed:
             return []
         self.in_force = proposal.in_force
@@ -355,8 +357,8 @@ class KeyState(msgspec.Struct, kw_only=True):
                 proposal,
                 automation,
                 terms,
-                automated=max(self.evidence.automated, 0),
-                estimated=self.automated_error(terms),
+                automated=max(evidence.automated, 0),
+                estimated=evidence.audits.share(evidence.automated_traffic, terms.stratum_labels),
                 at=self.latest,
                 actor=actor,
             )

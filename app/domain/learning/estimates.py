@@ -118,18 +118,22 @@ class Audits(msgspec.Struct, array_like=True):
         self.wrong = [w * factor for w in self.wrong]
         self.squares *= factor * factor
 
+    def share(self, automated: Sequence[float], fewest: float) -> float | None:
+        """The estimate without bounds, which are dear: what an announcement says."""
+        if self.done == 0 or self.squares < 1e-200:
+            return None
+        share = hajek(self.weights, self.wrong, automated, fewest, self.squares / sum(self.weights))
+        return None if share is None else min(max(share, 0.0), 1.0)
+
     def estimate(self, automated: Sequence[float], fewest: float, delta: float) -> AutomatedError | None:
         """The automated error; ``None`` without a label, or when all have faded away.
 
         ``automated`` as for :func:`hajek`.
         """
-        total = sum(self.weights)
-        if self.done == 0 or self.squares < 1e-200:
-            return None
-        share = hajek(self.weights, self.wrong, automated, fewest, self.squares / total)
+        share = self.share(automated, fewest)
         if share is None:
             return None
-        share = min(max(share, 0.0), 1.0)
+        total = sum(self.weights)
         # Kish's effective number of labels
         lower, upper = wilson(share, total * total / self.squares, 1.96)
         return AutomatedError(

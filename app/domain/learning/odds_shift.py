@@ -144,10 +144,16 @@ class Monitors(msgspec.Struct):
             or _mean(self.better) >= terms.suspicion_better
         )
 
-    @property
-    def quiet(self) -> bool:
-        """Nothing can be found: no limit is so low."""
-        return max(sum(self.worse), sum(self.worse_audits), sum(self.better)) < _LOWEST * len(SHIFTS)
+    def calm(self, terms: LearningTerms) -> bool:
+        """No sign of anything: neither a finding nor a suspicion is near. What is so nearly always, and is
+        looked at after every label, so in one step."""
+        most = max(sum(self.worse), sum(self.worse_audits), sum(self.better))
+        return most < len(SHIFTS) * min(_LOWEST, terms.suspicion_worse, terms.suspicion_better)
+
+    def quiet(self, labels_per_decision: float, terms: LearningTerms) -> bool:
+        """Nothing can be found: with at least so many labels for each decision no limit is so low."""
+        lowest = max(min(terms.worse_limit, terms.better_limit) * labels_per_decision, _LOWEST)
+        return max(_mean(self.worse), _mean(self.better)) < lowest and _mean(self.worse_audits) < _LOWEST
 
     def found(
         self, clock: int, labels_per_decision: float, audits_per_decision: float, terms: LearningTerms

@@ -90,13 +90,14 @@ def propose(
         cause=cause,
     )
     labels, errors = look.behind
+    changed = bool(cause) or before.version == 0 or _announced(before) != _announced(after)
     return Proposal(
         in_force=after,
         labels=labels,
         errors=errors,
         labels_needed=look.missing,
-        reason=look.reason(),
-        changed=bool(cause) or before.version == 0 or _announced(before) != _announced(after),
+        reason=look.reason() if changed else "",
+        changed=changed,
     )
 
 

@@ -108,7 +108,7 @@ def test_shown_answers_wait_for_their_reference():
     for _ in range(50):
         monitors.update(85, True, audit=False, shown=True)
     assert (monitors.shown, monitors.heard) == (50, 0)
-    assert monitors.quiet
+    assert monitors.quiet(0.0, TERMS)
 
 
 def test_suspicion_comes_long_before_a_finding():

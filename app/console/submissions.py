@@ -11,7 +11,7 @@ import msgspec
 from app.console.keys import ConsoleKeys
 from app.console.lua import ConsoleScript
 from app.domain.events import DecisionSubmitted
-from app.domain.progress import Submission
+from app.domain.progress import Submission, identity_of
 from app.review_queue.store import Argument, Client, reachable
 
 _pack = msgspec.json.Encoder().encode
@@ -64,9 +64,9 @@ def submission_of(decision: DecisionSubmitted, content: bytes, owner: str, at: i
     plain = msgspec.json.encode(msgspec.json.decode(content), order="sorted")
     return Submission(
         owner=owner,
-        submitted_by=decision.submitted_by,
-        decision_type=decision.decision_type,
-        subject=decision.subject,
+        identity=identity_of(
+            decision.decision_id, decision.decision_type, decision.subject, decision.submitted_by
+        ),
         digest=hashlib.sha256(plain).hexdigest(),
         at=at,
     )

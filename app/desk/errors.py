@@ -35,6 +35,17 @@ class UnknownDecisionError(HitlError):
         )
 
 
+class NotTheProducerError(UnknownDecisionError):
+    """No such decision of this producer; whether there is one of somebody else's is not told."""
+
+    def __init__(self, decision_id: str) -> None:
+        HitlError.__init__(
+            self,
+            f"'{decision_id}' is no decision of yours",
+            hint="a token follows what its owner submitted, as long as decisions are remembered",
+        )
+
+
 class InvalidRuleError(IncompleteAnswerError):
     """A standing rule can not be taken as it is; ``fields`` says why, by field of the form."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.desk.errors import UnknownDecisionError
+from app.desk.errors import NotTheProducerError
 from app.domain.arms import KINDS
 from app.domain.authority import is_producer
 from app.domain.events import DecidedBy, Resolution
 from app.domain.ids import derived_id
-from app.domain.progress import Progress, Question, Status, Submission
+from app.domain.progress import Progress, Question, Routed, Status, Submission, identity_of
 from app.domain.review import ReviewState, review_id_of
 from app.review_queue.cases import Brief, CaseFile
 from app.review_queue.whereabouts import Tracker, Whereabouts
@@ -32,10 +32,10 @@ class Following:
         self._cases = cases
 
     def admit(self, name: str, decision_id: str, submission: Submission | None) -> None:
-        """Raises ``UnknownDecisionError`` unless ``name`` handed it in: that there is such a decision is
+        """Raises ``NotTheProducerError`` unless ``name`` handed it in: that there is such a decision is
         told to nobody else."""
         if not is_producer(name, submission, self._routed(decision_id)):
-            raise UnknownDecisionError(decision_id)
+            raise NotTheProducerError(decision_id)
 
     def knows(self, decision_id: str) -> bool:
         """Whether a decision of this id was routed."""
@@ -45,9 +45,12 @@ class Following:
         """Where each decision stands. One that nobody knows may still be on its way."""
         return [progress_of(one, where) for one, where in zip(ids, self._tracker.of(ids), strict=True)]
 
-    def _routed(self, decision_id: str) -> tuple[str, str, str] | None:
+    def _routed(self, decision_id: str) -> Routed | None:
         brief = self._cases.briefs([decision_id])[0]
-        return None if brief is None else (brief.decision_type, brief.subject, brief.submitted_by)
+        if brief is None:
+            return None
+        identity = identity_of(decision_id, brief.decision_type, brief.subject, brief.submitted_by)
+        return Routed(submitted_by=brief.submitted_by, identity=identity)
 
 
 def progress_of(decision_id: str, where: Whereabouts) -> Progress:

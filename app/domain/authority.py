@@ -14,7 +14,7 @@ import msgspec
 
 from app.domain.events import ConsequenceClass, ReviewKind
 from app.domain.people import Directory, Profile, Role
-from app.domain.progress import Submission
+from app.domain.progress import Routed, Submission
 from app.domain.review import CLASS_RANK
 
 
@@ -131,16 +131,16 @@ def information_refused(
     return refused(capacities, Deed.ANSWER_INFO, matter, now)
 
 
-def is_producer(name: str, submission: Submission | None, routed: tuple[str, str, str] | None) -> bool:
-    """Whether ``name`` handed a decision in and may follow it. ``routed`` are type, subject and submitter
-    of the decision that was routed under its id, ``None`` before that.
+def is_producer(name: str, submission: Submission | None, routed: Routed | None) -> bool:
+    """Whether ``name`` handed a decision in and may follow it. ``routed`` is what was routed under its id,
+    ``None`` before that.
 
     An id proves nothing: whoever hands in another decision under an id that is taken must not see what
     becomes of the first."""
     mine = submission if submission is not None and submission.owner == name else None
     if routed is None:
         return mine is not None
-    return routed[2] == name or (mine is not None and mine.about(*routed))
+    return routed.submitted_by == name or (mine is not None and mine.identity == routed.identity)
 
 
 def rule_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 
 import msgspec
@@ -60,16 +61,23 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """Who handed a decision in (``owner``), in whose name, and what makes it that one. ``digest`` is of the
-    whole content, ``at`` in ms UTC."""
+    """Who handed a decision in (``owner``), and what makes it that one; nothing says whom it is about.
+    ``digest`` is of the whole content, ``at`` in ms UTC."""
 
     owner: str
-    submitted_by: str
-    decision_type: str
-    subject: str
+    identity: str
     digest: str
     at: int
 
-    def about(self, decision_type: str, subject: str, submitted_by: str) -> bool:
-        """Whether the decision that was routed under this id is the one that was handed in."""
-        return (self.decision_type, self.subject, self.submitted_by) == (decision_type, subject, submitted_by)
+
+class Routed(msgspec.Struct, frozen=True, kw_only=True):
+    """The decision that was routed under an id: who submitted it, and which one it is."""
+
+    submitted_by: str
+    identity: str
+
+
+def identity_of(decision_id: str, decision_type: str, subject: str, submitted_by: str) -> str:
+    """Tells two decisions apart that somebody gave the same id."""
+    parts = "\x1f".join((decision_id, decision_type, subject, submitted_by))
+    return hashlib.sha256(parts.encode()).hexdigest()

@@ -23,7 +23,7 @@ from app.console.identity import Visitor
 from app.console.limits import TooManyError
 from app.console.parts import ConsoleParts
 from app.console.scopes import Scope
-from app.desk.errors import UnknownDecisionError
+from app.desk.errors import NotTheProducerError
 from app.desk.story import tell
 from app.domain.progress import Progress, Submission
 from app.domain.words import moment
@@ -90,7 +90,7 @@ async def follow(
     """Follow a decision of yours."""
     submission = await run_in_threadpool(_admitted, parts, visitor, decision_id)
     if submission is None:
-        raise UnknownDecisionError(decision_id)
+        raise NotTheProducerError(decision_id)
     (progress,) = await run_in_threadpool(parts.following.progress, [decision_id])
     if progress.final and event_id(progress) == last_event_id:
         return Response(status_code=204)
@@ -135,13 +135,13 @@ class _Admitted(msgspec.Struct, frozen=True):
 
 
 def _admitted(parts: ConsoleParts, visitor: Visitor, decision_id: str) -> _Admitted | None:
-    """``None`` for whoever did not submit it and may look in another way. Raises ``UnknownDecisionError``."""
+    """``None`` for whoever did not submit it and may look in another way. Raises ``NotTheProducerError``."""
     if Scope.SUBMIT not in visitor.scopes:
         return None
     noted = parts.submissions.find(decision_id)
     try:
         parts.following.admit(visitor.name, decision_id, noted)
-    except UnknownDecisionError:
+    except NotTheProducerError:
         if Scope.READ in visitor.scopes:
             return None
         raise

@@ -75,6 +75,7 @@ _EXAMPLE = {
     "signals": {"similarity": 0.81, "consensus": 1.0, "rule_clarity": 0.9},
     "model": {"name": "expenses", "version": "3"},
 }
+_LOCATION = {"Location": {"description": "Where to follow it", "schema": {"type": "string"}}}
 _TRUTH = {
     "decision_id": "exp-001",
     "kind": "downstream_error",
@@ -84,7 +85,12 @@ _TRUTH = {
 }
 
 
-@router.post("/decisions", status_code=202, openapi_extra=_body(_DECISION, _EXAMPLE))
+@router.post(
+    "/decisions",
+    status_code=202,
+    openapi_extra=_body(_DECISION, _EXAMPLE),
+    responses={202: {"description": "In the log", "headers": _LOCATION}},
+)
 async def submit(parts: Parts, visitor: Submitter, request: Request, response: Response) -> AcceptedOut:
     """Submit a decision. 202: it is stored in the log; `Location` says where to follow it.
 

@@ -16,7 +16,8 @@ from tests.integration.conftest import deployed
 from tests.integration.deployment import Deployment
 from tests.processes import ROOT, Process, until
 
-POLICY = (ROOT / "policies" / "example.yaml").read_text(encoding="utf-8") + (
+EXAMPLE = (ROOT / "policies" / "example.yaml").read_text(encoding="utf-8")
+POLICY = EXAMPLE.replace("undo_window: 10s", "undo_window: 0s") + (
     "\npeople:\n"
     "  ann: {title: Ann, pools: [finance, finance-senior]}\n"
     "  bob: {title: Bob, pools: [finance, finance-senior]}\n"

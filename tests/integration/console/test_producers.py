@@ -75,6 +75,15 @@ def test_the_order_of_fields_means_nothing(house):
     assert len(house.topics.events) == 1
 
 
+def test_the_store_does_not_learn_whom_it_is_about(house):
+    producer(house).post("/v1/decisions", json=DECISION | {"subject": "Zebulon Quirk"})
+    client = house.store.client
+    kept = [
+        client.execute_command("HGETALL", key) for key in client.keys(f"{house.store.prefix}*submission*")
+    ]
+    assert len(kept) == 1 and "Zebulon" not in str(kept)
+
+
 @pytest.mark.parametrize("change", [{"facts": {"amount": 9}}, {"subject": "emp-4"}])
 def test_another_decision_under_the_same_id_is_refused(house, change):
     producer(house).post("/v1/decisions", json=DECISION)

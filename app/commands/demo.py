@@ -39,6 +39,13 @@ def demo(
     report: Annotated[
         Path | None, typer.Option(help="Write the whole report to this file, as JSON.", dir_okay=False)
     ] = None,
+    retrain: Annotated[
+        bool,
+        typer.Option(
+            "--retrain",
+            help="Another chapter instead: answers, training set, a better model, shadow, certificate.",
+        ),
+    ] = False,
 ) -> None:
     """Mortgage applications of 1990, decided by a model and simulated reviewers together.
 
@@ -47,12 +54,12 @@ def demo(
     The same seed gives the same result. Takes about half a minute. In a terminal, the console then opens on
     a dozen fresh cases, and one reviewer's seat is yours until ctrl-c.
 
-    Example: `hitl demo --seed 8 --report report.json`
+    Example: `hitl demo --seed 8 --report report.json` · `hitl demo --retrain`
     """
     try:
         from app.demo.progress import Progress  # noqa: PLC0415 - loaded when the demo is wanted
         from app.demo.rendering import render  # noqa: PLC0415
-        from app.demo.run import run_demo  # noqa: PLC0415
+        from app.demo.run import Course, run_demo  # noqa: PLC0415
     except ImportError as error:
         raise HitlError(
             f"the demo needs what its extra brings ({error.name} is missing)",
@@ -67,12 +74,14 @@ def demo(
     if report is not None and not report.parent.is_dir():
         raise UsageError(f"{report.parent} is no folder", hint="create it first")
 
+    if retrain:
+        _retrain(seed, report)
+        return
+
     def tell(result: Report) -> None:
         progress.stop()
         render(result, console)
-        if report is not None:
-            report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
-            errors.print(f"report written to {report}", highlight=False, markup=False)
+        _write(result, report)
 
     def invite(result: Report, seat: Seat) -> None:
         tell(result)
@@ -82,13 +91,30 @@ def demo(
     with Progress(errors) as progress:
         result = run_demo(
             load_settings(),
-            decisions=decisions,
+            course=Course(decisions=decisions),
             seed=seed,
             progress=progress,
             afterwards=invite if seated else None,
         )
         if not seated:
             tell(result)
+
+
+def _retrain(seed: int, report: Path | None) -> None:
+    from app.demo.chapter_page import render_chapter  # noqa: PLC0415 - as above
+    from app.demo.progress import Progress  # noqa: PLC0415
+    from app.demo.retraining import run_retraining  # noqa: PLC0415
+
+    with Progress(errors) as progress:
+        chapter = run_retraining(load_settings(), seed=seed, progress=progress)
+    render_chapter(chapter, console)
+    _write(chapter, report)
+
+
+def _write(result: msgspec.Struct, report: Path | None) -> None:
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+        errors.print(f"report written to {report}", highlight=False, markup=False)
 
 
 def _sit(seat: Seat, port: int) -> None:

@@ -22,8 +22,8 @@ from app.demo.aftermath import LATER_TRUTH, observed_later
 from app.demo.collector import Collector, wait_until
 from app.demo.embedded import Installation, addresses, demo_settings, installation
 from app.demo.lending import DECISION_TYPE, Application, load_applications, shuffled
-from app.demo.log import Known
-from app.demo.model import LendingModel, Lesson, Measured, Recommendation
+from app.demo.log import Known, Log
+from app.demo.model import FACTS, LendingModel, Lesson, Measured, Recommendation
 from app.demo.progress import Progress
 from app.demo.report import ModelCard, Report, Run
 from app.demo.seat import Seat, choose
@@ -42,11 +42,18 @@ from app.domain.events import (
 from app.policy.compiled import CompiledPolicy
 from app.settings import Settings
 
-TRAINING = 600
 DAYS = 12
 WORKDAY = 9 * 3_600_000
 """Reviewers work nine hours from opening, ms."""
 STALLED_AFTER = 60.0
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """How many applications the model learns from and then meets, and which facts it sees."""
+
+    training: int = 600
+    decisions: int
+    sees: tuple[str, ...] = FACTS
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -60,13 +67,14 @@ class Prepared(msgspec.Struct, frozen=True):
 def run_demo(
     settings: Settings,
     *,
-    decisions: int,
+    course: Course,
     seed: int,
     progress: Progress,
+    keep: Callable[[Log], None] | None = None,
     afterwards: Callable[[Report, Seat], None] | None = None,
 ) -> Report:
-    """Run it and return the report; the whole installation is temporary. ``afterwards`` is called with
-    the report and a seat at the console before everything is taken down.
+    """Run it and return the report; the whole installation is temporary. ``keep`` is called with what the
+    topics held, ``afterwards`` with the report and a seat at the console before everything is taken down.
 
     Raises ``DemoDataError`` without the demo extra, ``DemoStalledError`` when something did not happen
     in time, ``ServiceUnreachableError`` when broker or store do not start.
@@ -75,7 +83,7 @@ def run_demo(
     policy = load_compiled_policy(settings)
     clock = SimulatedClock(business_days(seed)[0])
     with _scratch() as scratch, ThreadPoolExecutor(1) as beside:
-        training = beside.submit(prepare, decisions, seed)
+        training = beside.submit(prepare, course, seed)
         with progress.step("embedded broker and store up"):
             started = addresses(settings, policy, scratch)
             settings = started.__enter__()
@@ -85,6 +93,8 @@ def run_demo(
             with installation(settings, policy, clock) as site:
                 demo = _Demo(site, policy, prepared, clock, seed, progress)
                 report = demo.run()
+                if keep is not None:
+                    keep(demo.log)
                 if afterwards is not None:
                     cases = choose(demo.routed, demo.lender)
                     afterwards(report, Seat(site, settings, policy, clock, cases, scratch))
@@ -93,11 +103,11 @@ def run_demo(
             started.__exit__(None, None, None)
 
 
-def prepare(decisions: int, seed: int) -> Prepared:
+def prepare(course: Course, seed: int) -> Prepared:
     """Load, split, train, recommend, and plan the days."""
     applications = shuffled(load_applications(), seed)
-    training, rest = applications[:TRAINING], applications[TRAINING : TRAINING + decisions]
-    model = LendingModel(Lesson.of(training), seed)
+    rest = applications[course.training : course.training + course.decisions]
+    model = LendingModel(Lesson.of(applications[: course.training]), seed, course.sees)
     advice: list[Recommendation] = model.recommend(rest)
     return Prepared(model.measured, rest, submissions.plan(rest, advice, seed=seed, days=DAYS))
 
@@ -139,6 +149,11 @@ class _Demo:
     def routed(self) -> Sequence[DecisionRouted]:
         """Every route of the run."""
         return self._collector.events(DecisionRouted)
+
+    @property
+    def log(self) -> Log:
+        """What the topics hold."""
+        return self._collector.log
 
     def lender(self, application: str) -> str | None:
         """What the lender really did."""
@@ -290,6 +305,7 @@ def simulated() -> list[str]:
 
 
 NEXT_STEPS = (
+    "hitl demo --retrain                       what people answered teaches a better model",
     "hitl demo --seed 8 --report report.json   another run, everything as JSON",
     "hitl policy show policies/mortgage.yaml   the rules that were followed",
     "hitl up                                   broker, store and worker for your own decisions",

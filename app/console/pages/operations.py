@@ -72,7 +72,7 @@ def _row(standing: Standing) -> Row:
     return Row(
         title=target.title,
         says=target.says,
-        value=_said(target, standing.value),
+        value=_said(target, standing.value).replace(" ", "\u00a0"),
         compared=compared,
         look=LOOKS[standing.verdict],
         verdict=SAID[standing.verdict],

@@ -20,7 +20,7 @@ def share(name, part, whole):
 
 def row(page, title):
     start = page.index(f'<th scope="row">{title}</th>')
-    return page[start : page.index("</tr>", start)]
+    return page[start : page.index("</tr>", start)].replace("\u00a0", " ")
 
 
 def test_all_targets_are_there_before_anything_happened(house):

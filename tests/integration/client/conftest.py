@@ -17,7 +17,7 @@ from tests.integration.deployment import Deployment
 from tests.processes import ROOT, Process, until
 
 EXAMPLE = (ROOT / "policies" / "example.yaml").read_text(encoding="utf-8")
-POLICY = EXAMPLE.replace("undo_window: 10s", "undo_window: 0s") + (
+POLICY = EXAMPLE.replace("undo_window: 10s", "undo_window: 1s") + (
     "\npeople:\n"
     "  ann: {title: Ann, pools: [finance, finance-senior]}\n"
     "  bob: {title: Bob, pools: [finance, finance-senior]}\n"

@@ -24,7 +24,15 @@ from tests.processes import ROOT, Process, until
 
 PLAIN = (ROOT / "docker-compose.yml",)
 SECURE = (*PLAIN, ROOT / "deploy" / "secure.yml")
-ADDRESSES = ("kafka:9092", "kafka:19092", "kafka:19093", "kafka:29093", "valkey:6379", "console:8080")
+ADDRESSES = (
+    "kafka:9092",
+    "kafka:19092",
+    "kafka:19093",
+    "kafka:29093",
+    "valkey:6379",
+    "console:8080",
+    "worker:9464",
+)
 ASKED_FOR = {
     "HITL_CONSOLE_URL": "https://reviews.example.org",
     "HITL_OIDC_ISSUER": "https://id.example.org",
@@ -146,6 +154,12 @@ class Composed:
         finally:
             process.terminate()
             process.wait(20)
+
+    def here(self, text: str) -> str:
+        """A healthcheck of ours: what asks its own container asks the port here."""
+        for name in ("console:8080", "worker:9464"):
+            text = text.replace(f"127.0.0.1:{name.partition(':')[2]}", self.address(name))
+        return text
 
     def close(self) -> None:
         for process in self._running:

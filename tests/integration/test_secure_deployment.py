@@ -4,15 +4,29 @@ decision goes from its producer to its consumer, each with no more rights than t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
+from typer.testing import CliRunner
 
+from app.cli import app
+from app.commands import doctor_broker
 from app.settings import load_settings
-from app.stream.access import PRINCIPALS
+from app.stream.access import PRINCIPALS, allow, grants
+from app.stream.topics import TopicTable
 from tests.conftest import unavailable
 from tests.integration.composed import SECURE, Composed, composed
 from tests.kafka_broker import KafkaUnavailableError
@@ -139,6 +153,65 @@ def test_the_doctor_finds_nothing_wrong_with_it(secure: Composed) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stdout
     assert {row["state"] for row in rows if row["check"] in ("broker", "topics", "store", "secret")} == {"ok"}
+
+
+def asked(system: Composed, **changes: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """The doctor's exit code and what failed, by check, for a worker with these changes."""
+    env = {name: value for name, value in system.env("worker", **changes).items() if name.startswith("HITL_")}
+    done = CliRunner().invoke(app, ["doctor", "--json"], env=env)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.exit_code, {row["check"]: row for row in rows if row["state"] == "failed"}
+
+
+def changed(system: Composed, file: Path, old: str, new: str) -> str:
+    """A copy of the worker's properties with something else in it."""
+    text = system.secret("worker", "kafka.properties").read_text(encoding="utf-8")
+    file.write_text(re.sub(old, new, text, flags=re.MULTILINE), encoding="utf-8")
+    file.chmod(0o400)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "do"),
+    [
+        ("^sasl.password=.*", "sasl.password=guessed", "check user and password in HITL_KAFKA_CONFIG"),
+        ("^ssl.ca.location=.*", "", "check ssl.ca.location and security.protocol in HITL_KAFKA_CONFIG"),
+    ],
+)
+def test_the_doctor_says_why_the_broker_does_not_let_us_in(
+    secure: Composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, do: str
+) -> None:
+    monkeypatch.setattr(doctor_broker, "PATIENCE", 3.0)
+    config = changed(secure, tmp_path / "kafka.properties", old, new)
+    code, failed = asked(secure, HITL_KAFKA_CONFIG=config)
+    assert (code, failed["broker"]["do"]) == (3, do), failed
+    assert "guessed" not in str(failed)
+
+
+def test_the_doctor_names_the_right_that_is_missing(secure: Composed) -> None:
+    lines = secure.secret("admin", "kafka.properties").read_text().splitlines()
+    config = {
+        **dict(line.split("=", 1) for line in lines),
+        "bootstrap.servers": secure.address("kafka:19093"),
+    }
+    admin = AdminClient(config)
+    right = (ResourceType.TOPIC, "decisions.routed", ResourcePatternType.LITERAL, "User:worker", "*")
+    taken = AclBindingFilter(*right, AclOperation.WRITE, AclPermissionType.ALLOW)
+    for future in admin.delete_acls([taken]).values():
+        assert len(future.result(20)) == 1
+    try:
+        found: list[dict[str, dict[str, str]]] = []
+
+        def named() -> bool:  # brokers hear of a change a moment later
+            code, failed = asked(secure)
+            found[:] = [failed]
+            return code == 1 and "rights" in failed
+
+        until(named, "the doctor sees it", 60)
+    finally:
+        allow(admin, grants(TopicTable.load()), {name: f"User:{name}" for name in PRINCIPALS})
+    assert found[0]["rights"]["detail"] == "short of what worker needs: write decisions.routed"
+    assert found[0]["rights"]["do"] == "as an administrator: hitl topics acls --apply"
 
 
 @pytest.mark.parametrize(

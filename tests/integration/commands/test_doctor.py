@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.commands import doctor_store
+from app.commands import doctor_broker, doctor_store
 from app.composition.parts import now
 from app.console.accounts import Accounts
 from app.review_queue.embedded import find_server
@@ -142,10 +142,12 @@ def test_a_sound_deployment_has_nothing_to_complain_of(site: Site) -> None:
 
 
 def wrong_broker(site: Site) -> None:
+    site.monkeypatch.setattr(doctor_broker, "PATIENCE", 2.0)
     site.env["HITL_KAFKA_BOOTSTRAP_SERVERS"] = "127.0.0.1:9"
 
 
 def no_such_host(site: Site) -> None:
+    site.monkeypatch.setattr(doctor_broker, "PATIENCE", 2.0)
     site.env["HITL_KAFKA_BOOTSTRAP_SERVERS"] = "kafka.invalid:9092"
 
 
@@ -295,6 +297,7 @@ def test_each_fault_is_named_with_what_to_do(
     [found] = failed
     assert said in found["detail"]
     assert do in found["do"]
+    assert "guessed" not in str(rows)
 
 
 def test_little_memory_left_is_a_warning(site: Site) -> None:

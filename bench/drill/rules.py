@@ -37,23 +37,24 @@ def scaled_expression(expression: str, pace: float) -> str:
     return _WINDOW.sub(lambda found: found[1] + scaled(found[2] + found[3], pace), expression)
 
 
-def at_pace(files: Iterable[Path], pace: float, out: Path) -> list[str]:
-    """Write the rules of ``files`` at another pace into ``out``; returns the names of all alerts."""
-    yaml, names = YAML(typ="safe"), []
+def at_pace(files: Iterable[Path], pace: float, out: Path) -> dict[str, str]:
+    """Write the rules of ``files`` at another pace into ``out``; returns all alerts, and what each of them
+    waits for (``for:``) as the project has it."""
+    yaml, waits = YAML(typ="safe"), dict[str, str]()
     for file in files:
         groups: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"))
         for group in groups["groups"]:
             group["interval"] = "1s"
             for rule in group["rules"]:
+                if "alert" in rule:
+                    waits[rule["alert"]] = rule.get("for", "at once")
                 rule["expr"] = scaled_expression(rule["expr"], pace)
                 for name in ("for", "keep_firing_for"):
                     if name in rule:
                         rule[name] = scaled(rule[name], pace)
-                if "alert" in rule:
-                    names.append(rule["alert"])
         with (out / file.name).open("w", encoding="utf-8") as target:
             yaml.dump(groups, target)
-    return names
+    return waits
 
 
 def rule_files() -> list[Path]:

@@ -36,8 +36,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """One row."""
 
     fault: Fault
-    alerts: dict[str, tuple[float, float]]
-    """Alert -> (seconds after the fault began, pace)."""
+    alerts: dict[str, tuple[float, str]]
+    """Alert -> seconds after the fault began, and the rule's own ``for:``."""
     shown: dict[str, tuple[float, float]]
     """What was shown before, and at worst."""
     caught_up: float
@@ -50,14 +50,14 @@ def endure(site: Site, watchers: list[Watcher], fault: Fault) -> Seen:
     before, worst = _shown(watchers[0]), dict[str, float]()
     feeder = site.feed(int(RATE * (fault.seconds + 15)), RATE, sure=fault.sure)
     site.rightness = fault.rightness
-    began, alerts = time.monotonic(), dict[str, tuple[float, float]]()
+    began, alerts = time.monotonic(), dict[str, tuple[float, str]]()
     undo = fault.begin(site)
 
     def watch(until: float) -> None:
         while time.monotonic() < until:
             for watcher in watchers:
                 for name in watcher.firing() - known:
-                    alerts.setdefault(name, (time.monotonic() - began, watcher.pace))
+                    alerts.setdefault(name, (time.monotonic() - began, watcher.waits[name]))
             for name, value in _shown(watchers[0]).items():
                 worst[name] = max(worst.get(name, value), value)
             time.sleep(0.5)
@@ -92,10 +92,10 @@ def calm(watchers: list[Watcher], timeout: float, known: Set[str] = frozenset())
 
 
 def row(seen: Seen) -> str:
-    """A line of the table. Seconds are those of the drill; times the pace, what they would be."""
+    """A line of the table."""
     alerts = ", ".join(
-        f"{name} {at:.0f} s ({_real(at * pace)})"
-        for name, (at, pace) in sorted(seen.alerts.items(), key=lambda one: one[1][0])
+        f"{name} after {at:.0f} s (for: {wait})"
+        for name, (at, wait) in sorted(seen.alerts.items(), key=lambda one: one[1][0])
     )
     shown = ", ".join(f"{name} {_number(a)} → {_number(b)}" for name, (a, b) in seen.shown.items())
     violations = seen.verdict.partition("violations: ")[2]
@@ -103,7 +103,7 @@ def row(seen: Seen) -> str:
 
 
 HEAD = (
-    "| fault | alerts: after seconds here (at the rules' own pace) | the dashboard | lost or doubled |\n"
+    "| fault | alerts, in seconds of the drill | the dashboard, before and at worst | lost or doubled |\n"
     "|---|---|---|---|"
 )
 
@@ -115,12 +115,6 @@ def _shown(watcher: Watcher) -> dict[str, float]:
 
 def _number(value: float) -> str:
     return f"{abs(value):.2f}" if 0 < abs(value) < 1 else f"{abs(value):.0f}"
-
-
-def _real(seconds: float) -> str:
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86400:.0f} d"
 
 
 def write(rows: list[str], baseline: set[str], path: Path) -> None:

@@ -25,7 +25,7 @@ class Watcher:
             raise FileNotFoundError("prometheus is not installed (Debian: apt install prometheus)")
         directory.mkdir(parents=True)
         self.pace = pace
-        self.alerts = at_pace(rule_files(), pace, directory)
+        self.waits = at_pace(rule_files(), pace, directory)
         rules = "".join(f"  - {directory / file.name}\n" for file in rule_files())
         workers = ", ".join(f"'127.0.0.1:{target}'" for target in targets)
         config = directory / "prometheus.yml"

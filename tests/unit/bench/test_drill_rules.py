@@ -19,8 +19,8 @@ def test_windows_offsets_and_subqueries_are_scaled_and_limits_are_not() -> None:
 
 
 def test_every_rule_of_the_project_is_scaled(tmp_path: Path) -> None:
-    names = at_pace(rule_files(), 60, tmp_path)
-    assert len(names) == len(set(names)) > 0
+    waits = at_pace(rule_files(), 60, tmp_path)
+    assert waits["HitlSourcePaused"] == "2m"
     for file in rule_files():
         written = YAML(typ="safe").load((tmp_path / file.name).read_text(encoding="utf-8"))
         for group in written["groups"]:

@@ -30,15 +30,17 @@ UNSEALED_TEXT = "no seal of this secret: is HITL_SECRET_FILE that of the workers
 
 
 def recorded(settings: Settings, topics: Iterable[Topic], rejected: Rejects) -> Iterator[Record]:
-    """All events that some topics hold now. What can not be decoded is passed over; an answer that bears no
-    seal of ours counts as rejected: nobody gave it at the desk. Raises ``BrokerUnreachableError``."""
+    """All events that some topics hold now. What can not be decoded (or was erased) counts as rejected, and
+    so does an answer that bears no seal of ours: nobody gave it at the desk. Raises
+    ``BrokerUnreachableError``."""
     connection, codec, sealed = connection_of(settings), open_codec(settings), seals_of(settings)
     for record in LogReader(connection).read_all(topics):
         if record.value is None:
             continue
         try:
             event = codec.decode(record.value)
-        except DecodeError:
+        except DecodeError as error:
+            rejected.add(record.offset, error.reason, str(error))
             continue
         if isinstance(event, ReviewDecided) and not is_ours(record, sealed):
             rejected.add(record.offset, UNSEALED, UNSEALED_TEXT)

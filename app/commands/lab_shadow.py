@@ -40,7 +40,7 @@ from app.policy.durations import parse_duration
 from app.policy.load import load_policy
 from app.settings import Settings, load_settings
 from app.stream.broadcast import Broadcast
-from app.stream.errors import DecodeError
+from app.stream.errors import DecodeError, TransientError
 from app.stream.follower import Follower
 from app.stream.records import Incoming
 from app.stream.seals import is_ours
@@ -174,7 +174,9 @@ class Shadow:
     def _read(self, record: Incoming) -> Record | None:
         try:
             return None if record.value is None else self._codec.decode(record.value)
-        except DecodeError:
+        except (DecodeError, TransientError) as error:
+            reason = error.reason if isinstance(error, DecodeError) else "unreadable"
+            self.beside.rejected.add(record.offset, reason, str(error))
             return None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from app.composition.parts import QueueParts, load_compiled_policy, open_queue
@@ -198,6 +198,16 @@ class Deployment:
             )
         finally:
             consumer.close()
+
+    def members(self, group: str) -> int:
+        """How many members of a consumer group have partitions; none while it is not there."""
+        name = self.connection.topic(group)
+        admin = AdminClient({"bootstrap.servers": self.settings.kafka_bootstrap_servers})
+        try:
+            found = admin.describe_consumer_groups([name])[name].result()
+        except KafkaException:
+            return 0
+        return sum(bool(member.assignment.topic_partitions) for member in found.members)
 
     def submit(self, *events: Record, at: int = 0) -> None:
         """Decisions, keyed by their ids."""

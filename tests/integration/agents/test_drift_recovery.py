@@ -9,7 +9,6 @@ from collections import defaultdict
 from functools import cache
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from app.agents.drift import learning_terms
 from app.domain.events import (
@@ -120,14 +119,6 @@ def learned(deployment: Deployment) -> tuple[dict[bytes, bytes], dict[str, list[
     return states, dict(thresholds)
 
 
-def sharing(deployment: Deployment, workers: int) -> bool:
-    """Whether so many members of the drift group have partitions of their own."""
-    group = deployment.connection.topic("hitl-drift")
-    admin = AdminClient({"bootstrap.servers": deployment.settings.kafka_bootstrap_servers})
-    found = admin.describe_consumer_groups([group])[group].result()
-    return sum(bool(member.assignment.topic_partitions) for member in found.members) == workers
-
-
 def test_kills_and_a_rebalance_change_nothing_that_is_learned(deploy: Deploy) -> None:
     undisturbed, killed = deploy(policy=POLICY), deploy(policy=POLICY)
     undisturbed.write(Topic.LEARNING_CASES, records())
@@ -139,7 +130,7 @@ def test_kills_and_a_rebalance_change_nothing_that_is_learned(deploy: Deploy) ->
     for chunk in range(CHUNKS):
         if chunk == JOINS:
             workers.append(killed.worker("drift", slot="1"))
-            until(lambda: sharing(killed, 2), "both have partitions")
+            until(lambda: killed.members("hitl-drift") == 2, "both have partitions")
         if chunk in KILLS:
             seen = len(watch[Topic.LEARNING_STATE])
             killed.write(Topic.LEARNING_CASES, itertools.islice(given, CHUNK // 2))

@@ -224,6 +224,7 @@ def test_the_stream_decides_what_the_lab_says(deployment: Deployment) -> None:
     deployment.worker("outcome,review_request", slot="people")
     deployment.worker("drift", slot="drift")
     decider = deployment.worker("scoring,routing", slot="decider")
+    until(lambda: deployment.members("hitl-decide") == 1, "the decider reads")
     shadow_log = deployment.directory / "shadow.log"
     shadow = Process(
         [*HITL, "lab", "shadow", "--max", str(COUNT), "--report", str(deployment.directory / "shadow.json")],
@@ -286,9 +287,21 @@ def test_the_stream_decides_what_the_lab_says(deployment: Deployment) -> None:
     assert all(update.certified is not None for update in last_of.values())
     assert not letters(deployment.watch[Topic.DEADLETTER])
 
-    report = json.loads((deployment.directory / "shadow.json").read_text(encoding="utf-8"))
-    assert (report["decisions"], report["same_level"], report["unannounced"]) == (COUNT, 1.0, 0)
-    assert report["levels"] == report["levels_logged"]
+    replayed = deployment.hitl(
+        "lab", "replay", "--seed", str(SEED), "--report", str(deployment.directory / "replay.json")
+    )
+    assert replayed.returncode == 0, replayed.stderr
+    for name in ("shadow", "replay"):
+        report = json.loads((deployment.directory / f"{name}.json").read_text(encoding="utf-8"))
+        assert (report["decisions"], report["same_level"], report["unannounced"]) == (COUNT, 1.0, 0), name
+        assert report["levels"] == report["levels_logged"], name
+        assert report["rejected"]["total"] == 0, name
+    # The replay has heard every answer: the truth lies within what it says.
+    truth = {one["decision_id"]: one["truth"]["action"] for one in found}
+    alone = [name for name, line in done.items() if line["automated"]]
+    wrong = sum(done[name]["final_action"] != truth[name] for name in alone) / len(alone)
+    low, high = report["automated_error_interval"]
+    assert low <= wrong <= high
     groups = AdminClient({"bootstrap.servers": deployment.settings.kafka_bootstrap_servers})
     known = {group.group_id for group in groups.list_consumer_groups().result().valid}
     ours = {name for name in known if name.startswith(deployment.connection.prefix)}

@@ -23,7 +23,7 @@ FOLDERS = {"decisions": "Decisions we took", "runbooks": "Runbooks"}
 """Folders of docs/ that are chapters of their own."""
 REST = "More"
 
-_LINK = re.compile(r"(?<=\]\()([^)#\s]+)(#[^)\s]*)?(?=\))")
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -62,7 +62,7 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_more: object) -
         return markdown
 
     def led(match: re.Match[str]) -> str:
-        target = match[1]
+        words, target, place = match[1], match[2], match[3] or ""
         if ":" in target or not target.startswith(".."):
             return match[0]
         inside = posixpath.normpath(posixpath.join("docs", posixpath.dirname(here), target))
@@ -75,8 +75,8 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_more: object) -
             inside = "index.md"
         inside = known.get(inside, inside)
         if files.get_file_from_path(inside) is None:
-            raise ValueError(f"docs/{here}: {target} is no page of the site; add it to BESIDE in {__file__}")
-        return posixpath.relpath(inside, posixpath.dirname(here) or ".") + (match[2] or "")
+            return words  # there for whoever has the repository
+        return f"[{words}]({posixpath.relpath(inside, posixpath.dirname(here) or '.')}{place})"
 
     return re.sub(_LINK, led, markdown)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from app.domain.events import (
     LearningLabel,
+    PatternDetected,
     ReviewKind,
     ScoreTally,
     ThresholdOrder,
@@ -23,7 +24,8 @@ from app.domain.events import (
 from app.domain.learning.bins import bin_of
 from app.domain.learning.boundary import SHALLOW, boundary
 from app.domain.learning.drift import KeyState, learn
-from app.domain.learning.odds_shift import Reference
+from app.domain.learning.fast_cap import error_by_bin
+from app.domain.learning.odds_shift import Found, Reference, Shift
 from app.domain.learning.records import LearningRecordError
 from app.domain.learning.terms import LearningTerms
 
@@ -119,6 +121,15 @@ def test_labels_of_decisions_before_the_order_was_fixed_do_not_count():
     known, _, _ = state.evidence.fit_by_score(TERMS.ridge)
     assert known[bin_of(0.95)] == pytest.approx(2 * FIRST, rel=0.02), "the cap knows"
     assert all(change.certified is None for change in changes)
+
+
+def test_small_types_start_with_more_of_the_traffic():
+    usual, _ = life(tally(0.97, 0.9, 0.8, 0.7))
+    small, _ = life(tally(0.97, 0.9, 0.8, 0.7), terms=msgspec.structs.replace(TERMS, first_mass=0.4))
+    assert (usual.automation.certificate.first, small.automation.certificate.first) == (
+        bin_of(0.97),
+        bin_of(0.9),
+    )
 
 
 def test_progress_is_said():
@@ -225,6 +236,16 @@ def test_gold_answers_replace_the_assumption_in_both_directions():
     assert changes[-1].certified == 0.95
 
 
+def test_where_a_second_person_has_to_confirm_both_have_to_catch_it():
+    alone, _ = certified()
+    life(*(gold(n % 10 > 0) for n in range(400)), state=alone)
+    assert alone.automation.catch(TERMS) == 85
+    double = msgspec.structs.replace(TERMS, second_look_share=1.0)
+    assert alone.automation.catch(double) == 75, "at least .872 squared"
+    some = msgspec.structs.replace(TERMS, second_look_share=0.03)
+    assert alone.automation.catch(some) == 85
+
+
 # --- checks that nobody answered in time ----------------------------------------------------------
 
 
@@ -271,6 +292,54 @@ def test_a_change_for_the_worse_counts_anew_with_the_next_delta_and_checks_more(
     assert restarted.evidence_probability >= 0.15
     assert state.automation.certified_before == 0.8
     assert sum(state.evidence.labels) <= 3
+
+
+def test_a_change_for_the_worse_is_a_reason_to_retrain():
+    state, _ = certified(deeper=120)
+    life(*(tally(0.95, 0.8, epoch=1, alone=25) for _ in range(200)), state=state)
+    records = [label(0.8, error=True, automated=True) for _ in range(4)]
+    changes = [change for one in records for change in watched_apply(state, one)]
+    (found,) = [change for change in changes if isinstance(change, PatternDetected)]
+    assert (found.pattern, found.segment, found.learning_key) == ("retrain", "expense.approval", KEY)
+    assert found.value >= found.limit > 1
+    assert found.count >= 1
+    assert "Errors have become more frequent" in found.text
+    assert "times as high" in found.text
+    assert "hitl export training" in found.action
+
+
+def watched_apply(state, record):
+    if state.epoch == 1 and not state.automation.monitors.references:
+        watched(state)
+    return state.apply(record, TERMS)
+
+
+def test_a_restart_moves_what_was_known_by_what_was_found():
+    state, _ = certified(deeper=120)
+    before, wrong, platt = state.evidence.fit_by_score(TERMS.ridge)
+    known = error_by_bin(before, wrong, platt, TERMS.prior_labels)
+    state.automation.restart(state.evidence, Found(Shift.WORSE, math.log(4), 9.0, 5.0), TERMS)
+    labels, errors, _ = state.evidence.fit_by_score(TERMS.ridge)
+    k, p = bin_of(0.95), known[bin_of(0.95)]
+    assert labels[k] == pytest.approx(before[k] * TERMS.restart_weight)
+    assert errors[k] == pytest.approx(labels[k] * 4 * p / (1 + 3 * p))
+    assert sum(state.evidence.score_labels) == 0, "the reference begins anew"
+
+
+def test_suspicion_asks_for_checks_at_once_and_lets_go_at_the_next_look():
+    state, _ = certified(deeper=120)
+    life(*(tally(0.95, 0.8, epoch=1, alone=25) for _ in range(200)), state=state)
+    usual = state.in_force.evidence_probability
+    assert usual < 0.05
+    slow = msgspec.structs.replace(TERMS, refresh_labels=10)
+    watched(state, 0.05).automation.monitors.worse = [4.0] * 4
+    _, changes = life(label(0.95, automated=True), terms=slow, state=state)
+    assert changes[-1].evidence_probability == 0.15
+    assert "recent answers may be a change" in changes[-1].reason
+    assert changes[-1].epoch == 1
+    assert state.automation.usual_probability == usual, "limits are those without it"
+    _, changes = life(*(label(0.95, automated=True) for _ in range(20)), terms=slow, state=state)
+    assert (state.epoch, state.in_force.evidence_probability) == (1, usual)
 
 
 def test_after_a_change_for_the_better_everything_is_checked_again():
@@ -473,3 +542,20 @@ def test_state_of_the_first_format_goes_on_with_what_it_knew():
     assert not read.automation.certificate.fixed
     _, changes = life(tally(0.95, 0.8, epoch=1), label(epoch=2), state=read)
     assert changes[-1].certified is None
+
+
+def test_state_of_the_second_format_keeps_its_certificate():
+    state, _ = certified()
+    old = msgspec.msgpack.decode(state.to_bytes(), strict=False)
+    old["format"] = 2
+    for name in ("old_labels", "old_errors", "shown_labels", "shown_errors"):
+        del old["evidence"][name]
+    old["automation"]["monitors"] = {"references": [[0, [1] * 94, 12.0, 0.0]], "better_audits": [1.0] * 4}
+    for name in ("usual_probability", "suspicious"):
+        del old["automation"][name]
+    read = KeyState.from_bytes(msgspec.msgpack.encode(old))
+    assert read.automation.certificate == state.automation.certificate
+    assert read.automation.monitors.references == []
+    assert read.judgements.standing == {}
+    life(label(), tally(0.95, epoch=1), state=read)
+    assert read.in_force.certified == 0.95

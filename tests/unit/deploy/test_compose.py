@@ -205,7 +205,7 @@ def test_what_the_image_copies_is_all_that_a_process_needs(tmp_path):
     env = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     for words in (
         ["policy", "check", "policies/example.yaml"],
-        ["topics", "docs", "--table"],
+        ["topics", "docs"],
         ["worker", "--help"],
     ):
         done = run(sys.executable, "-m", "app", *words, cwd=tmp_path, **env)

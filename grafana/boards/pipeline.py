@@ -32,11 +32,12 @@ def board() -> Board:
 
 
 def _stopped() -> tuple[tuple[int, Panel], ...]:
-    scraped = f"sum(up{{{SCOPE}}}) / count(up{{{SCOPE}}})"
+    now = f"count(count by (instance) ({c.PAUSED.name}{{{SCOPE}}}))"
     workers = value(
-        "Workers that answer",
-        "Of those that Prometheus knows. Target: all. The others are down, or their metrics port is closed.",
-        Query(scraped, "workers"),
+        "Workers at work, of the most in a day",
+        "Those whose metrics Prometheus reads. Less than all: one is down, cannot be reached, or was taken"
+        " away on purpose in the last 24 hours.",
+        Query(f"({now} or vector(0)) / max_over_time({now}[1d:10m])", "workers"),
         "percentunit",
         Bands((("red", None), ("green", 1))),
         decimals=0,
@@ -72,7 +73,7 @@ def _stopped() -> tuple[tuple[int, Panel], ...]:
         "percentunit",
         ABORTED,
     )
-    return ((4, workers), (5, paused), (5, lag), (5, dead), (5, aborted))
+    return ((5, workers), (5, paused), (5, lag), (5, dead), (4, aborted))
 
 
 def _rate() -> tuple[tuple[int, Panel], ...]:

@@ -37,7 +37,7 @@ class Ledger:
         self._values[metric.name][self._key(metric, instance, labels)] = value
 
     def remark(self, series: str, value: float) -> None:
-        """A series of Prometheus' own, such as ``up``, stands at ``value``; below 0 it is not there."""
+        """A series of Prometheus' own, such as ``ALERTS``, stands at ``value``; below 0 it is not there."""
         self._own[series] = value
 
     def drop(self, metric: Metric, instance: str, **labels: str) -> None:

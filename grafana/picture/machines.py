@@ -27,7 +27,6 @@ class Machines:
         self._alert(_STALLED, story.SENIORS_STOPPED + story.HOUR, now)
         self._alert(_AT_RISK, story.END - 8 * story.MINUTE, now)
         for place, worker in enumerate(story.WORKERS):
-            self._ledger.remark(f'up{{job="hitl-worker",instance="{worker}"}}', 1)
             down = place == 1 and story.BROKEN_WORKER < now <= story.BROKEN_WORKER + 20 * story.MINUTE
             for source, topic in story.SOURCES.items():
                 share = {"decide": 0.5, "review-request": 0.5, "outcome": 0.15, "drift": 0.6}[source]

@@ -13,7 +13,7 @@ Rule = Callable[[Dashboard], Iterator[str]]
 LABEL_VALUES = re.compile(r"label_values\(hitl_\w+(\{.*\})?, \w+\)")
 UNITS = {"bool_yes_no", "bytes", "cps", "dateTimeAsIso", "locale", "percentunit", "s", "short"}
 """Of Grafana's units those that we use."""
-SELECTOR = re.compile(r"\b(hitl_\w+|[a-z_]+:[a-z0-9_:]+|ALERTS\w*|up)\b(\{[^}]*\})?(\[[^\]]*\])?")
+SELECTOR = re.compile(r"\b(hitl_\w+|[a-z_]+:[a-z0-9_:]+|ALERTS\w*)\b(\{[^}]*\})?(\[[^\]]*\])?")
 CALL = re.compile(r"\b(i?rate)\(\s*[\w:]+(?:\{[^}]*\})?\[([^\]]*)\]")
 COUNTED = re.compile(r"\b(rate|irate|increase)\(\s*$")
 

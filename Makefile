@@ -29,7 +29,7 @@ audit: $(STAMP)
 
 # The documentation as pages: open .cache/site/index.html. A broken link fails.
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Grafana's React components, to draw dashboards without a Grafana server. Needs Node.js.
 dashboard-components: grafana/picture/node_modules/.package-lock.json

@@ -47,7 +47,7 @@ def test_no_request_brings_the_api_down(busy, mode, caplog):
     tried = 0
     for found in schema.get_all_operations():
         operation = found.ok()
-        if operation.path == "/v1/events":  # never ends
+        if operation.path.endswith("/events"):  # never end
             continue
 
         @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=HEALTH)

@@ -111,6 +111,21 @@ class Deployment:
         admin = AdminClient({"bootstrap.servers": self.settings.kafka_bootstrap_servers})
         TopicTable.load().apply(admin, self.policy.pool_names, self.connection.prefix, replication_factor=1)
 
+    def led(self) -> bool:
+        """Whether every partition has a leader that answers: on a busy machine that takes its time."""
+        consumer = Consumer(self.connection.reader("led"))
+        try:
+            found = consumer.list_topics(timeout=20).topics
+            for name in found:
+                if name.startswith(self.connection.prefix):
+                    for number in found[name].partitions:
+                        consumer.get_watermark_offsets(TopicPartition(name, number), timeout=10)
+        except KafkaException:
+            return False
+        finally:
+            consumer.close()
+        return True
+
     def hitl(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """The command line, as a process."""
         return subprocess.run(

@@ -69,7 +69,7 @@ HITL = (sys.executable, "-m", "app")
 SEED = 11
 PEOPLE = Reviewers(sensitivity=0.9, anchoring=0.3, false_override=0.03, gold_rate=0.0)
 TOLD = "sensitivity: 0.9\nanchoring: 0.3\nfalse_override: 0.03\ngold_rate: 0\n"
-COUNT = 3 * STRIDE + 60
+COUNT = 2 * STRIDE + 130
 COMPARED = (
     "level", "automated", "audited", "inclusion_probability", "blind", "threshold", "confidence",
     "final_action", "decided_by", "evidence", "evidence_probability", "learning_key", "epoch",
@@ -118,6 +118,7 @@ def deployment(kafka: str, store_url: str, tmp_path: Path, topic_prefix: str) ->
     create_topics(kafka, *(topic_prefix + topic for topic in ordered), partitions=1)
     try:
         made.apply_topics()
+        until(made.led, "every topic can be read")
         yield made
     finally:
         made.close()

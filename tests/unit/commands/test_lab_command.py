@@ -159,7 +159,10 @@ def test_a_log_is_replayed_from_files(files):
 def test_a_log_that_holds_nothing_is_said(files):
     (files / "log.jsonl").write_bytes(b"{\n")
     result = replayed(files)
-    assert (result.exit_code, result.stdout) == (0, "No recorded decision that the policy knows.\nLEFT OUT: 1 invalid\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "No recorded decision that the policy knows.\nLEFT OUT: 1 invalid\n",
+    )
 
 
 def test_without_a_log_the_broker_is_asked_for(files, monkeypatch):
@@ -167,3 +170,29 @@ def test_without_a_log_the_broker_is_asked_for(files, monkeypatch):
     result = CliRunner().invoke(cli.app, ["lab", "replay", "--policy", str(files / "policy.yaml")])
     assert isinstance(result.exception, UsageError)
     assert "HITL_KAFKA_BOOTSTRAP_SERVERS is not set" in str(result.exception)
+
+
+def test_a_replay_is_one_page_with_everything_in_it(files):
+    (files / "log.jsonl").write_bytes(b"\n".join(export(cases.decisions(600))))
+    for name in ("--html", "--report"):
+        assert replayed(files, "--by", "amount", name, str(files / "r.html")).exit_code == 0
+        page = (files / "r.html").read_text(encoding="utf-8")
+        assert page.startswith("<!doctype html>")
+        assert page.count("<svg") == 3
+        assert "amount: 100" in page
+        (files / "r.html").unlink()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--for", "soon"], "--for soon: 'soon' is not a duration"),
+        (["--require", "automaton_rate>0"], "there is no figure 'automaton_rate'"),
+        ([], "HITL_KAFKA_BOOTSTRAP_SERVERS is not set"),
+    ],
+)
+def test_a_shadow_says_what_is_wrong_before_it_begins(files, monkeypatch, more, said):
+    monkeypatch.delenv("HITL_KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    wrong = CliRunner().invoke(cli.app, ["lab", "shadow", "--policy", str(files / "policy.yaml"), *more])
+    assert isinstance(wrong.exception, UsageError)
+    assert said in str(wrong.exception)

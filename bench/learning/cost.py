@@ -14,7 +14,7 @@ import platform
 import pstats
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -24,7 +24,7 @@ import typer
 from app.agents.drift import Drift, learning_terms
 from app.domain.events import Record
 from app.domain.facts import Invalid, parse_facts
-from app.domain.learning.drift import KeyState, learn
+from app.domain.learning.drift import Change, KeyState, learn
 from app.domain.learning.records import Told
 from app.domain.learning.terms import LearningTerms
 from app.domain.traffic import Traffic
@@ -88,12 +88,12 @@ class Bench:
         self.profile = cProfile.Profile()
 
     def _remember(
-        self, state: KeyState, records: Sequence[Told], terms: LearningTerms
-    ) -> tuple[KeyState, list[object]]:
+        self, state: KeyState, records: Iterable[Told], terms: LearningTerms
+    ) -> tuple[KeyState, list[Change]]:
         self.told += records
         after, changes = learn(state, records, terms)
         self.states[after.learning_key] = after
-        return after, list(changes)
+        return after, changes
 
     def stride(self, submissions: Sequence[Submission], phase: Phase, *, profiled: bool) -> None:
         """Time one stride of decisions."""
@@ -164,15 +164,15 @@ def page(bench: Bench, phases: Sequence[Phase]) -> str:
 
 `python -m bench.learning.cost`, {at}, {where}.
 
-Microseconds of CPU for each decision, one core. The worker: decode, score, route, encode; without Kafka, Redis
-and the work of reviews, which make its part larger, so that the share is an upper bound.
+Microseconds of CPU for each decision, one core. The worker: decode, score, route, encode; without Kafka,
+Redis and the work of reviews, which make its part larger, so that the share is an upper bound.
 
 | phase | decisions | run alone | records learned, each | worker | tallies | drift agent | learning's share |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-At the end {threshold}. The key's state is {size / 1000:.1f} kB; full it is below 32 kB (a test holds
-that). It is written once for each batch in which the key learned something.
+At the end {threshold}. The key's state is {size / 1000:.1f} kB; full it is below 32 kB (a test
+holds that). It is written once for each batch in which the key learned something.
 
 Where the drift agent's time goes in the long run (own time, under cProfile):
 

@@ -491,9 +491,7 @@ def test_a_full_state_is_small(state, a_label, a_tally):
         )
         apply(state, a_label(evidence=False, blind=False, kind=ReviewKind.REVIEW, reviewer=reviewer))
     assert len(state.overrides.reviewers) == TERMS.reviewers
-    assert len(state.judgements.standing) == TERMS.memory
-    apply(state, a_tally([BIN, 10, 5], epoch=1))
-    for name in ("labels", "errors", "traffic", "score_labels", "score_errors", "shown_labels", "old_labels"):
+    for name in ("labels", "errors", "old_labels", "old_errors", "shown_labels", "shown_errors"):
         values = getattr(state.evidence, name)
         setattr(state.evidence, name, [value + 301 for value in values])
     state.automation.certificate.rejected = [100] * BINS
@@ -501,6 +499,7 @@ def test_a_full_state_is_small(state, a_label, a_tally):
     young = [Reference(2_000_000_000, [49_999] * BINS, 0.123, 0.003) for _ in range(3)]
     state.automation.monitors = Monitors(references=young, shown_references=young)
     state.raised = [f"reviewer_outlier:reviewer-{i:03d}@example.org" for i in range(20)]
+    assert len(state.judgements.standing) == TERMS.memory
     assert len(state.to_bytes()) < 32_000
 
 

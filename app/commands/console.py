@@ -87,6 +87,6 @@ def check(
         if place.secure:
             raise UsageError(
                 "HITL_SECRET_FILE is not set: anybody could forge the sign-in form",
-                hint="openssl rand -hex 32 > secret; set HITL_SECRET_FILE",
+                hint="(umask 077; openssl rand -hex 32 > secret); set HITL_SECRET_FILE",
             )
         tell("HITL_SECRET_FILE is not set: a development key is used")

@@ -94,7 +94,8 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
     """Is the evidence keyed, and does nobody else read what is secret?"""
     if settings.secret_is_default:
         detail = "HITL_SECRET_FILE is not set: whoever reads the source can predict who is checked"
-        yield Finding("secret", "warning", detail, "openssl rand -hex 32 > secret; set HITL_SECRET_FILE")
+        hint = "(umask 077; openssl rand -hex 32 > secret); set HITL_SECRET_FILE"
+        yield Finding("secret", "warning", detail, hint)
     open_files = [
         f"{name}={path}"
         for name, path in settings.secret_files.items()

@@ -156,6 +156,7 @@ def test_status_shows_a_dead_letter(deployment: Deployment) -> None:
 def test_doctor_finds_everything_there(deployment: Deployment) -> None:
     secret = deployment.directory / "secret"
     secret.write_text("0123456789abcdef" * 2)
+    secret.chmod(0o400)
     done = deployment.hitl("doctor", "--json", HITL_SECRET_FILE=str(secret))
     findings = {(row["check"], row["state"]) for row in map(json.loads, done.stdout.splitlines())}
     assert findings >= {(name, "ok") for name in ("policy", "schemas", "broker", "topics", "store", "secret")}

@@ -120,6 +120,8 @@ def test_labels_of_decisions_before_the_order_was_fixed_do_not_count():
     assert sum(state.evidence.labels) == 0
     known, _, _ = state.evidence.fit_by_score(TERMS.ridge)
     assert known[bin_of(0.95)] == pytest.approx(2 * FIRST, rel=0.02), "the cap knows"
+    late, _, _ = state.evidence.fit_of_epoch(TERMS.ridge)
+    assert late[bin_of(0.95)] == pytest.approx(FIRST, rel=0.02), "monitors do not compare with what is late"
     assert all(change.certified is None for change in changes)
 
 

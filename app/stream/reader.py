@@ -204,7 +204,7 @@ def partitions_of(
 
 
 def watermarks(
-    consumer: Consumer, connection: Connection, partition: Partition, patience: float = 5.0
+    consumer: Consumer, connection: Connection, partition: Partition, patience: float = 30.0
 ) -> tuple[int, int]:
     """First offset and the one after the last, as the consumer's isolation level sees them. A partition
     that was created or moved this moment may need up to ``patience`` seconds to have a leader."""

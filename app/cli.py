@@ -29,7 +29,6 @@ from app.commands import (
     learnings,
     learnings_scan,
     metrics,
-    metrics,
     people,
     policy,
     policy_proposals,
@@ -80,7 +79,6 @@ app.add_typer(gold.app, name="gold")
 app.add_typer(lab.app, name="lab")
 app.add_typer(people.app, name="people")
 app.add_typer(token.app, name="token")
-app.add_typer(metrics.app, name="metrics")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(webhooks.app, name="webhooks")
 app.command("demo")(demo.demo)

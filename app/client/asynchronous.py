@@ -59,6 +59,7 @@ class AsyncDecisions:
         reader, last = EventReader(), await self.progress(decision_id)
         yield last
         while not last.final:
+            reader = EventReader(reader.last_event_id)
             try:
                 async with self._client.stream(
                     "GET",

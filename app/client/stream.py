@@ -8,11 +8,11 @@ from app.client.values import Progress, progress_of
 
 
 class EventReader:
-    """Gives each state as its event is complete; ``last_event_id`` is where to go on after a break."""
+    """Reads one connection. Gives each state as its event is complete; ``last_event_id`` is where the next
+    connection goes on after a break, which forgets an event that was not whole."""
 
-    def __init__(self) -> None:
-        self.last_event_id = ""
-        self._id = ""
+    def __init__(self, last_event_id: str = "") -> None:
+        self.last_event_id = self._id = last_event_id
         self._data: list[str] = []
 
     def feed(self, line: str) -> Progress | None:

@@ -66,6 +66,7 @@ class Decisions:
         reader, last = EventReader(), self.progress(decision_id)
         yield last
         while not last.final:
+            reader = EventReader(reader.last_event_id)
             try:
                 with self._client.stream(
                     "GET",

@@ -218,6 +218,14 @@ def test_following_goes_on_after_a_break(client):
     assert [request.headers["Last-Event-ID"] for request in streams] == ["", "2", "2"]
 
 
+def test_an_event_that_a_break_cut_off_is_forgotten(client):
+    half = events((1, state("open"))).text.partition('"final"')[0]
+    cut = httpx.Response(200, text=half, headers={"Content-Type": "text/event-stream"})
+    whole = events((1, state("open")), (2, state("resolved", RESOLUTION)))
+    server = Server(state("submitted"), cut, state("submitted"), whole)
+    assert [one.status for one in client(server).follow("a")] == ["submitted", "open", "resolved"]
+
+
 def test_an_event_counts_when_it_is_whole():
     reader = EventReader()
     assert [reader.feed(line) for line in ("id: 7", f"data: {json.dumps(state('open'))}")] == [None, None]

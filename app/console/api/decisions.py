@@ -42,34 +42,8 @@ has every step.
 """
 
 
-@router.get("/decisions/{decision_id}")
-async def decision(
-    request: Request,
-    response: Response,
-    parts: Parts,
-    visitor: Follower,
-    decision_id: This,
-    wait: Wait = None,
-    prefer: Annotated[str | None, Header(description="`wait=30`, in seconds: as `wait`.")] = None,
-) -> ProgressOut | StoryOut:
-    """A decision that you submitted: where it stands, and the answer; with `wait` once there is one, or as it
-    is after that long (a minute at most). Any other: its story, as far as you may see it."""
-    submission = await run_in_threadpool(_admitted, parts, visitor, decision_id)
-    if submission is None:
-        return await run_in_threadpool(_story, parts, visitor, decision_id)
-    (progress,) = await run_in_threadpool(parts.following.progress, [decision_id])
-    patience = min(_patience(wait, prefer), parts.pace.longest_wait)
-    if patience and not progress.final:
-        watch: Watch = request.app.state.watch
-        with _waiting(request, parts, visitor):
-            progress = await watch.change(progress, patience / 1000, final=True)
-    if prefer is not None and patience:
-        response.headers["Preference-Applied"] = f"wait={patience // 1000}"
-    return progress_out(progress, submission.noted)
-
-
 @router.get(
-    "/decisions/{decision_id}/events",
+    "/decisions/{decision_id:path}/events",  # before the next, which would take it for an id
     description=_EVENTS,
     response_class=StreamingResponse,
     responses={
@@ -97,6 +71,32 @@ async def follow(
     _allow_wait(request, parts, visitor)
     stream = _stream(request, parts, visitor, submission, progress, last_event_id)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+@router.get("/decisions/{decision_id:path}")
+async def decision(
+    request: Request,
+    response: Response,
+    parts: Parts,
+    visitor: Follower,
+    decision_id: This,
+    wait: Wait = None,
+    prefer: Annotated[str | None, Header(description="`wait=30`, in seconds: as `wait`.")] = None,
+) -> ProgressOut | StoryOut:
+    """A decision that you submitted: where it stands, and the answer; with `wait` once there is one, or as it
+    is after that long (a minute at most). Any other: its story, as far as you may see it."""
+    submission = await run_in_threadpool(_admitted, parts, visitor, decision_id)
+    if submission is None:
+        return await run_in_threadpool(_story, parts, visitor, decision_id)
+    (progress,) = await run_in_threadpool(parts.following.progress, [decision_id])
+    patience = min(_patience(wait, prefer), parts.pace.longest_wait)
+    if patience and not progress.final:
+        watch: Watch = request.app.state.watch
+        with _waiting(request, parts, visitor):
+            progress = await watch.change(progress, patience / 1000, final=True)
+    if prefer is not None and patience:
+        response.headers["Preference-Applied"] = f"wait={patience // 1000}"
+    return progress_out(progress, submission.noted)
 
 
 async def _stream(

@@ -106,13 +106,14 @@ async def submit(parts: Parts, visitor: Submitter, request: Request, response: R
             hint=f"one of: {known}",
         )
     decision = msgspec.structs.replace(decision, submitted_by=_submitter(parts, visitor, decision))
-    await run_in_threadpool(_hand_in, parts, visitor, decision, body)
+    trace = request.headers.get("traceparent", "")
+    await run_in_threadpool(_hand_in, parts, visitor, decision, body, trace)
     at = _address(decision.decision_id)
     response.headers["Location"] = at
     return AcceptedOut(id=decision.decision_id, at=at)
 
 
-@router.post("/decisions/{decision_id}/withdraw", status_code=202)
+@router.post("/decisions/{decision_id:path}/withdraw", status_code=202)
 def withdraw(parts: Parts, visitor: Submitter, decision_id: This, body: TakingBack) -> AcceptedOut:
     """Take a decision of yours back: its open reviews end unanswered, also those in somebody's hands. What
     was answered stays answered (409). Withdrawing twice changes nothing."""
@@ -128,7 +129,7 @@ def withdraw(parts: Parts, visitor: Submitter, decision_id: This, body: TakingBa
     return AcceptedOut(id=decision_id, at=_address(decision_id))
 
 
-@router.post("/decisions/{decision_id}/information", status_code=202)
+@router.post("/decisions/{decision_id:path}/information", status_code=202)
 def inform(parts: Parts, visitor: Submitter, decision_id: This, body: Informing) -> AcceptedOut:
     """Answer what a reviewer asked about a decision of yours: the review goes back to its queue with it."""
     question = _mine(parts, visitor, decision_id).question
@@ -159,7 +160,9 @@ async def observe(parts: Parts, visitor: Submitter, request: Request) -> Accepte
     return AcceptedOut(id=outcome.observation_id, at=_address(outcome.decision_id))
 
 
-def _hand_in(parts: ConsoleParts, visitor: Visitor, decision: DecisionSubmitted, body: bytes) -> None:
+def _hand_in(
+    parts: ConsoleParts, visitor: Visitor, decision: DecisionSubmitted, body: bytes, trace: str
+) -> None:
     name = decision.decision_id
     came_otherwise = parts.submissions.find(name) is None and parts.following.knows(name)
     standing = Standing.OTHER
@@ -171,7 +174,7 @@ def _hand_in(parts: ConsoleParts, visitor: Visitor, decision: DecisionSubmitted,
             hint="a decision_id names one decision for good; a repeat has exactly the same content",
         )
     if standing is not Standing.STORED:
-        parts.publisher.publish(Topic.DECISIONS_SUBMITTED, name, decision)
+        parts.publisher.publish(Topic.DECISIONS_SUBMITTED, name, decision, trace)
         parts.submissions.stored(name)
 
 

@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import pytest
 
+from app.client.flow import path_of
 from app.console.submissions import Submissions
 from app.domain.events import DecidedBy, DecisionResolved, Resolution
 from app.review_queue.errors import StoreUnavailableError
@@ -59,6 +60,17 @@ def test_it_is_said_where_to_follow_it(house):
     assert answer.headers["Location"] == f"/v1/decisions/{NAME}"
     told = producer(house).get(answer.headers["Location"]).json()
     assert (told["status"], told["final"], told["resolution"]) == ("submitted", False, None)
+
+
+@pytest.mark.parametrize("name", ["order/17", "a//b/", "invoices/2026/withdraw", "50% off?", "ü#1"])
+def test_a_decision_is_found_under_any_name(house, name):
+    caller = producer(house)
+    at = caller.post("/v1/decisions", json=DECISION | {"decision_id": name}).headers["Location"]
+    assert at == path_of(name)
+    assert caller.get(at).json()["decision_id"] == name
+    assert caller.post(f"{at}/withdraw", json={}).status_code == 202
+    assert caller.post(f"{at}/information", json={"information": "x"}).json()["code"] == "no_such_question"
+    assert house.topics.events[-1][-1].decision_id == name
 
 
 def test_the_same_again_is_answered_and_not_sent_again(house):

@@ -148,3 +148,5 @@ def _parse(line: bytes, decoder: msgspec.json.Decoder[T]) -> T | Rejected:
         return Rejected("not_utf8", str(error))
     except msgspec.DecodeError as error:
         return Rejected("invalid", str(error))
+    except RecursionError:
+        return Rejected("invalid", "nested too deeply")

@@ -83,6 +83,7 @@ BAD = {
     "an empty id": (line(decision_id=""), "invalid"),
     "a time without an offset": (line(occurred_at="2026-03-02T09:30:00"), "invalid"),
     "nested facts": (line(facts={"amount": {"net": 1}}), "invalid"),
+    "nested without end": (line(truth=0).replace(": 0}", ": " + "[" * 9_000 + "]" * 9_000 + "}"), "invalid"),
     "an unknown type": (line(decision_id="x", decision_type="loan.approval"), "unknown_type"),
     "the same id again": (line(), "duplicate"),
     "256 KiB": (line(decision_id="y", facts={"note": "n" * 262_144}), "too_large"),

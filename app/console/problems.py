@@ -37,6 +37,7 @@ from app.desk.errors import (
 from app.domain.quality.sessions import SessionRefusedError
 from app.errors import HitlError, ServiceUnreachableError, UsageError
 from app.review_queue import errors as queue
+from app.stream.errors import TransientError
 
 log = logging.getLogger("hitl.console")
 
@@ -132,6 +133,7 @@ _OF: Mapping[type[BaseException], Kind] = {
     WrongHostError: WRONG_HOST,
     AccountsFileError: UNAVAILABLE,
     ServiceUnreachableError: UNAVAILABLE,
+    TransientError: UNAVAILABLE,
     SessionRefusedError: CONFLICT,
     queue.UnknownReview: UNKNOWN_REVIEW,
     queue.StaleLease: STALE_LEASE,

@@ -10,6 +10,7 @@ import app
 from app.console.problems import KINDS, UNEXPECTED, kind_of, problem
 from app.errors import HitlError, ServiceUnreachableError
 from app.review_queue.errors import REFUSALS
+from app.stream.errors import TransientError
 
 DOCS = Path(app.__file__).parent.parent / "docs" / "api.md"
 
@@ -45,6 +46,12 @@ def test_errors_that_people_can_cause_are_never_called_a_bug():
 
 def _reachable(cls):
     return cls.__module__.startswith(("app.console", "app.desk", "app.review_queue", "app.domain"))
+
+
+@pytest.mark.parametrize("outage", [ServiceUnreachableError, TransientError])
+def test_an_outage_is_worth_another_try(outage):
+    told, headers = problem(outage("kafka:9092 is away"), base="http://localhost", request_id="r")
+    assert (told.status, headers["Retry-After"]) == (503, "2") and "kafka" not in told.detail
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=lambda cls: cls.__name__)

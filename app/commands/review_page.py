@@ -25,6 +25,8 @@ _PARTS = (
     ("deadline", "Deadline"),
 )
 """The order in which a reviewer reads; parts that are not named here follow at the end."""
+PAGE = 100
+"""Columns of a page, also where the terminal or file is wider: it is read, not searched."""
 
 
 def print_page(review: Mapping[str, object], package: Mapping[str, object], answer: Answer | None) -> None:
@@ -68,7 +70,8 @@ def print_reveal(withheld: Mapping[str, object]) -> None:
 
 
 def _part(title: str, value: object) -> None:
-    console.print(Panel(_body(value), title=Text(title), title_align="left", border_style="dim"))
+    width = min(console.width, PAGE)
+    console.print(Panel(_body(value), title=Text(title), title_align="left", border_style="dim", width=width))
 
 
 def _body(value: object, depth: int = 0) -> RenderableType:

@@ -21,7 +21,7 @@ from app.domain.events import (
     DecisionWithdrawn,
     Record,
 )
-from app.domain.review import review_id_of
+from app.domain.review import ReviewState, review_id_of
 from app.domain.words import LEVELS, moment
 from app.errors import HitlError
 from app.review_queue.errors import UnknownReview
@@ -40,6 +40,7 @@ STORY = (
     Topic.DECISIONS_RESOLVED,
     Topic.DEADLETTER,
 )
+WAITING = "waits for a person"
 
 
 class Status(msgspec.Struct):
@@ -107,6 +108,8 @@ def _read(settings: Settings, decision_id: str) -> Status:
             _tell(found, codec.decode(record.value))
     if parts:
         found.reviews = [_review(parts, str(review["review_id"]), review) for review in found.reviews]
+        if found.state == WAITING and any(one["state"] == ReviewState.DECIDED for one in found.reviews):
+            found.state = "answered"  # it goes out once it can not be taken back any more
         parts.client.close()
     return found
 
@@ -135,7 +138,7 @@ def _tell(found: Status, event: Record) -> None:
             found.confidence = round(event.assessment.confidence.probability, 4)
             found.consequence = event.assessment.consequence.consequence_class.value
         case DecisionRouted(route=route):
-            found.state = "waits for a person" if route.action is None else "automated"
+            found.state = WAITING if route.action is None else "automated"
             found.level, found.level_name = route.level, LEVELS[route.level]
             found.threshold = route.threshold
             found.reasons = [reason.text for reason in route.reasons]
@@ -160,7 +163,8 @@ def _review(parts: QueueParts, review_id: str, known: dict[str, object]) -> dict
         review = parts.queue.get(review_id).review
     except UnknownReview:
         return {**known, "state": "not in the queue"}
-    return {**known, "state": review.state.value, "holder": review.holder or None}
+    final = moment(review.undo_until) if review.undo_until else None
+    return {**known, "state": review.state.value, "holder": review.holder or None, "final_at": final}
 
 
 def _print(found: Status) -> None:
@@ -177,7 +181,9 @@ def _print(found: Status) -> None:
     for reason in found.reasons:
         console.print(f"  why          {escape(reason)}", highlight=False)
     for review in found.reviews:
-        text = " ".join(str(value) for value in review.values() if value is not None)
+        text = " ".join(str(value) for name, value in review.items() if value and name != "final_at")
+        if review.get("final_at"):
+            text += f", may be taken back until {review['final_at']}"
         console.print(f"  review       {escape(text)}", highlight=False, soft_wrap=True)
     if found.withdrawn_by is not None:
         console.print(f"  withdrawn    {escape(f'by {found.withdrawn_by}')}", highlight=False)

@@ -13,6 +13,7 @@ import pytest
 
 from app.domain.answers import Verdict
 from app.domain.review import Reviewer
+from app.domain.words import moment
 from app.settings import PROJECT
 from app.stream.topics import Topic
 from tests.integration.conftest import deployed
@@ -118,7 +119,17 @@ def test_status_follows_a_decision_to_its_end(deployment: Deployment) -> None:
 
     lease = queue.claim(review["review_id"], ann)
     verdict = Verdict(action="reject", reasoning="the vendor is unknown", reason_code="other")
-    queue.decide(review["review_id"], ann, lease.review.epoch, lease.review.digest, verdict)
+    held = queue.decide(
+        review["review_id"], ann, lease.review.epoch, lease.review.digest, verdict, undo_window=3_600_000
+    ).review
+    assert status(deployment, "person")["state"] == "answered"
+    text = deployment.hitl("status", "person").stdout
+    assert "person: answered" in text
+    assert f"may be taken back until {moment(held.undo_until)}" in text
+    back = queue.undo(held.review_id, ann, held.epoch)
+    assert status(deployment, "person")["state"] == "waits for a person"
+
+    queue.decide(held.review_id, ann, back.review.epoch, back.review.digest, verdict)
     until(lambda: "person" in by_key(deployment.watch[Topic.DECISIONS_RESOLVED]), "the resolution")
     resolved = status(deployment, "person")
     assert (resolved["state"], resolved["reviewer"], resolved["action"]) == ("resolved", "ann", "reject")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from app.agents.books import usable
 from app.commands.output import errors
 from app.composition.parts import activated_policy, connection_of, load_compiled_policy
@@ -32,6 +34,11 @@ def policy_to_look_by(settings: Settings) -> CompiledPolicy:
 
 def _file(settings: Settings, why: str) -> CompiledPolicy:
     policy = load_compiled_policy(settings)
-    text = f"{why}: going by the policy file {settings.policy_path}, version {policy.version}"
-    errors.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+    _say_once(f"{why}: going by the policy file {settings.policy_path}, version {policy.version}")
     return policy
+
+
+@cache
+def _say_once(text: str) -> None:
+    """Also for a verb that asks for the policy twice."""
+    errors.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)

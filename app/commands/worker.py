@@ -89,9 +89,9 @@ def up(
             settings = msgspec.structs.replace(
                 settings, redis_url=redis_url, kafka_bootstrap_servers=broker.bootstrap_servers
             )
+            errors.print("embedded broker: in memory, no guarantees; stop with ctrl-c", style="dim")
             errors.print(f"export HITL_KAFKA_BOOTSTRAP_SERVERS={broker.bootstrap_servers}", highlight=False)
             errors.print(f"export HITL_REDIS_URL={redis_url}", highlight=False)
-            errors.print("embedded broker: in memory, no guarantees; stop with ctrl-c", style="dim")
             settings = _with_people(settings, policy, Path(scratch))
             url = f"http://127.0.0.1:{port}"
             with (

@@ -98,8 +98,11 @@ def _disclosure(story: Story, terms: Terms | None) -> str:
 
 def _timeline(story: Story, titles: dict[str, str]) -> list[Moment]:
     moments = [Moment(story.received_at, "Received", f"Type {story.decision_type}, about {story.subject}.")]
+    answers = [moment for look in story.reviews for moment in _review(look, titles)]
     case = story.case if story.open_book else None
-    if case is not None:
+    if case is None:
+        moments += answers
+    else:
         brief = case.brief
         moments.append(
             Moment(
@@ -110,6 +113,9 @@ def _timeline(story: Story, titles: dict[str, str]) -> list[Moment]:
                 f"{_begun(words.LEVEL_MEANINGS[brief.level])}.",
             )
         )
+        # Of one millisecond: an answer makes the decision, a check of what ran alone follows it.
+        if not brief.automated:
+            moments += answers
         if case.resolved is not None:
             agreed = case.resolved.agreed
             told = " As the AI recommended." if agreed else " Not what the AI recommended."
@@ -120,6 +126,8 @@ def _timeline(story: Story, titles: dict[str, str]) -> list[Moment]:
                     f"{_BY[case.resolved.decided_by]}.{told if agreed is not None else ''}",
                 )
             )
+        if brief.automated:
+            moments += answers
         if case.observed is not None:
             correct = case.observed.correct_action
             moments.append(
@@ -129,8 +137,6 @@ def _timeline(story: Story, titles: dict[str, str]) -> list[Moment]:
                     f"Right would have been “{action_label(correct)}”." if correct else "",
                 )
             )
-    for look in story.reviews:
-        moments += _review(look, titles)
     return moments
 
 

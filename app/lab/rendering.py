@@ -66,10 +66,15 @@ def between(interval: tuple[float, float] | None) -> str:
 
 def _head(r: Report) -> list[str]:
     speed = f"{r.elapsed_s:.1f} s" + (f", {r.decisions_per_s:,} a second" if r.decisions_per_s else "")
+    wrong = (
+        f", {percent(r.automated_error, 2)} of that wrongly (95 %: {between(r.automated_error_interval)})"
+        if r.automated_error is not None
+        else ""
+    )
     return [
         f"{r.decisions:,} decisions under policy '{r.policy}' {r.policy_version}, seed {r.seed}, {speed}",
-        f"The AI decided {percent(r.automation_rate)} alone, {percent(r.automated_error, 2)} of that wrongly"
-        f" (95 %: {between(r.automated_error_interval)}); {_answers(r.human_work)} per 100 decisions.",
+        f"The AI decided {percent(r.automation_rate)} alone{wrong};"
+        f" {_answers(r.human_work)} per 100 decisions.",
     ]
 
 
@@ -107,7 +112,9 @@ def _work(r: Report) -> list[str]:
     lines = [
         f"{r.reviews:,} reviews, {r.audits:,} checks of what ran alone, {r.second_looks:,} second looks,"
         f" {r.gold:,} items with known truth: {percent(r.human_work)} of the number of decisions.",
-        f"People changed {percent(r.override_rate)} of {r.shown:,} recommendations that they were shown.",
+        f"People changed {percent(r.override_rate)} of {r.shown:,} recommendations that they were shown."
+        if r.shown
+        else "People were shown no recommendation before they answered.",
     ]
     if r.gold_catch_rate is not None:
         lines.append(

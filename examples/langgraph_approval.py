@@ -64,4 +64,6 @@ def main(trip: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python examples/langgraph_approval.py TRIP, such as trip-42")
     main(sys.argv[1])

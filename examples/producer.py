@@ -42,4 +42,6 @@ def main(decision_id: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python examples/producer.py DECISION_ID, such as exp-1001")
     main(sys.argv[1])

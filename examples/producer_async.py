@@ -39,4 +39,6 @@ async def main(batch: str, count: int) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/producer_async.py PREFIX COUNT, such as batch-7 20")
     asyncio.run(main(sys.argv[1], int(sys.argv[2])))

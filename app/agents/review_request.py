@@ -32,7 +32,7 @@ from app.review_queue.values import NewReview
 from app.stream.codec import Codec
 from app.stream.envelope import key_id_of
 from app.stream.errors import DecodeError
-from app.stream.headers import event_headers
+from app.stream.headers import event_headers, trace_to_keep
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
 from app.stream.topics import pool_topic
 
@@ -209,7 +209,8 @@ class ReviewRequests:
         )
         story = self._codec.body(item.record.value or b"", DecisionRouted)
         record = self._codec.append(ReviewRequested, story, request, key_id_of(item.record.value))
-        return NewReview(decision.decision_id, request, record)
+        trace = trace_to_keep(item.record.headers, decision.decision_id)
+        return NewReview(decision.decision_id, request, record, trace)
 
 
 def _past(cases: Sequence[Case], *, besides: str) -> list[PastDecision]:

@@ -20,6 +20,7 @@ from app.stream.errors import TransientError
 from app.stream.headers import answer_headers
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
+from app.stream.tracing import Tracing
 
 log = structlog.get_logger("hitl.upkeep")
 
@@ -45,9 +46,11 @@ class RelayService(Service):
         slot: str,
         clock: Callable[[], int],
         seal: Seal | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         super().__init__()
         self._seal = seal
+        self._tracing = tracing
         self._client = client
         self._keys = keys
         self._codec = codec
@@ -93,9 +96,14 @@ class RelayService(Service):
     def _relay(self, publisher: Publisher) -> OutboxRelay:
         def publish(records: Sequence[OutboxRecord]) -> None:
             outgoing = [Outgoing(r.topic, r.key, r.value, r.headers, r.partition) for r in records]
+            trace = None if self._tracing is None else self._tracing.batch()
+            if trace is not None:
+                outgoing = trace.outgoing(outgoing)
             failed = publisher.send(outgoing)
             if failed:
                 raise TransientError(f"{len(failed)} of {len(outgoing)} not delivered: {failed[0].reason}")
+            if trace is not None:
+                trace.committed()
 
         return OutboxRelay(
             self._client,

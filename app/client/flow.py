@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 import uuid
 from collections.abc import Generator, Mapping
@@ -71,7 +72,7 @@ class Flows:
 
     def submit(self, decision: Mapping[str, Any]) -> Flow[str]:
         """Returns the id once the decision is in the log."""
-        told = yield from self._post("/v1/decisions", decision)
+        told = yield from self._post("/v1/decisions", decision, trace_headers())
         return str(told["id"])
 
     def progress(self, decision_id: str, wait: float = 0.0) -> Flow[Progress]:
@@ -129,8 +130,10 @@ class Flows:
 
     # --- carried out until it is done ----------------------------------------------------------------
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> Flow[dict[str, Any]]:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+    def _post(
+        self, path: str, body: Mapping[str, Any], beside: Mapping[str, str] | None = None
+    ) -> Flow[dict[str, Any]]:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4()), **(beside or {})}
         return (yield from self._persist(Call("POST", path, encoded(body), headers)))
 
     def _persist(self, call: Call) -> Flow[dict[str, Any]]:
@@ -150,6 +153,19 @@ class Flows:
             if time.monotonic() - began + rest > self.patience:
                 raise error
             yield Pause(rest)
+
+
+def trace_headers() -> dict[str, str]:
+    """The W3C headers of the span that is active here; none in a program that does not use OpenTelemetry."""
+    if "opentelemetry.trace" not in sys.modules:
+        return {}
+    from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415 - the program has it already
+        TraceContextTextMapPropagator,
+    )
+
+    headers: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(headers)
+    return headers
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:

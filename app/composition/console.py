@@ -9,7 +9,16 @@ from contextlib import contextmanager
 
 from app.agents.books import PolicyBook
 from app.agents.rule_book import RuleBook
-from app.composition.parts import connection_of, now, open_codec, open_desk, open_queue, open_rules, seals_of
+from app.composition.parts import (
+    connection_of,
+    now,
+    open_codec,
+    open_desk,
+    open_queue,
+    open_rules,
+    open_tracing,
+    seals_of,
+)
 from app.composition.writing import open_writer
 from app.console.accounts import Accounts
 from app.console.courier import Courier
@@ -59,7 +68,8 @@ def open_console(
         terms=lambda: book().terms,
         words_per_minute=lambda: book().words_per_minute,
     )
-    publisher = EventPublisher(lambda: open_writer(settings))
+    tracing = open_tracing(codec, now, service="hitl-console")
+    publisher = EventPublisher(lambda: open_writer(settings, tracing))
     rules = RuleBook(codec, seals_of(settings))
     rules_changed = Broadcast(connection, Topic.RULES_CHANGED, rules.hear)
     keys = ConsoleKeys(settings.topic_prefix)
@@ -114,6 +124,8 @@ def open_console(
         )
     finally:
         publisher.close()
+        if tracing is not None:
+            tracing.recorder.close()
         for service in told:
             service.stop()
         ledger.stop()

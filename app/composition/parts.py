@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -34,9 +35,18 @@ from app.stream.registry import connect_registry
 from app.stream.schemas import Schemas
 from app.stream.seals import Sealed
 from app.stream.topics import Topic
+from app.stream.tracing import Tracing
+from app.telemetry.spans import open_recorder
 
 POLICY_KEY = "policy"
 """The one key of `policy.activated`: the latest record is the policy in force."""
+
+
+def open_tracing(codec: Codec, clock: Callable[[], int], *, service: str) -> Tracing | None:
+    """Traces, where OpenTelemetry's variables name a collector. ``service`` is what the process is called
+    there unless they say it. Close its recorder at the end."""
+    recorder = open_recorder(os.environ, service)
+    return None if recorder is None else Tracing(recorder, codec, clock)
 
 
 def now() -> int:

@@ -35,6 +35,7 @@ from app.composition.parts import (
     open_desk,
     open_keys,
     open_queue,
+    open_tracing,
     sealer,
     seals_of,
 )
@@ -89,6 +90,7 @@ class Worker:
         self._connection = connection_of(settings, embedded=embedded)
         self._keys = open_keys(settings, embedded=embedded)
         self._codec = open_codec(settings, self._keys)
+        self._tracing = open_tracing(self._codec, now, service="hitl-worker")
         self._parts = open_queue(settings, policy, clock)
         self.policy = PolicyBook(self._codec, policy, self._parts.follow)
         self.metrics = WorkerMetrics(self.policy, clock)
@@ -133,6 +135,8 @@ class Worker:
             broadcast.stop()
         self._keys.close()
         self._parts.client.close()
+        if self._tracing is not None:
+            self._tracing.recorder.close()
 
     # --- the agents -----------------------------------------------------------------------------------
 
@@ -204,6 +208,7 @@ class Worker:
                 slot=self.settings.worker_slot,
                 clock=self._clock,
                 seal=sealer(self.settings),
+                tracing=self._tracing,
             )
         )
         self.app.host(
@@ -256,5 +261,6 @@ class Worker:
                 dead_letters=DeadLetters(self._clock, __version__),
                 listener=listener,
                 observer=self.metrics.observe(group),
+                tracing=self._tracing if group != "drift" else None,
             )
         )

@@ -14,8 +14,8 @@ from app.errors import HitlError
 class Writer(Protocol):
     """The ``EventWriter`` of the composition root."""
 
-    def write(self, topic: str, key: str, event: Record) -> None:
-        """Send an event, at the latest with ``flush``."""
+    def write(self, topic: str, key: str, event: Record, trace: str = "") -> None:
+        """Send an event, at the latest with ``flush``. ``trace`` is the sender's W3C ``traceparent``."""
 
     def flush(self) -> None:
         """Wait for the broker's word on everything."""
@@ -45,10 +45,10 @@ class EventPublisher:
                 self._drop()
                 raise
 
-    def publish(self, topic: str, key: str, event: Record) -> None:
-        """Return when the broker has stored the event."""
+    def publish(self, topic: str, key: str, event: Record, trace: str = "") -> None:
+        """Return when the broker has stored the event. ``trace`` is the sender's W3C ``traceparent``."""
         with self.writer() as writer:
-            writer.write(topic, key, event)
+            writer.write(topic, key, event, trace)
 
     def close(self) -> None:
         """End the connection."""

@@ -165,7 +165,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``ladder`` has the times of the SLA steps before the deadline (0: none), ``rung`` how far up it is
     (``app.domain.sla``). ``decided_at`` is when the review was over, however it ended. ``question`` is the
     last of ``questions``, and stays with the ``information`` that answered it. Until ``undo_until`` (0: no
-    such time) whoever answered may take the answer back (``app.domain.undo``).
+    such time) whoever answered may take the answer back (``app.domain.undo``). ``trace`` is the W3C
+    ``traceparent`` that the decision came with, empty where it follows from the decision's id.
     """
 
     review_id: str
@@ -209,6 +210,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_deadline: OnDeadline = OnDeadline.HOLD
     safe_default: str = ""
     undo_until: int = 0
+    trace: str = ""
 
     @property
     def over(self) -> bool:
@@ -285,7 +287,9 @@ def urgency(request: ReviewRequest, terms: QueueTerms) -> int:
     return due - terms.boosts.get(request.consequence_class, 0)
 
 
-def requested(request: ReviewRequest, decision_id: str, arrival: int, terms: QueueTerms) -> Review:
+def requested(
+    request: ReviewRequest, decision_id: str, arrival: int, terms: QueueTerms, trace: str = ""
+) -> Review:
     """A review as it enters the queue."""
     return Review(
         review_id=request.review_id,
@@ -303,4 +307,5 @@ def requested(request: ReviewRequest, decision_id: str, arrival: int, terms: Que
         ladder=tuple(request.ladder),
         on_deadline=deadline_rule(request),
         safe_default=request.safe_default or "",
+        trace=trace,
     )

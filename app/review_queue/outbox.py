@@ -63,7 +63,7 @@ class OutboxRecord(msgspec.Struct, frozen=True):
 
 
 Publish = Callable[[list[OutboxRecord]], None]
-Heading = Callable[[str, str, int], list[tuple[str, bytes]]]
+Heading = Callable[[str, str, int, Review], list[tuple[str, bytes]]]
 Seal = Callable[[str, bytes, bytes], str]
 Fields = Mapping[bytes, bytes]
 
@@ -74,8 +74,8 @@ class OutboxRelay:
     ``publish`` returns only after every record's delivery report, and raises otherwise. ``name`` should
     be stable for a worker slot: after a restart it first finishes what it had begun. What a consumer
     left for ``idle`` ms is taken over by any other. ``heading`` makes a record's headers from event name,
-    identifier and time; ``seal`` gives the seal of topic, key and value (``evidence_chain.seal``), which goes
-    beside the record. Errors of the kinds in ``transient`` are an outage; any other error while an
+    identifier, time and review; ``seal`` gives the seal of topic, key and value (``evidence_chain.seal``),
+    which goes beside the record. Errors of the kinds in ``transient`` are an outage; any other error while an
     entry is turned into events is a bug, and the entry is put aside so that the others go on.
     """
 
@@ -230,14 +230,17 @@ class OutboxRelay:
             value = self._codec.append(ReviewDecided, story, answer, under)
             records.append(
                 OutboxRecord(
-                    OUTCOMES, key, value, self._heading("ReviewDecided", answer.answer_id, answer.decided_at)
+                    OUTCOMES,
+                    key,
+                    value,
+                    self._heading("ReviewDecided", answer.answer_id, answer.decided_at, review),
                 )
             )
         elif "@default" in meta:
             default = _default(review)
             story = self._codec.body(meta["@request"], ReviewRequested)
             value = self._codec.append(ReviewDefaulted, story, default, under)
-            headers = self._heading("ReviewDefaulted", default.default_id, default.taken_at)
+            headers = self._heading("ReviewDefaulted", default.default_id, default.taken_at, review)
             records.append(OutboxRecord(OUTCOMES, key, value, headers))
         elif "@since" in meta:
             vote = completed(meta["@detail"], review, int(meta["@since"]))
@@ -256,7 +259,9 @@ class OutboxRelay:
         )
         value = self._codec.encode(step, under)
         records.append(
-            OutboxRecord(LIFECYCLE, key, value, self._heading("ReviewLifecycle", step.event_id, step.at))
+            OutboxRecord(
+                LIFECYCLE, key, value, self._heading("ReviewLifecycle", step.event_id, step.at, review)
+            )
         )
         return [self._sealed(record) for record in records]
 
@@ -277,5 +282,5 @@ def _default(review: Review) -> SafeDefault:
     )
 
 
-def _heading(event: str, identifier: str, _: int) -> list[tuple[str, bytes]]:
+def _heading(event: str, identifier: str, _at: int, _review: Review) -> list[tuple[str, bytes]]:
     return [("ce_id", f"{event}/{identifier}".encode()), ("ce_type", f"hitl.events.{event}".encode())]

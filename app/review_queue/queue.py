@@ -92,7 +92,13 @@ class ReviewQueue:
                 self._client, self._scripts["enqueue"], [self._enqueue_call(new) for new in reviews]
             )
         return [
-            Enqueued(new.request.review_id, int(arrival), stored or new.record, repeated=bool(stored))
+            Enqueued(
+                new.request.review_id,
+                int(arrival),
+                stored or new.record,
+                repeated=bool(stored),
+                trace=new.trace,
+            )
             for new, (_, arrival, stored) in zip(reviews, answers, strict=True)
         ]
 
@@ -101,7 +107,7 @@ class ReviewQueue:
         return self.enqueue_many([review])[0]
 
     def _enqueue_call(self, new: NewReview) -> tuple[str, list[Argument]]:
-        review = requested(new.request, new.decision_id, 0, self._terms)
+        review = requested(new.request, new.decision_id, 0, self._terms, new.trace)
         pool, name = locate(review.review_id)
         fields = [part for pair in to_fields(review).items() if pair[0] not in _COPIED for part in pair]
         due = "" if review.deadline is None else review.deadline

@@ -29,7 +29,7 @@ from app.domain.review import ENDED, QueueTerms, Review, ReviewState, requested
 from app.domain.review_steps import missed
 from app.domain.undo import HELD, UNDONE
 from app.review_queue.cases import Brief, brief
-from app.review_queue.values import ARRIVAL_HEADER
+from app.review_queue.values import ARRIVAL_HEADER, TRACE_HEADER
 
 POSITION_HEADER = "hitl_position"
 """Header of a routed decision: where the decision was submitted, for recognising duplicates."""
@@ -92,6 +92,7 @@ class _Request(msgspec.Struct, frozen=True):
     request: ReviewRequest
     record: bytes
     arrival: int | None
+    trace: str
     place: tuple[int, int, int, int]
 
 
@@ -132,6 +133,7 @@ class _Fold:
             slim,
             read.value or b"",
             int(arrival) if arrival else None,
+            _header(read, TRACE_HEADER) or "",
             place,
         )
 
@@ -198,7 +200,7 @@ def _settle(state: _Fold, terms: QueueTerms) -> None:
     image = state.image
     arrivals = _arrivals(state)
     for review_id, request in state.requests.items():
-        fresh = requested(request.request, request.decision_id, arrivals[review_id], terms)
+        fresh = requested(request.request, request.decision_id, arrivals[review_id], terms, request.trace)
         review = state.steps[review_id][1] if review_id in state.steps else fresh
         answer = state.answers.get(review_id)
         if answer and not (review.over and review.state is ReviewState.DECIDED):

@@ -22,6 +22,7 @@ _TEXT = {
     "informer": "informed_by",
     "answer": "answer_id",
     "default": "safe_default",
+    "trace": "trace",
 }
 _NUMBER = {
     "asked": "requested_at",

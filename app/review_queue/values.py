@@ -9,15 +9,18 @@ from app.domain.review import Review
 
 ARRIVAL_HEADER = "hitl_arrival"
 """Header of a published ReviewRequested: its place among ties, so that a rebuild restores the order."""
+TRACE_HEADER = "hitl_trace"
+"""Header of a published ReviewRequested whose decision came with a trace: ``Review.trace``."""
 
 
 class NewReview(msgspec.Struct, frozen=True):
     """A review to enqueue. ``record`` is the whole ReviewRequested as it will be published, frame
-    included: the only copy of the package."""
+    included: the only copy of the package. ``trace`` as in ``Review``."""
 
     decision_id: str
     request: ReviewRequest
     record: bytes
+    trace: str = ""
 
 
 class Enqueued(msgspec.Struct, frozen=True):
@@ -27,11 +30,13 @@ class Enqueued(msgspec.Struct, frozen=True):
     arrival: int
     record: bytes
     repeated: bool
+    trace: str = ""
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
         """To be published with the record."""
-        return [(ARRIVAL_HEADER, str(self.arrival).encode())]
+        traced = [(TRACE_HEADER, self.trace.encode())] if self.trace else []
+        return [(ARRIVAL_HEADER, str(self.arrival).encode()), *traced]
 
 
 class Lease(msgspec.Struct, frozen=True):

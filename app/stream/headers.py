@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from app.domain.review import Review
 from app.stream.records import Headers, Incoming
 from app.stream.schemas import NAMESPACE
 
@@ -45,12 +46,16 @@ def event_headers(event: str, identifier: str, cause: Incoming, *, level: int | 
     return headers
 
 
-def answer_headers(event: str, identifier: str, at: int) -> list[tuple[str, bytes]]:
-    """As ``event_headers``, of what a person or a clock caused at ``at`` (ms UTC), not a record."""
-    return _headers(event, identifier, [], at)
+def answer_headers(event: str, identifier: str, at: int, review: Review) -> list[tuple[str, bytes]]:
+    """As ``event_headers``, of what a person or a clock caused at ``at`` (ms UTC), not a record: ``review``
+    knows the trace."""
+    incoming = [("traceparent", review.trace.encode())] if review.trace else []
+    return _headers(event, identifier, incoming, at, review.decision_id)
 
 
-def _headers(event: str, identifier: str, incoming: Headers, at: int) -> list[tuple[str, bytes]]:
+def _headers(
+    event: str, identifier: str, incoming: Headers, at: int, traced: str = ""
+) -> list[tuple[str, bytes]]:
     event_type, id_start = _constant(event)
     headers = [
         _SPEC_VERSION,
@@ -58,7 +63,7 @@ def _headers(event: str, identifier: str, incoming: Headers, at: int) -> list[tu
         _SOURCE,
         _CONTENT_TYPE,
         ("ce_id", id_start + identifier.encode()),
-        *trace_headers(incoming, identifier),
+        *trace_headers(incoming, traced or identifier),
     ]
     seconds, milliseconds = divmod(at, 1000)
     if 0 <= at <= _LAST_TIME:
@@ -77,6 +82,12 @@ def trace_headers(incoming: Headers, identifier: str) -> Sequence[tuple[str, byt
     if parent is None or not _TRACEPARENT.fullmatch(parent[1]):
         return (("traceparent", new_traceparent(identifier)),)
     return (parent,) if state is None else (parent, state)
+
+
+def trace_to_keep(incoming: Headers, identifier: str) -> str:
+    """The ``traceparent`` that came, for who answers later; empty where it follows from the identifier."""
+    parent = trace_headers(incoming, identifier)[0][1]
+    return "" if parent == new_traceparent(identifier) else parent.decode()
 
 
 @lru_cache(maxsize=8192)

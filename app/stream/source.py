@@ -18,6 +18,7 @@ from app.stream.dead_letters import DeadLetters
 from app.stream.errors import TransientError
 from app.stream.kafka_thread import KafkaThread
 from app.stream.records import Incoming, Outgoing, Output
+from app.stream.tracing import Tracing
 from app.stream.transactions import Batch, FatalStreamError, Listener, StoppedError, TransactionalClient
 from app.stream.work import Channel, StageError, Work
 
@@ -101,9 +102,9 @@ class TransactionalSource(Service):
     promised.
 
     Parameters beyond ``TransactionalClient``'s: ``channel`` of the first agent; ``dead_letters`` builds
-    the records of topic ``deadletter``; ``observer`` for metrics; ``drain_seconds`` is how long a stop
-    waits for the batch in flight; ``patience_seconds`` how long a client's call may
-    hang before the process is given up; ``draw`` gives the jitter of retries.
+    the records of topic ``deadletter``; ``observer`` for metrics; ``tracing`` for traces;
+    ``drain_seconds`` is how long a stop waits for the batch in flight; ``patience_seconds`` how long a
+    client's call may hang before the process is given up; ``draw`` gives the jitter of retries.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class TransactionalSource(Service):
         dead_letters: DeadLetters,
         listener: Listener | None = None,
         observer: Observer | None = None,
+        tracing: Tracing | None = None,
         backoff: Backoff | None = None,
         max_batch: int = 2000,
         session_timeout_ms: int = 10_000,
@@ -147,6 +149,7 @@ class TransactionalSource(Service):
         self._dead_letters = dead_letters
         self._listener = listener
         self._observer = observer or NoObserver()
+        self._tracing = tracing
         self._backoff = backoff or Backoff()
         self._drain_seconds = drain_seconds
         self._patience_seconds = patience_seconds
@@ -217,19 +220,23 @@ class TransactionalSource(Service):
 
     async def _process(self, batch: Batch) -> None:
         started = self.loop.time()
+        trace = None if self._tracing is None else self._tracing.batch()
         output = await self._answered(batch)
         if output is None:
             return
+        outgoing = output.outgoing if trace is None else trace.outgoing(output.outgoing)
         letters = [
             self._dead_letters.outgoing(letter, too_large=self.client.too_large) for letter in output.dead
         ]
-        aborted = await self._kafka.call(self.client.commit, batch, [*output.outgoing, *letters])
+        aborted = await self._kafka.call(self.client.commit, batch, [*outgoing, *letters])
         if aborted is not None:
             log.info("transaction aborted, its records are read again", source=self.name, why=aborted.reason)
             self._observer.batch_aborted(aborted.reason)
             return
         # Only now: what was aborted counts nothing.
         self._observer.batch_committed(len(batch.records), self.loop.time() - started, output.events)
+        if trace is not None:
+            trace.committed()
         for letter in output.dead:
             log.error(
                 "dead letter",

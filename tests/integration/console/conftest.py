@@ -64,7 +64,7 @@ class Topics:
     def connect(self):
         yield self
 
-    def write(self, topic, key, event):
+    def write(self, topic, key, event, trace=""):
         if self.error:
             raise self.error
         self.events.append((topic, key, event))

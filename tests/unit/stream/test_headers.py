@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.review import QueueTerms, requested
 from app.stream.headers import answer_headers, event_headers, new_traceparent
 from app.stream.records import Incoming
+from tests.unit.demo import story
 
 TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"  # the specification's example
+REVIEW = requested(story.requested(story.routed(1)).request, "d1", 0, QueueTerms(), TRACEPARENT.decode())
 LAST = 253_402_300_799_999
 
 
@@ -101,7 +104,7 @@ def test_the_level_can_be_read_without_the_value(level):
 
 
 def test_what_no_record_caused_has_the_same_attributes():
-    told = dict(answer_headers("ReviewDecided", "answer-1", 1_772_443_800_123))
+    told = dict(answer_headers("ReviewDecided", "answer-1", 1_772_443_800_123, REVIEW))
     assert told["ce_id"] == b"ReviewDecided/answer-1" and told["ce_time"] == b"2026-03-02T09:30:00.123Z"
-    caused = dict(event_headers("ReviewDecided", "answer-1", cause()))
+    caused = dict(event_headers("ReviewDecided", "answer-1", cause([("traceparent", TRACEPARENT)])))
     assert told == caused

@@ -32,23 +32,26 @@ class Broadcast:
         self._topic = topic
         self._on_event = on_event
         self._caught_up = threading.Event()
+        self._taken = 0
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"broadcast-{topic}", daemon=True)
 
     def start(self, timeout: float = 30.0) -> None:
-        """Read what is there. Raises ``BrokerUnreachableError`` when that takes longer than ``timeout``
-        seconds or the topic does not exist."""
+        """Read what is there, however much it is. Raises ``BrokerUnreachableError`` when nothing more comes
+        for ``timeout`` seconds or the topic does not exist."""
         self._thread.start()
-        in_time = self._caught_up.wait(timeout)
+        taken = 0
+        while not self._caught_up.wait(timeout):
+            if taken == self._taken:
+                self.stop()
+                raise BrokerUnreachableError(
+                    f"{self._topic} could not be read to its end: nothing more came for {timeout:g} s",
+                    hint="is the broker up? A worker must not start without what this topic says",
+                )
+            taken = self._taken
         if self._failure is not None:
             raise self._failure
-        if not in_time:
-            self.stop()
-            raise BrokerUnreachableError(
-                f"{self._topic} could not be read to its end within {timeout:g} s",
-                hint="is the broker up? A worker must not start without what this topic says",
-            )
 
     def stop(self) -> None:
         """End the thread; returns when it has ended."""
@@ -102,11 +105,13 @@ class Broadcast:
                 else:
                     log.debug("broadcast", topic=self._topic, error=error.str())
                     continue
+                self._taken += 1
                 partition = (self._topic, message.partition() or 0)
                 if offset >= behind.get(partition, offset + 1):
                     del behind[partition]
             if not behind and not self._caught_up.is_set():
                 for record in latest.values():
+                    self._taken += 1
                     if record.value is not None:
                         self._on_event(record)
                 latest.clear()

@@ -6,9 +6,11 @@ import os
 import threading
 from collections.abc import Callable
 
+from confluent_kafka import KafkaException
+
 from app.domain.events import SubjectKey
 from app.domain.words import moment
-from app.errors import ServiceUnreachableError
+from app.errors import HitlError
 from app.stream.broadcast import Broadcast
 from app.stream.codec import Codec
 from app.stream.connection import Connection
@@ -47,7 +49,7 @@ class KeyRing:
             broadcast = Broadcast(self._connection(), Topic.PRIVACY_KEYS, self.hear)
             try:
                 broadcast.start()
-            except ServiceUnreachableError as error:
+            except (HitlError, KafkaException) as error:  # also of one record: what else it says is not known
                 raise TransientError(
                     f"the keys of subjects can not be read: {error}",
                     hint="is the broker up, and the topic privacy.keys there? hitl topics apply",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 import pytest
 
 from app.domain.events import DecisionSubmitted, SubjectKey
 from app.stream import key_ring
 from app.stream.codec import Codec
+from app.stream.connection import Connection
 from app.stream.envelope import key_id_of
 from app.stream.errors import DecodeError, TransientError
 from app.stream.key_ring import KeyRing
@@ -130,3 +133,22 @@ def test_a_story_is_passed_on_inside_the_envelope() -> None:
     assert msgspec.structs.asdict(codec.decode(codec.protect(PLAIN.encode(event), under))) == (
         msgspec.structs.asdict(event)
     )
+
+
+def test_keys_that_can_not_be_read_are_an_outage_and_no_records_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else every encrypted record became a dead letter because of one bad record of another topic."""
+
+    class Broken:
+        def __init__(self, *_: object) -> None: ...
+
+        def start(self) -> None:
+            raise DecodeError("not_avro", "00 01 starts no complete Avro frame")
+
+    known = ring()
+    value = Codec(SCHEMAS, keys=known).encode(decision("exp-1", 0.97), known.key_for("emp-1", NOW)[0])
+    monkeypatch.setattr(key_ring, "Broadcast", Broken)
+    restarted = Codec(SCHEMAS, keys=KeyRing(PLAIN, lambda: cast(Connection, None)))
+    with pytest.raises(TransientError, match="keys of subjects"):
+        restarted.decode(value)

@@ -14,6 +14,7 @@ from app.policy.compiled import CompiledPolicy
 from app.review_queue.assignments import Assignments
 from app.review_queue.errors import UnknownReview
 from app.review_queue.queue import ReviewQueue
+from app.stream.errors import DecodeError
 
 LOOKED_AT = 100
 """How far down a queue one pass looks for what can be handed out."""
@@ -52,7 +53,7 @@ class Assigning:
         terms = policy.push[review.pool]
         try:
             event = self._read(self._queue.get(review.review_id).record)
-        except UnknownReview:
+        except (UnknownReview, DecodeError):  # gone, or erased since: the others go on
             return False
         kind = event.routed.scored.decision.decision_type
         people = _people(policy.directory, review.pool, now)

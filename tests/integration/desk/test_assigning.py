@@ -13,6 +13,7 @@ from app.domain.people import Directory, Period, Profile
 from app.domain.review import Refusal
 from app.review_queue.assignments import Assignments
 from app.review_queue.errors import BreakDue, OfferedToAnother
+from app.stream.errors import DecodeError
 from tests.integration.desk.test_desk import FINANCE, POOLS, Office
 from tests.integration.review_queue.conftest import Desk as Store
 from tests.integration.review_queue.conftest import client, codec  # noqa: F401 - fixtures
@@ -90,6 +91,23 @@ def test_work_is_spread_over_those_who_may_do_it(make_office):
     until = office.store.clock() + 30 * MINUTE
     assert office.queue.get(asked[0]).review.reserved_until == until
     assert office.story()[0] == ("assigned", {"to": "ann", "until": until})
+
+
+def test_a_case_that_nobody_can_read_any_more_holds_up_no_other(make_office):
+    office = make_office(member("ann"))
+    erased, readable = office.ask("d1", due=3_600_000), office.ask("d2", due=7_200_000)
+    decode_as = office.codec.decode_as
+
+    class Reader:
+        def decode_as(self, record, kind):
+            event = decode_as(record, kind)
+            if event.request.review_id == erased:
+                raise DecodeError("erased", "erased on request")
+            return event
+
+    office.codec = Reader()
+    office.hand_out()
+    assert office.given("ann") == [readable]
 
 
 def test_what_is_given_to_one_is_not_taken_by_another_and_is_anybodys_when_the_time_is_over(make_office):

@@ -7,7 +7,7 @@ WORKDIR /opt/hitl
 # What we need, apart from what we wrote: this layer lasts until a version changes. Wheels only, nothing is
 # compiled; constraints.txt names every version.
 COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print('\n'.join(p['dependencies'] + [n for e in ('oidc', 'registry') for n in p['optional-dependencies'][e]]))" > needed.txt \
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print('\n'.join(p['dependencies'] + [n for e in ('oidc', 'registry', 'tracing') for n in p['optional-dependencies'][e]]))" > needed.txt \
  && python -m venv /opt/venv \
  && /opt/venv/bin/pip install --only-binary=:all: -c constraints.txt -r needed.txt \
  && /opt/venv/bin/pip uninstall --yes pip setuptools \

@@ -58,6 +58,7 @@ class Topics:
 
     def __init__(self):
         self.events = []
+        self.traces = []
         self.error = None
 
     @contextmanager
@@ -68,6 +69,7 @@ class Topics:
         if self.error:
             raise self.error
         self.events.append((topic, key, event))
+        self.traces.append(trace)
 
     def flush(self):
         """Everything was stored when it was written."""

@@ -62,6 +62,13 @@ def test_it_is_said_where_to_follow_it(house):
     assert (told["status"], told["final"], told["resolution"]) == ("submitted", False, None)
 
 
+def test_the_callers_trace_goes_on(house):
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    caller = producer(house)
+    assert caller.post("/v1/decisions", json=DECISION, headers={"traceparent": trace}).status_code == 202
+    assert house.topics.traces == [trace]
+
+
 @pytest.mark.parametrize("name", ["order/17", "a//b/", "invoices/2026/withdraw", "50% off?", "ü#1"])
 def test_a_decision_is_found_under_any_name(house, name):
     caller = producer(house)

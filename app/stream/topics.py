@@ -243,7 +243,13 @@ def _configs(admin: AdminClient, names: list[str], timeout: float) -> dict[str, 
             resource.name: {key: entry.value for key, entry in answer.result(timeout).items()}
             for resource, answer in answers.items()
         }
-    except (KafkaException, TimeoutError) as error:
+    except TimeoutError as error:
+        raise BrokerUnreachableError(
+            f"the broker lists its topics, but did not tell their settings in {timeout:g} s",
+            hint="is it the one of `hitl up`? it never tells, and takes no new topics: stop it, and start it "
+            "anew with HITL_POLICY. Any other: hitl doctor",
+        ) from error
+    except KafkaException as error:
         raise _unreachable(error) from error
 
 

@@ -6,12 +6,15 @@ import subprocess
 import sys
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from app.stream.connection import Connection
 from app.stream.embedded_broker import EmbeddedBroker
+from app.stream.errors import BrokerUnreachableError
 from app.stream.producer import LagThrottle, Publisher
 from app.stream.reader import LogReader
 from app.stream.records import Outgoing
+from app.stream.topics import TopicTable
 from app.stream.transactions import Batch, TransactionalClient
 from tests.processes import until
 
@@ -75,3 +78,12 @@ def test_other_processes_reach_it() -> None:
         subprocess.run([sys.executable, "-c", script, broker.bootstrap_servers], check=True)
         connection = Connection(bootstrap_servers=broker.bootstrap_servers, embedded=True)
         assert [r.value for r in LogReader(connection).read_all(["in"])] == [b"v"]
+
+
+def test_its_topics_are_those_it_began_with_and_the_error_says_so() -> None:
+    table = TopicTable.load()
+    with EmbeddedBroker(list(table.named([]))) as broker:
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+        with pytest.raises(BrokerUnreachableError, match="did not tell their settings") as refused:
+            table.apply(admin, ["travel"], "", timeout=0.5)
+    assert "start it anew with HITL_POLICY" in (refused.value.hint or "")

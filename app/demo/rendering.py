@@ -214,7 +214,10 @@ def _thresholds(report: Report) -> RenderableType:
 
 def _threshold(row: Threshold) -> RenderableType:
     text = Text(f"From a score of {row.threshold:.3f}" if row.automates else "Suspended")
-    earned = f"earned: {row.certified:.3f}" if row.certified is not None else "nothing earned yet"
+    if row.certified is not None:
+        earned = f"earned: {row.certified:.3f}"
+    else:
+        earned = "the policy's own" if row.automates else "nothing earned yet"
     labels = f"{row.labels:,} blind labels"
     if row.labels_needed:
         labels = f"{row.labels:,} of about {row.labels + row.labels_needed:,} blind labels"

@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DEMO   := $(VENV)/.demo
 # Processes that test side by side: most of their time is waiting for brokers and stores.
 JOBS   ?= 3
 
 .PHONY: demo test lint audit docs dashboard-components bench clean
 
-demo: $(STAMP)
+demo: $(DEMO)
 	$(BIN)/hitl demo
 
 test: $(STAMP)
@@ -40,10 +41,18 @@ grafana/picture/node_modules/.package-lock.json: grafana/picture/package-lock.js
 bench: $(STAMP)
 	$(BIN)/python -m bench
 
+# What the demo, `hitl up` and the examples need: half of what the tests do.
+$(DEMO): pyproject.toml constraints.txt
+	@echo 'Installing into $(VENV); this takes a minute or more.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,client]'
+	@touch $@
+
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
-	touch $@
+	@echo 'Installing into $(VENV) with everything that the tests need; this takes some minutes.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	@touch $(DEMO) $@
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -40,6 +40,7 @@ _READERS = {
     Topic.DECISIONS_SUBMITTED: "hitl-decide",
     Topic.DECISIONS_ROUTED: "hitl-review-request",
     Topic.REVIEWS_OUTCOMES: "hitl-outcome",
+    Topic.REVIEWS_LIFECYCLE: "hitl-outcome",
 }
 """The groups of the agents that must have read a record before it becomes unreadable."""
 BY_LEARNING_KEY = (

@@ -2,6 +2,7 @@
 
 import random
 
+import msgspec
 import pytest
 
 from app.domain.answers import Verdict
@@ -18,6 +19,7 @@ from app.stream.records import Incoming
 from .conftest import routed
 from .test_cases import resolution
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 READERS = {b"hash": "HGETALL", b"string": "GET", b"set": "SMEMBERS"}
 
 
@@ -59,6 +61,8 @@ class Log:
 
     def request(self, decision, **changes):
         new = self.desk.real(self.codec, decision, **changes)
+        if len(self.records) % 2:  # some come with a caller's trace
+            new = msgspec.structs.replace(new, trace=TRACE)
         done = self.desk.queue.enqueue(new)
         self.write("reviews.requested.expenses", done.record, done.headers)
         return done.review_id

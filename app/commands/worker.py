@@ -64,7 +64,9 @@ def up(
         Path | None,
         typer.Option(help="Folder of the embedded store; temporary unless given."),
     ] = None,
-    port: Annotated[int, typer.Option(help="Where the console listens.", min=1, max=65535)] = 8080,
+    port: Annotated[
+        int, typer.Option(help="Where the console listens; 0 takes any port.", min=0, max=65535)
+    ] = 8080,
 ) -> None:
     """Embedded broker, embedded store, one worker and the console, for development, until stopped.
 
@@ -83,6 +85,7 @@ def up(
     with tempfile.TemporaryDirectory(prefix="hitl-") as scratch:
         names = TopicTable.load().named(policy.pool_names)
         with (
+            closing(listen("127.0.0.1", port)) as listening,
             store(settings.redis_url, data or Path(scratch)) as redis_url,
             EmbeddedBroker([settings.topic_prefix + name for name in names]) as broker,
         ):
@@ -93,9 +96,8 @@ def up(
             errors.print(f"export HITL_KAFKA_BOOTSTRAP_SERVERS={broker.bootstrap_servers}", highlight=False)
             errors.print(f"export HITL_REDIS_URL={redis_url}", highlight=False)
             settings = _with_people(settings, policy, Path(scratch))
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             with (
-                closing(listen("127.0.0.1", port)) as listening,
                 open_console(settings, policy, url, embedded=True) as parts,
                 beside(parts, listening),
             ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import signal
 import socket
 import threading
@@ -27,9 +29,10 @@ def listen(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return socket.create_server(found[0][4][:2], family=found[0][0], backlog=512)
     except OSError as error:
-        raise UsageError(
-            f"{host}:{port}: {error.strerror or error}", hint="choose another with --host and --port"
-        ) from error
+        taken = error.errno == errno.EADDRINUSE
+        why = os.strerror(errno.EADDRINUSE) if taken else error.strerror or str(error)
+        hint = "choose another --port" if taken else "choose another with --host and --port"
+        raise UsageError(f"{host}:{port}: {why}", hint=hint) from error
 
 
 class ConsoleServer(uvicorn.Server):

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import uuid
 from contextlib import contextmanager
@@ -68,9 +67,7 @@ def deployed(page, swift, folder, request):
         subprocess.run([hitl, "topics", "apply"], env=environment, check=True, capture_output=True)
         process, ready = Process([hitl, "worker"], environment, log), "stop with ctrl-c"
     else:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = str(free.getsockname()[1])
-        process, ready = Process([hitl, "up", "--port", port], environment, log), "console: "
+        process, ready = Process([hitl, "up", "--port", "0"], environment, log), "console: "
     process.start()
     try:
         until(lambda: process.says(ready) or not process.running, f"{ready} in {log}", 90)
@@ -109,19 +106,20 @@ def test_the_commands_of_a_page_work(page, swift, folder, request):
             lines += [f"echo '--- {shown(page)}:{block.line}'", block.script]
     with deployed(page, swift, folder, request) as environment:
         script = "\n".join(lines).replace(CONSOLE, environment.get("HITL_CONSOLE_URL", CONSOLE))
-        ran = subprocess.Popen(
-            ["bash", "-c", script],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            said, _ = ran.communicate(timeout=LONGEST)
-        except subprocess.TimeoutExpired:
-            os.killpg(ran.pid, signal.SIGKILL)
-            said, _ = ran.communicate()
-    assert ran.returncode == 0, said[-3000:]
+        # Into a file: what a stuck command leaves behind would hold a pipe open.
+        with (folder / "said.log").open("w+") as said:
+            ran = subprocess.Popen(
+                ["bash", "-c", script],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                ran.wait(LONGEST)
+            except subprocess.TimeoutExpired:
+                os.killpg(ran.pid, signal.SIGKILL)
+                ran.wait()
+    assert ran.returncode == 0, (folder / "said.log").read_text()[-3000:]

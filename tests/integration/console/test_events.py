@@ -152,4 +152,4 @@ def test_the_server_stops_at_once_though_somebody_listens(serve):
 def test_a_port_that_is_taken_is_said_in_words(serve):
     with listen("127.0.0.1", 0) as taken, pytest.raises(UsageError, match=r"127\.0\.0\.1") as said:
         listen("127.0.0.1", taken.getsockname()[1])
-    assert "--port" in said.value.hint
+    assert said.value.hint == "choose another --port"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Semaphore
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,9 @@ from app.console.responses import error_response
 from app.console.shield import Shield
 from app.errors import HitlError
 
+PUBLISHING = 8
+"""Threads that may wait for the broker with what programs hand in: while it is away, the other threads of the
+console serve people."""
 DESCRIPTION = """
 Everything that the reviewer console does, for programs. Send a token (`hitl token create`, then
 `Authorization: Bearer ...`) or, from the console's own pages, the session's cookie and its
@@ -57,6 +61,7 @@ def create_console(parts: ConsoleParts) -> FastAPI:
     app.state.answers = Answers(parts.client, parts.keys, parts.pace, lambda: parts.terms.answers_kept)
     app.state.feed = Feed(Revision(parts.client, parts.queue_keys), parts.pace)
     app.state.streams, app.state.waits = Counter(), Counter()
+    app.state.publishing = Semaphore(PUBLISHING)
     app.state.watch = Watch(parts.following.progress, parts.pace.follow / 1000, app.state.feed.closing)
     app.add_middleware(Shield, parts=parts, metrics=metrics)
 

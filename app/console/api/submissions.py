@@ -107,7 +107,8 @@ async def submit(parts: Parts, visitor: Submitter, request: Request, response: R
         )
     decision = msgspec.structs.replace(decision, submitted_by=_submitter(parts, visitor, decision))
     trace = request.headers.get("traceparent", "")
-    await run_in_threadpool(_hand_in, parts, visitor, decision, body, trace)
+    async with request.app.state.publishing:
+        await run_in_threadpool(_hand_in, parts, visitor, decision, body, trace)
     at = _address(decision.decision_id)
     response.headers["Location"] = at
     return AcceptedOut(id=decision.decision_id, at=at)
@@ -156,7 +157,10 @@ async def observe(parts: Parts, visitor: Submitter, request: Request) -> Accepte
     """Report what turned out later about a decision. Reported twice, it counts once."""
     outcome = _parsed(await request.body(), parse_observation)
     outcome = msgspec.structs.replace(outcome, source=outcome.source or visitor.name)
-    await run_in_threadpool(parts.publisher.publish, Topic.OUTCOMES_OBSERVED, outcome.decision_id, outcome)
+    async with request.app.state.publishing:
+        await run_in_threadpool(
+            parts.publisher.publish, Topic.OUTCOMES_OBSERVED, outcome.decision_id, outcome
+        )
     return AcceptedOut(id=outcome.observation_id, at=_address(outcome.decision_id))
 
 

@@ -3,12 +3,14 @@
 import json
 import queue
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import msgspec
 import pytest
 
 from app.client.flow import path_of
+from app.console.app import PUBLISHING
 from app.console.submissions import Submissions
 from app.domain.events import DecidedBy, DecisionResolved, Resolution
 from app.review_queue.errors import StoreUnavailableError
@@ -16,6 +18,7 @@ from app.stream.errors import BrokerUnreachableError
 from tests.integration.console.test_api import DECISION, kind
 from tests.integration.console.test_events import serve  # noqa: F401 - a fixture
 from tests.integration.review_queue.conftest import routed
+from tests.processes import until
 
 PATIENCE = 10.0
 NAME = DECISION["decision_id"]
@@ -349,6 +352,32 @@ def test_a_stream_ends_with_the_token(quick):
             house.accounts.revoke_token(name)
         house.clock.advance(1000)
         assert stream.next() is None
+
+
+def test_a_broker_that_hangs_keeps_nobody_from_the_desk(quick):
+    hung = threading.Event()
+    with quick() as (house, url), ThreadPoolExecutor(60) as programs:
+        house.topics.flush = lambda: hung.wait(PATIENCE)
+        token = producer(house).headers["Authorization"]
+        waiting = [
+            programs.submit(
+                httpx.post,
+                f"{url}/v1/decisions",
+                json=DECISION | {"decision_id": f"exp-{n}"},
+                headers={"Authorization": token},
+                timeout=PATIENCE,
+            )
+            for n in range(60)
+        ]
+        noted = f"{house.store.prefix}*submission:*"
+        until(lambda: len(house.store.client.keys(noted)) >= PUBLISHING, "as many as may wait for the broker")
+        try:
+            reviewer = {"Authorization": house.program().headers["Authorization"]}
+            assert httpx.get(f"{url}/v1/queues", headers=reviewer, timeout=PATIENCE / 2).status_code == 200
+            assert len(house.store.client.keys(noted)) == PUBLISHING
+        finally:
+            hung.set()
+        assert {one.result().status_code for one in waiting} == {202}
 
 
 def test_the_server_stops_though_somebody_waits(quick):

@@ -378,7 +378,7 @@ def test_the_same_request_at_the_same_time_is_a_conflict(house):
     other.headers["Authorization"] = caller.headers["Authorization"]
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(topic, key, event):
+    def slow(*_record):
         begun.set()
         assert go_on.wait(10)
 

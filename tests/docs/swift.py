@@ -47,7 +47,9 @@ class Swift:
         python = self.path / "python"
         python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         python.chmod(0o755)
-        self._server = subprocess.Popen([sys.executable, "-m", "tests.docs.swift", self._address], cwd=ROOT)
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.docs.swift", self._address], cwd=ROOT, start_new_session=True
+        )
         deadline = time.monotonic() + 60
         while not Path(self._address).exists():
             assert time.monotonic() < deadline
@@ -56,7 +58,7 @@ class Swift:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._server.terminate()
+        os.killpg(self._server.pid, signal.SIGKILL)  # and whatever it was still asked to do
         self._server.wait(20)
 
 

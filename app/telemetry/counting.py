@@ -196,7 +196,7 @@ def _labelled(label: LearningLabel, found: Increments) -> None:
         return
     seconds = max(0, found.at - label.decided_at) / 1000
     found.observe((c.FEEDBACK_SECONDS.name, label.decision_type), seconds, label.decision_id)
-    if label.evidence:
+    if label.evidence and 0 <= label.score <= 1:  # NaN is in no range
         at_bin = (label.decision_type, f"0.{min(9, int(label.score * 10))}")
         found.count((c.CALIBRATION_CONFIDENCE.name, *at_bin), label.score)
         found.count((c.CALIBRATION_LABELS.name, *at_bin))

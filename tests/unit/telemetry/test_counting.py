@@ -213,6 +213,12 @@ def test_feedback_takes_from_the_decision_to_the_learner():
     assert found.observed[c.FEEDBACK_SECONDS.name, TYPE] == [60.0]
 
 
+@pytest.mark.parametrize("score", [float("nan"), -0.3, 1.2])
+def test_a_score_that_is_none_has_no_tenth(score):
+    """What is counted is committed: nothing may be raised any more."""
+    assert counts(label(score=score)) == {}
+
+
 def test_calibration_counts_the_evidence_sample_only():
     found = counts(label(), label(error=True), label(evidence=False))
     assert found[c.CALIBRATION_LABELS.name, TYPE, "0.9"] == 2

@@ -27,6 +27,8 @@ class Mortal:
 
     def pipeline(self, transaction=True):
         pipe, outer = self.client.pipeline(transaction=transaction), self
+        if not transaction:  # no EXEC is sent
+            return pipe
         execute = pipe.execute
         pipe.execute = lambda *a, **k: outer._maybe("EXEC", lambda: execute(*a, **k))
         return pipe

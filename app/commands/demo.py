@@ -121,7 +121,7 @@ def _sit(seat: Seat, port: int) -> None:
     with seat.open(port) as invitation:
         console.print(
             f"\nOne seat is yours: {invitation.waiting} cases wait at {invitation.url}\n"
-            f"sign in with the name {invitation.name} and the password {invitation.password}\n"
+            f"sign in as '{invitation.name}' with the password {invitation.password}\n"
             "Here, ctrl-c ends the demo and tells how you did; signing out there does not.",
             markup=False,
             highlight=False,

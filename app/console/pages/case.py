@@ -182,7 +182,7 @@ def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
         "page": page,
         "review": review,
         "pool_title": titles.get(review.pool, review.pool),
-        "task": TASKS[task_of(review, who.name)] if page.withheld else page.task,
+        "task": (not page.withheld and page.task) or TASKS[task_of(review, who.name)],
         "standing": standing(review, now),
         "holding": holding,
         "can_take": review.state is ReviewState.OPEN,

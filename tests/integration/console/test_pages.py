@@ -125,6 +125,18 @@ def test_an_answer_before_the_first_answer_is_not_taken(house):
     assert house.queue.get(review_id).review.state is ReviewState.CLAIMED
 
 
+def test_after_the_first_answer_the_case_still_says_what_is_asked(house):
+    review_id = house.ask(blind=True)
+    browser = house.signed_in()
+    browser.post(f"/reviews/{review_id}/claim")
+    assert "You are asked to answer before you see" in browser.get(f"/reviews/{review_id}", headers=HTML).text
+    epoch = house.queue.get(review_id).review.epoch
+    browser.post(f"/reviews/{review_id}/first", data={"epoch": epoch, "action": "approve"}, headers=HTML)
+    page = browser.get(f"/reviews/{review_id}", headers=HTML).text
+    assert "Your first answer was" in page
+    assert "You are asked to approve or decide" in page
+
+
 @pytest.mark.parametrize("path", ["/lead", "/capacity"])
 def test_pages_of_leads_are_for_leads(house, path):
     assert house.signed_in("ann").get(path, headers=HTML).status_code == 403

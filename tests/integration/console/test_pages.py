@@ -134,6 +134,7 @@ def test_after_the_first_answer_the_case_still_says_what_is_asked(house):
     browser.post(f"/reviews/{review_id}/first", data={"epoch": epoch, "action": "approve"}, headers=HTML)
     page = browser.get(f"/reviews/{review_id}", headers=HTML).text
     assert "Your first answer was" in page
+    assert "keep your answer or change it" in page
     assert "You are asked to approve or decide" in page
 
 

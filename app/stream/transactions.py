@@ -431,9 +431,10 @@ class TransactionalClient:
     def _abort(self, batch: Batch, error: KafkaError) -> Aborted:
         self._raise_if_fatal(error, "commit")
         reason = error.name()
-        self._learn_limits()
-        # Without the flush, an abort soon after produce can end in a fatal INVALID_TXN_STATE.
+        # Without the flush, an abort soon after produce can end in a fatal INVALID_TXN_STATE, and what was
+        # refused may not be known yet.
         self._until_done(self._flushed, "flush")
+        self._learn_limits()
         try:
             self._until_done(self._producer.abort_transaction, "abort_transaction")
         except KafkaException as failure:

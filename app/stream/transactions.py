@@ -117,6 +117,7 @@ class TransactionalClient:
         self.member = f"{self.group}-{slot}"
         self._give_up_at: float | None = None
         self._stopping = threading.Event()
+        self._held: list[TopicPartition] = []
         self._assigned: set[Partition] = set()
         self._revoked: set[Partition] = set()
         self._assignment = 0
@@ -317,7 +318,8 @@ class TransactionalClient:
         False when the assignment changed meanwhile: then the batch in hand must be given up.
         """
         before = self._assignment
-        self._consumer.pause(self._consumer.assignment())
+        self._held = self._consumer.assignment()
+        self._consumer.pause(self._held)
         until = time.monotonic() + seconds
         while not self._stopping.is_set() and self._assignment == before and not self._outage:
             left = until - time.monotonic()
@@ -335,8 +337,9 @@ class TransactionalClient:
         return self._assignment == before and not self._outage
 
     def release(self) -> None:
-        """End of ``hold``: records flow again."""
-        self._consumer.resume(self._consumer.assignment())
+        """End of ``hold``: records flow again. What was held, not what is assigned at this moment: a pause
+        outlasts a rebalance, and in the middle of one nothing is assigned."""
+        self._consumer.resume(self._held)
 
     # --- commit -------------------------------------------------------------------------------------
 

@@ -130,6 +130,21 @@ def test_a_partition_that_went_and_came_back_is_not_taken_back_to_a_batch_of_bef
     client.close()
 
 
+def test_what_was_held_flows_again_also_where_a_rebalance_took_it_meanwhile(connection: Connection) -> None:
+    submit(connection, ["a", "b"], partition=0)
+    client = _client(connection, "0")
+    batch = _next(client)
+    mine = list(client._consumer.assignment())
+    assert client.hold(0.0)
+    client._consumer.unassign()
+    client._on_revoke(client._consumer, mine)
+    client.release()  # in the middle of the rebalance
+    client._consumer.assign(mine)
+    client._on_assign(client._consumer, mine)
+    assert [r.position for r in _next(client).records] == [r.position for r in batch.records]
+    client.close()
+
+
 def test_a_record_the_broker_finds_too_large_aborts_once_and_is_known_from_then_on(
     connection: Connection,
 ) -> None:

@@ -71,7 +71,7 @@ def test_every_field_of_a_review_has_a_place():
         questions=19, information="i", informed_by="b",
         votes=(Vote("a", "b", "c"),), tie_break=True, first_answers={"a": "b"}, answer_id="i", decided_at=15,
         ladder=(16, 0, 17, 18), rung=3, backups=True, on_deadline=OnDeadline.SAFE_DEFAULT, safe_default="x",
-        undo_until=20,
+        undo_until=20, trace="00-1-2-01",
     )  # fmt: skip
     defaults = [field for field in msgspec.structs.fields(Review) if field.default is not msgspec.NODEFAULT]
     assert all(getattr(everything, field.name) != field.default for field in defaults)

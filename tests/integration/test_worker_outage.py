@@ -15,7 +15,7 @@ from tests.integration.deployment import CODEC, Deployment, a_decision, by_key, 
 pytestmark = pytest.mark.broker
 
 EXIT_SECONDS = 15.0
-"""What a supervisor can rely on after SIGTERM is 5 s; three test processes share the machine with this worker."""
+"""A supervisor can rely on 5 s after SIGTERM; here three test processes share the worker's machine."""
 
 
 class Feed:

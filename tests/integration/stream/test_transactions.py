@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,19 +22,34 @@ pytestmark = pytest.mark.broker
 
 
 def test_kill_nine_inside_transactions_neither_loses_nor_doubles(connection: Connection, worker: Any) -> None:
-    ids = [f"id-{n:04}" for n in range(1200)]
-    submit(connection, ids[:600])
+    ids: list[str] = []
+
+    def feed(count: int) -> None:
+        ids.extend(more := [f"id-{n:04}" for n in range(len(ids), len(ids) + count)])
+        submit(connection, more)
+
+    feed(400)
     workers = [worker(connection, slot=s, hold=0.15, max_batch=40) for s in ("0", "1")]
     for turn in range(4):
         victim = workers[turn % 2]
-        until(victim.flag.exists, "inside a transaction")
+        until(partial(_in_transaction, victim, feed), "inside a transaction")
         victim.kill()
         victim.flag.unlink(missing_ok=True)
-        submit(connection, ids[600 + turn * 150 : 750 + turn * 150])
+        feed(150)
         victim.start()
     until(lambda: count(connection) >= len(ids), "everything copied", timeout=90)
     report = check(ids, read(connection))
     assert report.ok, report
+
+
+def _in_transaction(victim: Any, feed: Callable[[int], None]) -> bool:
+    """Within two seconds. Fed again otherwise: the other worker may have done all before this one came."""
+    deadline = time.monotonic() + 2
+    while not (inside := victim.flag.exists()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if not inside:
+        feed(80)
+    return bool(inside)
 
 
 def test_a_zombie_commits_nothing(connection: Connection, worker: Any) -> None:

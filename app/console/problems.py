@@ -37,7 +37,7 @@ from app.desk.errors import (
 from app.domain.quality.sessions import SessionRefusedError
 from app.errors import HitlError, ServiceUnreachableError, UsageError
 from app.review_queue import errors as queue
-from app.stream.errors import TransientError
+from app.stream.errors import ErasedError, TransientError
 
 log = logging.getLogger("hitl.console")
 
@@ -79,6 +79,7 @@ CONFLICT = Kind(
 REQUEST_CONFLICT = Kind(
     "request-in-progress", 409, "In progress", "The same Idempotency-Key is being worked on: try again soon."
 )
+ERASED = Kind("erased", 410, "Erased", "The person whom it is about was erased: nobody can read it again.")
 ANOTHER_DECISION = Kind(
     "another-decision",
     409,
@@ -106,8 +107,8 @@ UNEXPECTED = Kind(
 
 KINDS = (
     BAD_REQUEST, INVALID, NOT_SIGNED_IN, NOT_ALLOWED, NOT_FOUND, UNKNOWN_REVIEW, STALE_LEASE,
-    ALREADY_DECIDED, PACKAGE_CHANGED, CONFLICT, REQUEST_CONFLICT, ANOTHER_DECISION, KEY_REUSED, TOO_LARGE,
-    TOO_MANY, WRONG_HOST, UNAVAILABLE, METHOD, UNEXPECTED,
+    ALREADY_DECIDED, PACKAGE_CHANGED, CONFLICT, REQUEST_CONFLICT, ERASED, ANOTHER_DECISION, KEY_REUSED,
+    TOO_LARGE, TOO_MANY, WRONG_HOST, UNAVAILABLE, METHOD, UNEXPECTED,
 )  # fmt: skip
 
 _OF: Mapping[type[BaseException], Kind] = {
@@ -134,6 +135,7 @@ _OF: Mapping[type[BaseException], Kind] = {
     AccountsFileError: UNAVAILABLE,
     ServiceUnreachableError: UNAVAILABLE,
     TransientError: UNAVAILABLE,
+    ErasedError: ERASED,
     SessionRefusedError: CONFLICT,
     queue.UnknownReview: UNKNOWN_REVIEW,
     queue.StaleLease: STALE_LEASE,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from app.desk.case import ReviewCase
 from app.desk.errors import IncompleteAnswerError, NotAllowedError
-from app.desk.matter import matter_of
+from app.desk.matter import erased_matter, matter_of
 from app.domain.authority import Deed, Denial, Matter, action_refused, refused
 from app.domain.events import ReviewRequested
 from app.domain.people import Directory, Profile, Role
@@ -14,6 +14,7 @@ from app.domain.review import Reviewer
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.values import Entry
+from app.stream.errors import DecodeError
 
 
 class Authority:
@@ -75,7 +76,14 @@ class Authority:
         return self._opened(self._queue.get(review_id))
 
     def _opened(self, entry: Entry) -> ReviewCase:
-        event, policy = self._read(entry.record), self._policy()
+        policy = self._policy()
+        try:
+            event = self._read(entry.record)
+        except DecodeError as error:
+            if error.reason != "erased":
+                raise
+            matter = erased_matter(entry.review, policy.backups)
+            return ReviewCase(entry=entry, event=None, matter=matter, terms=None, erased=str(error))
         terms = policy.terms.get(event.routed.scored.decision.decision_type)
         matter = matter_of(entry.review, event, terms, policy.backups)
         return ReviewCase(entry=entry, event=event, matter=matter, terms=terms)

@@ -16,9 +16,12 @@ class ReviewCase(msgspec.Struct, frozen=True, kw_only=True):
     """``terms`` are those of the policy in force, ``None`` when the type has left it."""
 
     entry: Entry
-    event: ReviewRequested
+    event: ReviewRequested | None
+    """``None`` once the person whom it is about was erased: nobody can read the request any more."""
     matter: Matter
     terms: Terms | None
+    erased: str = ""
+    """When, by whom and why the person was erased."""
 
     @property
     def review(self) -> Review:
@@ -27,7 +30,9 @@ class ReviewCase(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def package(self) -> dict[str, object]:
-        """The context package; decoded anew each time."""
+        """The context package; decoded anew each time. Of an erased person it has no more than the id."""
+        if self.event is None:
+            return {"erased": self.erased, "decision_required": {"decision_id": self.review.decision_id}}
         return msgspec.json.decode(self.event.request.package, type=dict[str, object])
 
 

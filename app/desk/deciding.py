@@ -51,6 +51,7 @@ class Deciding(Authority):
         Raises ``NotAllowedError``, ``IncompleteAnswerError``, or what the queue says."""
         case = self._case(review_id)
         self._allow(who, Deed.DECIDE, case)
+        assert case.event is not None  # noqa: S101 - what nobody can read, nobody is allowed to decide
         decision = case.event.routed.scored.decision
         verdict = completed(verdict, decision.recommendation.action)
         actions = actions_of(case.package)

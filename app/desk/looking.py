@@ -15,7 +15,7 @@ from app.domain import context_package
 from app.domain.authority import Deed, Denial, action_refused
 from app.domain.events import Answer, ReviewKind, ReviewRequested
 from app.domain.people import Profile, Role
-from app.domain.review import Review, ReviewState, review_id_of
+from app.domain.review import Review, ReviewState, review_id_of, wordless
 from app.review_queue.errors import UnknownReview
 from app.review_queue.values import PoolStats
 
@@ -24,7 +24,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What a person may see of a review. ``withheld`` is there once a blind first answer was given."""
 
     review: Review
-    event: ReviewRequested
+    event: ReviewRequested | None
+    """``None`` once the person whom it is about was erased."""
     package: dict[str, object]
     answer: Answer | None
     taken_back: Answer | None
@@ -34,6 +35,20 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What this person may answer."""
     denial: Denial | None
     """Why this person may not decide it, if so: said before any work goes into it."""
+    erased: str = ""
+    """When, by whom and why the person was erased; then there are no facts, and no words of anybody."""
+    may_withdraw: bool = False
+    """Whether this person may end a case that nobody can decide any more."""
+
+    @property
+    def decision_type(self) -> str:
+        """Empty when nobody can read it any more."""
+        return self.event.routed.scored.decision.decision_type if self.event else ""
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about."""
+        return self.event.routed.scored.decision.subject if self.event else "somebody who was erased"
 
 
 class Looking(Authority):
@@ -53,7 +68,9 @@ class Looking(Authority):
 
     def _keep_second_look_blind(self, who: Profile, look: Look) -> None:
         """Whoever may still be asked for the independent second answer must not read the first case."""
-        review, decision = look.review, look.event.routed.scored.decision
+        review = look.review
+        if look.event is None:
+            return  # there is nothing to read
         if (
             ReviewKind.SECOND_LOOK not in look.event.routed.route.review_kinds
             or review.kind is ReviewKind.SECOND_LOOK
@@ -63,7 +80,7 @@ class Looking(Authority):
         ):
             return
         with contextlib.suppress(UnknownReview):
-            name = review_id_of(review.pool, decision.decision_id, ReviewKind.SECOND_LOOK)
+            name = review_id_of(review.pool, review.decision_id, ReviewKind.SECOND_LOOK)
             second = self._queue.get(name).review
             if not second.over:
                 raise NotAllowedError(
@@ -78,6 +95,19 @@ class Looking(Authority):
         """As ``look``, for a line of a list: nobody has read the case by it, so nothing is recorded."""
         case = self._case(review_id)
         self._allow(who, Deed.LOOK, case)
+        if case.event is None:
+            return Look(
+                review=wordless(discreet(case.review)),
+                event=None,
+                package=case.package,
+                answer=None,
+                taken_back=None,
+                withheld=None,
+                actions=(),
+                denial=self._refused(who, Deed.DECIDE, case),
+                erased=case.erased,
+                may_withdraw=not case.review.over and self._refused(who, Deed.CANCEL, case) is None,
+            )
         package = case.package
         capacities = self._fit(who, Deed.DECIDE, case) or self._capacities(who)
         actions = tuple(a for a in actions_of(package) if action_refused(capacities, a) is None)
@@ -119,7 +149,7 @@ class Looking(Authority):
 
 def withheld(case: ReviewCase) -> dict[str, object]:
     """What a blind case does not show before the first answer."""
-    if case.terms is None:
+    if case.terms is None or case.event is None:
         return {}
     text = context_package.reveal(case.event.routed, case.terms, kind=case.event.request.kind).text
     return msgspec.json.decode(text, type=dict[str, object])

@@ -35,6 +35,23 @@ def matter_of(
     )
 
 
+def erased_matter(review: Review, backups: Mapping[str, frozenset[str]]) -> Matter:
+    """Of a review whose person was erased: what the queue knows is all that anybody knows."""
+    return Matter(
+        review_id=review.review_id,
+        pool=review.pool,
+        kind=review.kind,
+        decision_type="",
+        consequence_class=review.consequence_class,
+        has_amount=False,
+        amount=None,
+        subject="",
+        submitted_by="",
+        backup_pools=backups.get(review.pool, frozenset()) if review.backups else frozenset(),
+        erased=True,
+    )
+
+
 def actions_of(package: dict[str, object]) -> tuple[str, ...]:
     """The answers that the context package offers."""
     listed = package.get("available_actions")

@@ -41,9 +41,9 @@ def tell(desk: ReviewDesk, cases: CaseFile, policy: CompiledPolicy, who: Profile
     looks = tuple(_looks(desk, who, decision_id))
     pools = frozenset(look.review.pool for look in looks)
     if looks:
-        routed = looks[0].event.routed.scored
-        kind, subject = routed.decision.decision_type, routed.decision.subject
-        received_at = routed.assessment.received_at
+        kind, subject = looks[0].decision_type, looks[0].subject
+        event, review = looks[0].event, looks[0].review
+        received_at = event.routed.scored.assessment.received_at if event else review.requested_at
     elif case is not None:
         kind, subject, received_at = case.brief.decision_type, case.brief.subject, case.brief.received_at
         pools = frozenset((_allow_without_review(desk, policy, who, case.brief),))

@@ -40,6 +40,8 @@ JUDGING = frozenset({Deed.CLAIM, Deed.REVEAL, Deed.DECIDE})
 """Deeds that need the authority to judge the case. Handing it on needs none: who finds that a case is
 above the own limit must be able to escalate it."""
 
+_WITHOUT_READING = frozenset({Deed.LOOK, Deed.RELEASE, Deed.ESCALATE, Deed.CANCEL})
+
 
 class Matter(msgspec.Struct, frozen=True, kw_only=True):
     """What a deed is about, as far as authority depends on it. ``has_amount``: cases of this type are
@@ -56,6 +58,8 @@ class Matter(msgspec.Struct, frozen=True, kw_only=True):
     submitted_by: str
     backup_pools: frozenset[str] = frozenset()
     """Other pools to whose people the review is offered as well."""
+    erased: bool = False
+    """The person whom it is about was erased: who it was, and what was to be decided, nobody knows."""
 
 
 class Denial(msgspec.Struct, frozen=True):
@@ -247,6 +251,17 @@ def _conflict(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial
     return None
 
 
+def _erased(_profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
+    """What nobody can read, nobody can judge, or tell anybody about; it can be handed up, or ended."""
+    if not matter.erased or deed in _WITHOUT_READING:
+        return None
+    return Denial(
+        "erased",
+        "the person whom this case is about was erased: nobody can read it, so nobody can decide it",
+        "withdraw it, or escalate it to somebody who may",
+    )
+
+
 def _type(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial | None:
     types = profile.decision_types
     if deed not in JUDGING or types is None or matter.decision_type in types:
@@ -282,4 +297,4 @@ def _amount(profile: Profile, deed: Deed, matter: Matter, _now: int) -> Denial |
     return None
 
 
-_RULES: tuple[Rule, ...] = (_leads, _pool, _away, _conflict, _type, _class, _amount)
+_RULES: tuple[Rule, ...] = (_leads, _pool, _erased, _away, _conflict, _type, _class, _amount)

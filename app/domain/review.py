@@ -246,6 +246,11 @@ ENDED = {
 UNCLAIMABLE = {**ENDED, ReviewState.WAITING: Refusal.WAITING}
 
 
+def wordless(review: Review) -> Review:
+    """The same without what people wrote in it."""
+    return msgspec.structs.replace(review, question="", information="")
+
+
 def review_id_of(pool: str, decision_id: str, kind: ReviewKind) -> str:
     """The id of a decision's review of one kind: the same whenever it is derived.
 

@@ -19,7 +19,7 @@ from app.domain.events import (
     SafeDefault,
 )
 from app.domain.evidence_chain import SEAL_HEADER
-from app.domain.review import REVIEWS, Review
+from app.domain.review import REVIEWS, Review, wordless
 from app.errors import ServiceUnreachableError
 from app.review_queue import keys as names
 from app.review_queue.keys import Keys
@@ -50,6 +50,9 @@ class Splicer(Protocol):
 
     def key_id(self, value: bytes) -> bytes | None:
         """Under which key a record is encrypted; its beginning is enough."""
+
+    def is_erased(self, under: bytes) -> bool:
+        """Whether a key is gone, with all that is encrypted under it."""
 
 
 class OutboxRecord(msgspec.Struct, frozen=True):
@@ -224,6 +227,10 @@ class OutboxRelay:
         key = review.decision_id.encode()
         records = []
         detail = meta["@detail"].decode()
+        if under is not None and self._codec.is_erased(under):
+            # What happened to the case is told, in the clear: who did what. What was said in it is not.
+            step = _step(pool, wordless(review), meta, "")
+            return [self._sealed(self._lifecycle(step, review, None))]
         if "@answer" in meta:
             answer = completed(meta["@answer"], review)
             story = self._codec.body(meta["@request"], ReviewRequested)
@@ -245,31 +252,34 @@ class OutboxRelay:
         elif "@since" in meta:
             vote = completed(meta["@detail"], review, int(meta["@since"]))
             detail = msgspec.json.encode(vote).decode()
-        step = ReviewLifecycle(
-            event_id=str(uuid.uuid5(REVIEWS, f"{review.review_id}\n{review.step}")),
-            review_id=review.review_id,
-            decision_id=review.decision_id,
-            pool=pool,
-            event=meta["@event"].decode(),
-            actor=meta["@actor"].decode(),
-            at=int(meta["@at"]),
-            lease_epoch=review.epoch,
-            state=msgspec.json.encode(review).decode(),
-            detail=detail,
-        )
-        value = self._codec.encode(step, under)
-        records.append(
-            OutboxRecord(
-                LIFECYCLE, key, value, self._heading("ReviewLifecycle", step.event_id, step.at, review)
-            )
-        )
+        records.append(self._lifecycle(_step(pool, review, meta, detail), review, under))
         return [self._sealed(record) for record in records]
+
+    def _lifecycle(self, step: ReviewLifecycle, review: Review, under: bytes | None) -> OutboxRecord:
+        value = self._codec.encode(step, under)
+        heading = self._heading("ReviewLifecycle", step.event_id, step.at, review)
+        return OutboxRecord(LIFECYCLE, review.decision_id.encode(), value, heading)
 
     def _sealed(self, record: OutboxRecord) -> OutboxRecord:
         if self._seal is None or record.value is None:
             return record
         found = self._seal(record.topic, record.key, record.value)
         return msgspec.structs.replace(record, headers=[*record.headers, (SEAL_HEADER, found.encode())])
+
+
+def _step(pool: str, review: Review, meta: Mapping[str, bytes], detail: str) -> ReviewLifecycle:
+    return ReviewLifecycle(
+        event_id=str(uuid.uuid5(REVIEWS, f"{review.review_id}\n{review.step}")),
+        review_id=review.review_id,
+        decision_id=review.decision_id,
+        pool=pool,
+        event=meta["@event"].decode(),
+        actor=meta["@actor"].decode(),
+        at=int(meta["@at"]),
+        lease_epoch=review.epoch,
+        state=msgspec.json.encode(review).decode(),
+        detail=detail,
+    )
 
 
 def _default(review: Review) -> SafeDefault:

@@ -142,6 +142,16 @@ class Codec:
             raise EncodeError("a record is to be encrypted, and this writer has no keys")
         return encrypt(whole, under, self._keys.key(under))
 
+    def is_erased(self, under: bytes) -> bool:
+        """Whether a key is gone, with all that is encrypted under it. Raises ``TransientError``."""
+        if self._keys is None:
+            return False
+        try:
+            self._keys.key(under)
+        except DecodeError:
+            return True
+        return False
+
     def protect(self, value: bytes, under: bytes) -> bytes:
         """A framed record as it is, encrypted under a key."""
         return self._encrypted(value, under)

@@ -173,7 +173,7 @@ def _so_far(look: Look, name: str) -> Typed:
 
 def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
     review, now, who = look.review, parts.clock(), visitor.profile
-    terms = parts.policy.terms.get(look.event.routed.scored.decision.decision_type)
+    terms = parts.policy.terms.get(look.decision_type)
     page = reading.read(look.package, look.withheld, terms)
     holding = review.state is ReviewState.CLAIMED and review.holder == who.name
     titles = {pool.name: pool.title or pool.name for pool in parts.policy.pools}
@@ -181,9 +181,11 @@ def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
     return {
         "page": page,
         "review": review,
+        "erased": look.erased,
         "pool_title": titles.get(review.pool, review.pool),
         "task": (not page.withheld and page.task) or TASKS[task_of(review, who.name)],
         "standing": standing(review, now),
+        "may_withdraw": look.may_withdraw,
         "holding": holding,
         "can_take": review.state is ReviewState.OPEN,
         "can_answer": holding and look.denial is None,

@@ -86,6 +86,15 @@ def delegate(request: Request, visitor: Who, review_id: str, form: Form) -> Resp
     )
 
 
+@router.post("/reviews/{review_id}/withdraw")
+def withdraw(request: Request, visitor: Who, review_id: str, form: Form) -> Response:
+    """Nobody needs the answer any more."""
+    desk, reason = parts_of(request).desk, _said(form, "reason", "why")
+    return _done(
+        request, visitor, review_id, "withdrawn", lambda: desk.cancel(visitor.profile, review_id, reason)
+    )
+
+
 def _said(form: Form, name: str, what: str) -> str:
     text = text_of(form, name)
     if not text:

@@ -24,6 +24,7 @@ NOTICES: Mapping[str, Notice] = {
         "good", "✓ Your question is on its way. The deadline stands still until the answer is there."
     ),
     "escalated": Notice("good", "✓ Escalated: the supervisors of the pool take it from here."),
+    "withdrawn": Notice("good", "✓ Withdrawn: nobody has to answer this case any more."),
     "delegated": Notice("good", "✓ Handed over. The case is offered to your colleague now."),
     "informed": Notice("good", "✓ The information is added and the case goes on."),
     "reassigned": Notice("good", "✓ Reassigned."),

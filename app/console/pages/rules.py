@@ -144,6 +144,8 @@ def _form(
 def _drafted(parts: ConsoleParts, visitor: Visitor, review_id: str) -> Draft:
     """From a case that this person may look at."""
     look = parts.desk.glance(visitor.profile, review_id)
+    if look.event is None:
+        return Draft()
     decision = look.event.routed.scored.decision
     terms, facts = parts.policy.terms.get(decision.decision_type), parse_facts(decision.facts)
     required = terms.required_facts if terms else ()

@@ -188,7 +188,7 @@ def _row(
         look = desk.glance(who, review.review_id)
     except (NotAllowedError, QueueError):
         return None
-    if filters.type and look.event.routed.scored.decision.decision_type != filters.type:
+    if filters.type and look.decision_type != filters.type:
         return None
     return Row(
         review=review,
@@ -202,7 +202,8 @@ def _row(
 
 def title_of(look: Look, policy: CompiledPolicy) -> str:
     """What a case is called: the question and whom it is about."""
-    decision = look.event.routed.scored.decision
-    terms = policy.terms.get(decision.decision_type)
-    question = terms.question if terms else decision.decision_type
-    return f"{question} {decision.subject}".strip()
+    if look.erased:
+        return f"Erased: {look.review.decision_id}"
+    terms = policy.terms.get(look.decision_type)
+    question = terms.question if terms else look.decision_type
+    return f"{question} {look.subject}".strip()

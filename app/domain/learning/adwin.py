@@ -50,6 +50,10 @@ class Adwin(msgspec.Struct, array_like=True):
     before: float = 0.0
     """Mean of what the last cut dropped; of no meaning without a cut."""
     cuts: int = 0
+    calm: int = 0
+    """Values to come before which no cut can hold ..."""
+    room: float = 0.0
+    """... as long as the distances from the mean at which they lie add up to less than this."""
 
     @property
     def mean(self) -> float:
@@ -59,15 +63,23 @@ class Adwin(msgspec.Struct, array_like=True):
     def update(self, value: float, *, delta: float, fewest: int = 32) -> bool:
         """Take a value; True if the window was cut: the mean is another one than it was.
 
-        ``fewest`` is the least number of values on each side of a cut.
+        ``fewest`` is the least number of values on each side of a cut. It and ``delta`` stay the same for as
+        long as a window lives.
         """
-        if self.width:
-            self.deviation += (value - self.mean) ** 2 * self.width / (self.width + 1)
+        width = self.width
+        if width:
+            apart = value - self.total / width
+            self.deviation += apart**2 * width / (width + 1)
+            self.calm -= 1
+            self.room -= abs(apart)
         self.width += 1
         self.total += value
         self._insert(value)
         while self.width > LONGEST:
             self._drop()
+            self.calm = 0
+        if self.calm > 0 and self.room > 0.0:
+            return False
         dropped = [0.0, 0.0]
         while (size := self._cut(delta, fewest)) > 0:
             for _ in range(size):
@@ -99,13 +111,21 @@ class Adwin(msgspec.Struct, array_like=True):
             # Only the list that ``enumerate`` walks has grown; the next level is looked at next.
 
     def _cut(self, delta: float, fewest: int) -> int:
-        """How many of the oldest buckets to drop: those before the last cut that holds; 0 if none does."""
+        """How many of the oldest buckets to drop: those before the last cut that holds; 0 if none does.
+
+        With it comes how long none can (``calm``, ``room``). At a cut with n0 older values of sum S0,
+        |S0 - n0 mean| has to exceed sqrt(2 v d m) + 2 d / 3. A further value moves the left side by no more
+        than its own distance from the mean, and k of them divide the root by no more than (n + k) / n. Cuts
+        beside values to come have too few newer ones until ``fewest`` have come."""
         if self.width < 2 * fewest:
+            self.calm = 0
             return 0
-        d = math.log(2 * math.log(self.width) / delta)
-        spread = 2 * self.deviation / self.width * d
-        width, total, mean, surely_not = self.width, self.total, self.mean, 2 / 3 * d * (1 - 1e-9)
-        old, old_sum, passed, cut = 0, 0.0, 0, 0
+        width, mean = self.width, self.total / self.width
+        d = math.log(2 * math.log(width) / delta)
+        spread = 2 * self.deviation / width * d
+        total, sure = self.total, 2 / 3 * d * (1 - 1e-9)
+        later = spread * width / (width + fewest) ** 2
+        old, old_sum, passed, cut, room = 0, 0.0, 0, 0, float(fewest)
         for level in range(len(self.rows) - 1, -1, -1):
             row, size = self.rows[level], 1 << level
             for i in range(0, len(row), 2):
@@ -113,17 +133,19 @@ class Adwin(msgspec.Struct, array_like=True):
                 old_sum += row[i]
                 passed += 1
                 new = width - old
-                if new < fewest:
-                    return cut
-                # the difference of the means is |old_sum - old mean| / m: mostly too small at a glance
-                if old < fewest or -surely_not < old_sum - old * mean < surely_not:
-                    continue
-                inverse = 1 / old + 1 / new
-                if (
-                    abs(old_sum / old - (total - old_sum) / new)
-                    > math.sqrt(spread * inverse) + 2 / 3 * d * inverse
-                ):
-                    cut = passed
+                # the difference of the means, times m
+                left = abs(old_sum - old * mean)
+                # mostly too small at a glance
+                if left > sure and old >= fewest and new >= fewest:
+                    inverse = 1 / old + 1 / new
+                    if (
+                        abs(old_sum / old - (total - old_sum) / new)
+                        > math.sqrt(spread * inverse) + 2 / 3 * d * inverse
+                    ):
+                        cut = passed
+                if left > sure - room:
+                    room = min(room, sure + math.sqrt(later * old * max(new, fewest)) - left)
+        self.calm, self.room = fewest, room
         return cut
 
     def _drop(self) -> tuple[int, float]:

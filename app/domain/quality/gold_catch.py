@@ -3,6 +3,9 @@ and a bound of the rate."""
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 from app.domain.learning.proportions import beta_at_most
 
 TARGET = 0.8
@@ -12,6 +15,9 @@ ALTERNATIVE = 0.5
 ALARM = 100.0
 """Evidence from which a reviewer is said to miss too much. Whoever catches the target share gets there
 after 100 known errors on average, or more."""
+
+_NEWTON_STEPS = 20
+_NEAR, _CLOSE, _LEAST = 1e-6, 1e-10, 1e-12
 
 
 def update(evidence: float, caught: bool, target: float = TARGET, alternative: float = ALTERNATIVE) -> float:
@@ -39,18 +45,44 @@ def lower_bound(caught: int, shown: int, tail: float = 0.05) -> float:
     """The ``tail`` quantile of Beta(1 + caught, 1 + shown - caught), the catch rate's posterior from a
     uniform prior.
 
-    Bisection to 1e-9.
+    Bisection to 1e-9. Newton's method finds the place first, so that only the last steps ask for the
+    distribution.
 
     Examples
     --------
     >>> round(lower_bound(18, 20), 4), round(lower_bound(0, 0), 4)
     (0.7294, 0.05)
     """
+    a, b = 1.0 + caught, 1.0 + shown - caught
+    surely_below, surely_above = _around_quantile(tail, a, b)
     below, above = 1e-12, 1.0 - 1e-12
     while above - below > 1e-9:
         middle = (below + above) / 2
-        if beta_at_most(middle, 1.0 + caught, 1.0 + shown - caught) < tail:
+        if middle <= surely_below or (middle < surely_above and beta_at_most(middle, a, b) < tail):
             below = middle
         else:
             above = middle
     return (below + above) / 2
+
+
+def _around_quantile(tail: float, a: float, b: float) -> tuple[float, float]:
+    """Two numbers with the ``tail`` quantile of Beta(a, b) between them, close to each other."""
+    below, above, mean = 0.0, 1.0, a / (a + b)
+    x = max(mean + NormalDist().inv_cdf(tail) * math.sqrt(mean * (1.0 - mean) / (a + b + 1.0)), mean / 8)
+    log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    for _ in range(_NEWTON_STEPS):
+        excess = beta_at_most(x, a, b) - tail
+        if excess < 0.0:
+            below = x
+        else:
+            above = x
+        density = math.exp((a - 1.0) * math.log(x) + (b - 1.0) * math.log1p(-x) - log_beta)
+        step = excess / density if density > 0.0 else 1.0
+        x = x - step if below < x - step < above else (below + above) / 2
+        if abs(step) < _NEAR:  # the error left is of the order of its square
+            break
+    if beta_at_most(max(x - _CLOSE, below, _LEAST), a, b) < tail:
+        below = max(x - _CLOSE, below)
+    if beta_at_most(min(x + _CLOSE, above, 1.0 - _LEAST), a, b) >= tail:
+        above = min(x + _CLOSE, above)
+    return below, above

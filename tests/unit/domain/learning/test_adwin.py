@@ -57,6 +57,21 @@ def test_sums_are_those_of_the_values_in_the_window(seed):
     assert window.width < 1100
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_looks_that_are_left_out_would_have_found_nothing(seed):
+    """The same cuts at the same values as a window that looks at every value."""
+    chance, rate = random.Random(seed), 0.1
+    lazy, eager = Adwin(), Adwin()
+    for _ in range(3000 if seed else LONGEST + 1500):
+        if chance.random() < 0.004:
+            rate = chance.choice((0.0, 0.02, 0.1, 0.2, 0.5, 1.0))
+        value = float(chance.random() < rate) if seed % 2 else chance.betavariate(12, 1 + 5 * rate)
+        eager.calm = 0
+        assert lazy.update(value, delta=0.02) == eager.update(value, delta=0.02)
+        assert (lazy.rows, lazy.deviation, lazy.before) == (eager.rows, eager.deviation, eager.before)
+    assert lazy.cuts > 2 and lazy.calm >= 0
+
+
 def test_nothing_is_reported_where_nothing_changes():
     """delta bounds the chance at each look; over 150,000 of them no more than a cut or two."""
     cuts = 0

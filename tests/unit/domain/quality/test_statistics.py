@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from app.domain.learning.override_rates import Expectation
+from app.domain.learning.proportions import beta_at_most
 from app.domain.quality.agreement import agreement
 from app.domain.quality.anchoring import Cell, anchoring
 from app.domain.quality.figures import Anchoring, FunnelPoint, GoldFigures, Handling
@@ -75,6 +76,20 @@ def test_in_a_small_team_one_outlier_does_not_hide_itself():
 def test_the_catch_rates_bound_is_the_beta_quantile(caught, shown):
     expected = stats.beta.ppf(0.05, 1 + caught, 1 + shown - caught)
     assert lower_bound(caught, shown) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_catch_rates_bound_is_what_bisection_alone_gives():
+    """To the last bit: saved states and announcements rest on it."""
+    for shown in (0, 1, 2, 5, 29, 30, 150, 1200):
+        for caught in {0, shown // 3, shown * 4 // 5, shown}:
+            below, above = 1e-12, 1.0 - 1e-12
+            while above - below > 1e-9:
+                middle = (below + above) / 2
+                if beta_at_most(middle, 1.0 + caught, 1.0 + shown - caught) < 0.05:
+                    below = middle
+                else:
+                    above = middle
+            assert lower_bound(caught, shown) == (below + above) / 2
 
 
 def items_until_alarm(rate, rng, most=5000):

@@ -80,7 +80,7 @@ def _evaluated(part: FactorTerms, value: float | str, findings: list[Finding]) -
     if isinstance(value, str) or not math.isfinite(value):
         why = value if isinstance(value, str) else f"gave {value!r}, not a finite number"
         worst = 0.0 if part.name == UNDO else 1.0
-        text = f"{part.name} could not be evaluated ({why}); it counts as worst"
+        text = f"the score for '{part.name}' could not be evaluated ({why}); it counts as worst"
         findings.append(Finding(code=f"{part.name}{codes.UNKNOWN_FACTOR}", text=text))
         return Factor(name=part.name, score=worst, source=f"{part.expression} (could not be evaluated)")
     score = 1.0 if value > 1.0 else 0.0 if value < 0.0 else value

@@ -30,6 +30,7 @@ from app.domain.expression_context import (
 )
 from app.domain.terms import Context
 from app.errors import HitlError
+from app.policy.evaluation_words import in_words, kind
 
 _BEFORE_SCORING: dict[str, Collection[str] | None] = {
     "facts": None,
@@ -159,10 +160,10 @@ class Expressions:
         try:
             value = expression.eval(data=context)
             if value.type() == cel.Type.ERROR:
-                return _said(str(value.plain_value()))
+                return in_words(_said(str(value.plain_value())))
             return self._answer(value.plain_value())
         except Exception as error:  # the promise: evaluation never raises
-            return _said(str(error))
+            return in_words(_said(str(error)))
 
 
 def check_number(text: str, facts: Collection[str] | None = None) -> None:
@@ -324,9 +325,9 @@ def _number(value: object) -> float | str:
     if type(value) is float and value == value:  # noqa: PLR0124 - all but NaN, at once
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"gave {type(value).__name__}, not a number"
+        return f"gave {kind(type(value).__name__)}, not a number"
     return "gave NaN, not a number" if math.isnan(value) else float(value)
 
 
 def _condition(value: object) -> bool | str:
-    return value if isinstance(value, bool) else f"gave {type(value).__name__}, not true or false"
+    return value if isinstance(value, bool) else f"gave {kind(type(value).__name__)}, not yes or no"

@@ -72,19 +72,19 @@ def test_conditions(text, value):
 def test_one_that_fails_says_why_and_leaves_the_others():
     assert numbers("0.5", "facts.none / 2", '"a" + facts.category == "x" ? 1 : 0', "facts.category * 2") == [
         0.5,
-        'Key not found in map : "none"',
+        "none is not given",
         0.0,
-        "No matching overloads found : _*_(string, double)",
+        "text and a number do not go together",
     ]
-    assert conditions("facts.amount", "true") == ["gave float, not true or false", True]
+    assert conditions("facts.amount", "true") == ["gave a number, not yes or no", True]
 
 
 def test_what_is_no_number_is_said_and_infinity_is_left_to_the_domain():
     assert numbers("0 / 0", "1 / 0", "facts.category", "facts.new") == [
         "gave NaN, not a number",
         math.inf,
-        "gave str, not a number",
-        "gave bool, not a number",
+        "gave text, not a number",
+        "gave yes or no, not a number",
     ]
 
 
@@ -204,3 +204,13 @@ def test_what_never_repeats_is_not_remembered_for_long():
     for i in range(3 * MOST_REMEMBERED):
         assert numbers.evaluate({"facts": {"amount": float(i)}}) == [float(i), 1.0]
     assert numbers._remembered is None
+
+
+def test_why_there_is_no_value_is_said_without_the_language_of_expressions():
+    """It becomes part of a reason that reviewers read."""
+    [larger] = Expressions(["facts.amount > 20000"], conditions=True).evaluate({"facts": {"amount": "many"}})
+    [absent] = Expressions(["facts.amount > 20000"], conditions=True).evaluate({"facts": {}})
+    [denied] = Expressions(["!facts.receipts"], conditions=True).evaluate({"facts": {"receipts": "no"}})
+    assert larger == "text and a number do not go together"
+    assert absent == "amount is not given"
+    assert denied == "a fact is of another kind than expected"

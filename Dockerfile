@@ -20,7 +20,7 @@ COPY topics.yaml ./
 # Compiled here: the file system of a running container is read-only. By content, so that the same source
 # gives the same image.
 RUN python -m compileall -q --invalidation-mode unchecked-hash app deploy \
- && printf '#!/opt/venv/bin/python\nfrom app.cli import main\n\nmain()\n' > /opt/venv/bin/hitl \
+ && printf '#!/opt/venv/bin/python\nfrom app.__main__ import main\n\nmain()\n' > /opt/venv/bin/hitl \
  && chmod 755 /opt/venv/bin/hitl
 
 FROM python:3.11.14-slim-bookworm

@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 
 import msgspec
 
@@ -66,17 +66,21 @@ def activated_policy(settings: Settings) -> PolicyActivated | None:
     return None if last is None else open_codec(settings).decode_as(last.value, PolicyActivated)
 
 
+_schemas = cache(Schemas.load)
+"""Read, and their fingerprints computed, once for all codecs of a process."""
+
+
 def open_codec(settings: Settings, keys: KeyRing | None = None) -> Codec:
     """The codec, with a registry if one is set. Encrypted records are read with ``keys``, by default with
     a ring of its own, which asks Kafka only once such a record is met."""
     registry = connect_registry(settings.schema_registry_url) if settings.schema_registry_url else None
-    return Codec(Schemas.load(), registry, keys or open_keys(settings))
+    return Codec(_schemas(), registry, keys or open_keys(settings))
 
 
 def open_keys(settings: Settings, *, embedded: bool = False) -> KeyRing:
     """The keys of subjects, read from Kafka once they are asked for."""
     registry = connect_registry(settings.schema_registry_url) if settings.schema_registry_url else None
-    plain = Codec(Schemas.load(), registry)
+    plain = Codec(_schemas(), registry)
     return KeyRing(plain, lambda: connection_of(settings, embedded=embedded))
 
 

@@ -66,10 +66,8 @@ class Codec:
         self._keys = keys
         self._schemas = schemas
         self._registry = registry
-        self._written_with: dict[bytes, tuple[str, Schema]] = {
-            fingerprint(schema): (name, schema) for name, schema in schemas.versions()
-        }
-        self._current = {name: fingerprint(schema) for name, schema in schemas.current.items()}
+        self._written_with = schemas.written_with
+        self._current = schemas.fingerprints
         self._frames: dict[bytes, _Frame] = {}
         self._heads: dict[type[Record], bytes] = {}
         self._writers: dict[type[Record], Callable[[Record], bytes]] = {}

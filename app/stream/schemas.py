@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,17 @@ class Schemas:
             raise SchemaError(f"{name}: not an event that a stage appends to ({len(fields)} fields)")
         return self.inline(fields[1]["type"])
 
-    def versions(self) -> Iterable[tuple[str, Schema]]:
-        """Every schema to be read, as (event name, schema); the current ones come last."""
-        for name, versions in self.history.items():
-            yield from ((name, version) for version in versions)
-        yield from self.current.items()
+    @cached_property
+    def fingerprints(self) -> Mapping[str, bytes]:
+        """By an event's name, what the current schema's bytes are marked with."""
+        return {name: fingerprint(schema) for name, schema in self.current.items()}
+
+    @cached_property
+    def written_with(self) -> Mapping[bytes, tuple[str, Schema]]:
+        """By fingerprint, every schema to be read with its event's name. Of versions that share one, the
+        current."""
+        earlier = {fingerprint(v): (name, v) for name, versions in self.history.items() for v in versions}
+        return earlier | {self.fingerprints[name]: (name, now) for name, now in self.current.items()}
 
     def uncommitted(self) -> list[str]:
         """Events whose current schema is not the last version of the history (docs aside)."""

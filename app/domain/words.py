@@ -80,6 +80,15 @@ def against(value: float, limit: float) -> tuple[str, str]:
     return f"{value:.2f}", f"{limit:.2f}"
 
 
+def count(value: float) -> str:
+    """How many, as people read it.
+
+    >>> count(402), count(12_345), count(1_999.7)
+    ('402', '12,345', '2,000')
+    """
+    return f"{value:,.0f}"
+
+
 def percent(share: float) -> str:
     """
     >>> percent(0.1), percent(0.015)

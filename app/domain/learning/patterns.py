@@ -17,6 +17,7 @@ from app.domain.learning.proportions import binomial_at_least, wilson
 from app.domain.learning.reasons import percent
 from app.domain.learning.shift_patterns import handling_shift, override_shift, retrain, traffic_shift
 from app.domain.learning.sighting import ACTIONS, Pattern, Sighting
+from app.domain.words import count
 
 __all__ = ["ACTIONS", "Pattern", "sightings"]
 
@@ -64,7 +65,7 @@ def high_override(rates: OverrideRates, decision_type: str, rules: PatternTerms)
         over=rate < limit * rules.clear_share,
         text=(
             f"People override {percent(rate)} of the recommendations they are shown for {decision_type}, "
-            f"more than the {percent(limit)} allowed ({shown.count} answers, recent ones weigh more)."
+            f"more than the {percent(limit)} allowed ({count(shown.count)} answers, recent ones weigh more)."
         )
         if raised
         else "",
@@ -86,7 +87,8 @@ def rising_override(rates: OverrideRates, decision_type: str, rules: PatternTerm
         over=shown.lately - shown.usual < (limit - shown.usual) / 2,
         text=(
             f"People override {percent(shown.lately)} of recommendations for {decision_type} lately, "
-            f"{percent(shown.usual)} over a longer time: more than chance explains ({shown.count} answers)."
+            f"{percent(shown.usual)} over a longer time: more than chance explains "
+            f"({count(shown.count)} answers)."
         )
         if raised
         else "",
@@ -119,7 +121,8 @@ def reviewer_outliers(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sig
             over=1 / mild < ratio < mild,
             text=(
                 f"{name} overrides {percent(group.rate)} of recommendations; colleagues override "
-                f"{percent(typical * group.expected_rate)} at the same confidence ({group.count} answers). "
+                f"{percent(typical * group.expected_rate)} at the same confidence "
+                f"({count(group.count)} answers). "
                 + ("" if more else "So few may mean approval without a look.")
             ).rstrip()
             if raised
@@ -143,7 +146,7 @@ def confidence_bands(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sigh
             over=group.rate < group.expected_rate + rules.band_excess * rules.clear_share,
             text=(
                 f"At confidence {band_name(index)} people override {percent(group.rate)}; the confidence "
-                f"announced {percent(group.expected_rate)} errors ({group.count} answers)."
+                f"announced {percent(group.expected_rate)} errors ({count(group.count)} answers)."
             )
             if raised
             else "",
@@ -170,7 +173,7 @@ def inconsistent_reasoning(rates: OverrideRates, rules: PatternTerms) -> Iterato
             over=share < limit * rules.clear_share,
             text=(
                 f"At confidence {band_name(index)} two people who judged the same decision disagreed in "
-                f"{band.disagreements} of {band.pairs} cases, more than {percent(limit)}."
+                f"{count(band.disagreements)} of {count(band.pairs)} cases, more than {percent(limit)}."
             )
             if raised
             else "",
@@ -193,7 +196,7 @@ def miscalibrated(
         over=abs(z) < rules.calibration_z * rules.clear_share,
         text=(
             f"Blind checks of {decision_type} find {'more' if z > 0 else 'fewer'} errors than its confidence "
-            f"announced, by {abs(z):.1f} standard errors ({calibrated} checks)."
+            f"announced, by {abs(z):.1f} standard errors ({count(calibrated)} checks)."
         )
         if raised
         else "",

@@ -9,6 +9,7 @@ from app.domain.learning.certificate import NextStep
 from app.domain.learning.evidence_counts import EvidenceCounts
 from app.domain.learning.in_force import InForce
 from app.domain.learning.terms import LearningTerms
+from app.domain.words import count
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +98,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         share = f" ({percent(wrong / checks)})" if checks else ""
         return (
             f"Tightened from {number(old)} to {number(new)}: of {counted(checks, 'blind check')} between "
-            f"them {wrong} found the AI wrong{share}. {self._expected(old)} {self._expected(new)}"
+            f"them {count(wrong)} found the AI wrong{share}. {self._expected(old)} {self._expected(new)}"
         )
 
     def _drawn(self) -> str:
@@ -110,13 +111,16 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"{percent(self.after.evidence_probability)} of decisions are drawn for a blind check from now "
             f"on ({percent(self.before.evidence_probability)} before): "
-            f"{max(self.evidence.automated, 0)} were automated so far. The threshold stays at "
+            f"{count(max(self.evidence.automated, 0))} were automated so far. The threshold stays at "
             f"{number(self.after.canary)}."
         )
 
     def _judged(self, threshold: float) -> str:
         labels, errors = self.evidence.from_threshold(threshold)
-        return f"Of {labels} blind checks from {number(threshold)} up {errors} found the AI wrong."
+        return (
+            f"Of {counted(labels, 'blind check')} from {number(threshold)} up "
+            f"{count(errors)} found the AI wrong."
+        )
 
     def _progress(self) -> str:
         step = self.step
@@ -129,11 +133,11 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
             return "The planned blind checks can not show that less is wrong than allowed."
         if step.threshold > 1:
             return (
-                f"Not enough evidence: scores are watched first, then about {step.needed} blind checks "
-                "without an error are needed."
+                f"Not enough evidence: scores are watched first, then about {count(step.needed)} blind "
+                "checks without an error are needed."
             )
         return (
-            f"Not enough evidence: {step.labels} of about {step.needed} blind checks from "
+            f"Not enough evidence: {count(step.labels)} of about {count(step.needed)} blind checks from "
             f"{number(step.threshold)} up, {counted(step.errors, 'error')}."
         )
 
@@ -156,10 +160,10 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
             return ""
         if shown < self.terms.catch_items:
             return (
-                f"Assumed: reviewers catch {self.catch} % of the AI's errors ({shown} of "
-                f"{self.terms.catch_items} known errors answered so far)."
+                f"Assumed: reviewers catch {self.catch} % of the AI's errors ({count(shown)} of "
+                f"{count(self.terms.catch_items)} known errors answered so far)."
             )
-        return f"Reviewers caught {caught} of {shown} known errors: at least {self.catch} %."
+        return f"Reviewers caught {count(caught)} of {count(shown)} known errors: at least {self.catch} %."
 
     def _expected(self, threshold: float) -> str:
         first = bin_of(max(threshold, 0.5)) if threshold <= 1 else BINS
@@ -175,13 +179,13 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def counted(count: int, what: str) -> str:
+def counted(many: int, what: str) -> str:
     """A number with its noun.
 
-    >>> counted(1, "error"), counted(402, "blind check")
-    ('1 error', '402 blind checks')
+    >>> counted(1, "error"), counted(2402, "blind check")
+    ('1 error', '2,402 blind checks')
     """
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{count(many)} {what}" if many == 1 else f"{count(many)} {what}s"
 
 
 def number(threshold: float) -> str:

@@ -19,6 +19,7 @@ from app.domain.learning.sighting import ACTIONS, Pattern
 from app.domain.quality.consistency import Spread, normalised_entropy, spreads
 from app.domain.quality.dawid_skene import Consensus, consensus
 from app.domain.resolution import HAND_ONS
+from app.domain.words import count
 
 _MEASURING = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION})
 
@@ -87,8 +88,9 @@ class Scan:
                 used[one.answer.reason_code] += 1
         share = differing / len(alike)
         text = (
-            f"In {differing} of {len(alike)} cases two people decided {self.decision_type} alike and gave "
-            f"different reasons ({percent(share)}, more than {percent(rules.reasons_differ)}; reasons are "
+            f"In {count(differing)} of {count(len(alike))} cases two people decided {self.decision_type} "
+            f"alike and gave different reasons ({percent(share)}, more than "
+            f"{percent(rules.reasons_differ)}; reasons are "
             f"{percent(normalised_entropy(used, len(self._codes)))} as mixed as they could be)."
         )
         what = Pattern.INCONSISTENT_REASONS

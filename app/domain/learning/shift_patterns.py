@@ -10,6 +10,7 @@ from app.domain.learning.pattern_terms import ShiftTerms
 from app.domain.learning.reasons import percent
 from app.domain.learning.shifts import SignalShift, handling_seconds
 from app.domain.learning.sighting import Pattern, Sighting
+from app.domain.words import count
 
 
 def override_shift(shift: SignalShift, decision_type: str, rules: ShiftTerms) -> Sighting:
@@ -87,8 +88,9 @@ def got_worse(found: Found, labels: int, decision_type: str) -> Sighting:
         over=False,
         text=(
             f"It is time to retrain {decision_type}. Errors have become more frequent than what was known: "
-            f"their odds are about {math.exp(found.odds):.1f} times as high. {labels} checks and answers "
-            f"make that {found.evidence:,.0f} times as likely as no change (limit {found.limit:,.0f})."
+            f"their odds are about {math.exp(found.odds):.1f} times as high. {count(labels)} checks and "
+            f"answers make that {count(found.evidence)} times as likely as no change "
+            f"(limit {count(found.limit)})."
         ),
     )
 
@@ -104,8 +106,8 @@ def _sighting(
         count=shift.count,
         raised=raised,
         over=not shift.news(rules),
-        text=f"{text}: more than chance explains (the last {shift.window.width} of {shift.count} answers "
-        "agree with one another)."
+        text=f"{text}: more than chance explains (the last {count(shift.window.width)} of "
+        f"{count(shift.count)} answers agree with one another)."
         if raised
         else "",
     )

@@ -18,7 +18,7 @@ from app.policy.compiled import compile_policy
 from app.policy.diff import Effect, diff_policies, effective
 from app.policy.json_schema import policy_schema_text
 from app.policy.load import Policy, load_policy
-from app.policy.problems import PolicyError
+from app.policy.problems import PolicyError, Problem
 from app.settings import load_settings
 
 app = typer.Typer(
@@ -180,14 +180,16 @@ def _path(file: Path | None) -> Path:
 def _both(old: Path, new: Path) -> tuple[Policy, Policy]:
     """Both policies, or the problems of both."""
     loaded: list[Policy] = []
-    problems = []
+    problems: list[Problem] = []
+    hints: list[str] = []
     for path in (old, new):
         try:
             loaded.append(load_policy(path))
         except PolicyError as error:
             problems += error.problems
+            hints.append(error.hint)
     if problems:
-        raise PolicyError(problems)
+        raise PolicyError(problems, hint=hints[0])
     return loaded[0], loaded[1]
 
 

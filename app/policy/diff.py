@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from io import StringIO
 from typing import Any
 
 import msgspec
+from ruamel.yaml import YAML
 
 from app.policy.model import RISK_DEFAULTS, PolicyContent, Risk
 
@@ -37,6 +39,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         effect = "" if self.effect in (Effect.UNKNOWN, Effect.NONE) else f"  ({self.effect})"
+        if self.new is None and isinstance(self.old, dict):
+            return f"{self.field}: removed{effect}"
+        if self.old is None and isinstance(self.new, dict):
+            lines = [f"  {name}: {_shown(value)}" for name, value in self.new.items() if value not in _UNSAID]
+            whole = [] if "question" in self.new else lines  # of a decision type most lines are defaults
+            return "\n".join([f"{self.field}: added{effect}", *whole])
         return f"{self.field}: {_shown(self.old)} -> {_shown(self.new)}{effect}"
 
 
@@ -52,6 +60,7 @@ _WORDS = re.compile(
     r"|reason_codes\[\w+\](\.\w+)?)$"
 )
 _NAMED = {"rules": "name", "adjustments": "name", "reason_codes": "code"}
+_UNSAID: tuple[object, ...] = (None, "", [], {})
 _PRESETS = {"flowchart": 1, "matrix": 0}
 _RISKS = {"low": 0, "medium": 1, "high": 2}
 _ACTIVATIONS = {"one_person": 0, "two_people": 1}
@@ -137,6 +146,14 @@ def _stricter_if(stricter: bool) -> Effect:
 def _shown(value: object) -> str:
     if value is None:
         return "(none)"
-    text = value if isinstance(value, str) else repr(value)
-    text = " ".join(text.split())
-    return text if len(text) <= 100 else text[:97] + "..."
+    return " ".join((value if isinstance(value, str) else _yaml(value)).split())
+
+
+def _yaml(value: object) -> str:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = True
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # a switch of ruamel's representer
+    yaml.width = 10_000
+    text = StringIO()
+    yaml.dump(value, text)
+    return text.getvalue().removesuffix("...\n").rstrip("\n")

@@ -42,8 +42,12 @@ def load_policy(path: Path) -> Policy:
             data = stream.read(MAX_BYTES + 1)
         return policy_from_text(data.decode("utf-8-sig"), file=name)
     except OSError as error:
-        message = f"can not be read: {error.strerror}; write one with `hitl policy init {name}`"
-        raise PolicyError([Problem(file=name, line=1, column=1, field="", message=message)]) from error
+        message = f"can not be read: {error.strerror}"
+        raise PolicyError(
+            [Problem(file=name, line=0, column=0, field="", message=message)],
+            hint="is the path right? It is HITL_POLICY where none is given. A first policy: "
+            f"hitl policy init {name}",
+        ) from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         message = "the file is not UTF-8 text"

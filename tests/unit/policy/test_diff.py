@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.policy.diff import Effect, diff_policies
+from app.policy.diff import Change, Effect, diff_policies
 from app.policy.load import policy_from_text
 from tests.unit.policy.texts import MINIMAL, with_lines
 
@@ -77,3 +77,16 @@ def test_in_words():
         policy_from_text(MINIMAL).content, policy_from_text(with_lines("alpha: 0.01")).content
     )
     assert str(change) == f"{TYPE}.alpha: 0.02 -> 0.01  (stricter)"
+
+
+def test_lists_and_whole_parts_are_shown_as_a_policy_writes_them():
+    one, two = with_lines(f"rules: [{OTHER}]"), with_lines(f"rules: [{RULE}, {OTHER}]")
+    (added,) = diff_policies(policy_from_text(one).content, policy_from_text(two).content)
+    first, *rest = str(added).splitlines()
+    assert first == f"{TYPE}.rules[large]: added  (stricter)"
+    assert "  name: large" in rest
+    assert not any(sign in str(added) for sign in ("{", "'", "None", "pool"))
+    (removed,) = diff_policies(policy_from_text(two).content, policy_from_text(one).content)
+    assert str(removed).splitlines()[0] == f"{TYPE}.rules[large]: removed  (looser)"
+    assert str(Change(field="a.b", old=["x", "y"], new=["x"], effect=Effect.NONE)) == "a.b: [x, y] -> [x]"
+    assert str(Change(field="a", old=True, new=False, effect=Effect.NONE)) == "a: true -> false"

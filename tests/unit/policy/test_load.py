@@ -261,8 +261,9 @@ def test_aliases_within_reason_are_fine():
 
 
 def test_a_file_that_is_not_there_or_not_text(tmp_path):
-    with pytest.raises(PolicyError, match="can not be read: No such file"):
+    with pytest.raises(PolicyError, match=r"none\.yaml: can not be read: No such file") as missing:
         load_policy(tmp_path / "none.yaml")
+    assert f"hitl policy init {tmp_path / 'none.yaml'}" in missing.value.hint
     (tmp_path / "binary.yaml").write_bytes(b"name: a\nb: \xff\n")
     with pytest.raises(PolicyError, match=r"binary\.yaml:2:1 the file is not UTF-8 text"):
         load_policy(tmp_path / "binary.yaml")

@@ -14,7 +14,7 @@ from app.commands.output import console, errors, print_json
 from app.composition.parts import connection_of, load_compiled_policy, now, open_codec, open_queue
 from app.desk.evidence import EvidenceRoom, Finding
 from app.domain.evidence_pack import Pack
-from app.domain.words import duration, moment
+from app.domain.words import LAST_SEEN, duration, moment
 from app.errors import HitlError, UsageError
 from app.settings import Settings, load_settings
 from app.stream.reader import LogReader
@@ -139,7 +139,8 @@ def _print(pack: Pack) -> None:
     for look in pack.who_saw:
         shown = f"package {look.digest[:12]}" if look.digest else "the list entry"
         text = (
-            f"{look.person} saw {shown} at {moment(look.since)} for {duration(look.duration)}, {look.ended}"
+            f"{look.person} saw {shown} at {moment(look.since)} for {duration(look.duration)}; "
+            f"last: {LAST_SEEN.get(look.ended, look.ended)}"
         )
         console.print(f"  {escape(text)}", highlight=False, soft_wrap=True)
     console.print(f"  chain: {pack.head.count} records, head {pack.head.hash[:16]}", highlight=False)

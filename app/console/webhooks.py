@@ -21,7 +21,7 @@ import msgspec
 from app.domain.events import PatternDetected, ReviewLifecycle, ReviewRequested
 from app.domain.learning.sighting import Pattern
 from app.domain.review import REVIEWS
-from app.domain.words import moment
+from app.domain.words import HAPPENED, moment
 from app.errors import UsageError
 from app.policy.webhooks import HookEvent, Template, WebhookTerms
 
@@ -62,7 +62,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """What happened, without the link."""
         by = f" by {self.actor}" if self.actor else ""
-        return f"{self.pool}: a review was {self.event.replace('_', ' ')}{by}"
+        return f"{self.pool}: {HAPPENED.get(self.event, self.event)}{by}"
 
 
 class ToldPattern(Told, frozen=True, kw_only=True):

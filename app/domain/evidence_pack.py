@@ -21,7 +21,7 @@ from app.domain.events import (
 )
 from app.domain.evidence_chain import Evidence, Head, Told, chained, head, ordered
 from app.domain.terms import Terms
-from app.domain.words import CLASSES, LEVEL_MEANINGS, LEVELS, against, confidence, duration, moment
+from app.domain.words import CLASSES, KINDS, LEVEL_MEANINGS, LEVELS, against, confidence, duration, moment
 
 FORMAT = 1
 NO_TEXT = "The text of this policy version is not at hand; the version names it exactly."
@@ -160,8 +160,9 @@ def _answer(requested: ReviewRequested, answer: Answer) -> str:
         else ""
     )
     why = answer.reasoning or answer.reason_code or "no reason given"
-    kind = requested.request.kind.value
-    return f"{answer.reviewer} answered '{answer.action}' ({kind}, {agreed}) after {took}: {why}.{first}"
+    asked = KINDS[requested.request.kind]
+    what = f"{answer.reviewer} answered '{answer.action}' (asked to {asked}; {agreed})"
+    return f"{what} after {took}: {why}.{first}"
 
 
 def _disclosure(records: Sequence[Told], terms: Terms | None) -> str:

@@ -41,6 +41,47 @@ KINDS: Mapping[ReviewKind, str] = {
     ReviewKind.CALIBRATION: "answer an item of a calibration session",
 }
 
+HAPPENED: Mapping[str, str] = {
+    "requested": "a person is asked",
+    "claimed": "a review was taken",
+    "decided": "a review was answered",
+    "voted": "a review has one of the answers that it needs",
+    "disagreed": "two people answered a review differently",
+    "released": "a review was given back",
+    "lease_expired": "a review was left alone and is open again",
+    "delegated": "a review was handed on",
+    "reassigned": "a review was reassigned",
+    "escalated": "a review was escalated",
+    "paused": "information was asked for",
+    "resumed": "a review goes on",
+    "withdrawn": "a review was withdrawn",
+    "refused": "an answer was refused",
+    "sla_at_risk": "a review is at risk of being late",
+    "sla_raised": "a review is closer to its deadline and was raised",
+    "offered_to_backups": "a review was offered to the backups",
+    "sla_escalated": "a review is nearly late and went to the supervisors",
+    "sla_missed": "a review is late",
+    "deadline_rule": "the deadline rule took the answer",
+}
+"""Steps of a review, as news."""
+
+LAST_SEEN: Mapping[str, str] = {
+    "claimed": "took the case",
+    "looked": "looked at it",
+    "extended": "went on with it",
+    "revealed": "saw the recommendation",
+    "answer_undone": "took the answer back",
+    "decided": "answered",
+    "answer_held": "answered, and could still take it back",
+    "voted": "gave one of several answers",
+    "disagreed": "answered otherwise than somebody else",
+    "released": "gave it back",
+    "paused": "asked for information",
+    "escalated": "escalated it",
+    "delegated": "handed it on",
+}
+"""What a person did last when looking at a review."""
+
 ON_DEADLINE: Mapping[OnDeadline, str] = {
     OnDeadline.ESCALATE: "it goes to a supervisor",
     OnDeadline.SAFE_DEFAULT: "the safe default is taken",

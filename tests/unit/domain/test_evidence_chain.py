@@ -308,7 +308,7 @@ def test_a_pack_says_in_words_what_happened_and_who_saw_what():
     for words in (
         "recommended 'approve'",
         "Level 3",
-        "ann answered 'approve'",
+        "ann answered 'approve' (asked to approve or correct the recommendation; as recommended)",
         "'approve' was decided by ann",
     ):
         assert words in text

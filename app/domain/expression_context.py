@@ -29,44 +29,53 @@ _HOUR = 3_600_000
 _DAY = 86_400_000
 
 
+class Seen(dict[str, object]):
+    """A context that makes its parts when they are asked for: most policies ask for few.
+
+    ``ahead`` are answers that were found on the way: who will ask for them, and what they are."""
+
+    __slots__ = ("_assessment", "_decision", "ahead")
+
+    def __init__(
+        self, facts: object, decision: DecisionSubmitted, assessment: Assessment | None = None
+    ) -> None:
+        self["facts"] = facts
+        self._decision = decision
+        self._assessment = assessment
+        self.ahead: tuple[object, list[bool | str]] | None = None
+
+    def __missing__(self, name: str) -> dict[str, object]:
+        if name == "assessment" and self._assessment is not None:
+            part = _assessment(self._assessment)
+        else:
+            part = _PARTS[name](self._decision)
+        self[name] = part
+        return part
+
+    def after(self, assessment: Assessment) -> Seen:
+        """The same with what scoring found."""
+        seen = Seen(self["facts"], self._decision, assessment)
+        seen.ahead = self.ahead
+        return seen
+
+
 def context(decision: DecisionSubmitted, facts: Facts) -> Context:
     """Facts, recommendation, signals and decision, for ``Terms.evaluate_factors``.
 
     ``decision.hour`` is 0-23, ``weekday`` 1 (Monday) - 7, ``day`` 1-31 and ``month`` 1-12, all UTC and
     all from ``occurred_at``: an expression gives the same answer whenever it is replayed.
     """
-    recommendation = decision.recommendation
-    signals = decision.signals
-    weekday, day, month = _calendar(decision.occurred_at // _DAY)
-    return {
-        "facts": _present(facts),
-        "recommendation": _present(
-            {"action": recommendation.action, "probability": recommendation.probability}
-        ),
-        "signals": _present(
-            {
-                "model_probability": recommendation.probability,
-                "similarity": signals.similarity,
-                "consensus": signals.consensus,
-                "rule_clarity": signals.rule_clarity,
-            }
-        ),
-        "decision": {
-            "type": decision.decision_type,
-            "subject": decision.subject,
-            "submitted_by": decision.submitted_by,
-            "model": decision.model.name,
-            "model_version": decision.model.version,
-            "hour": float(decision.occurred_at % _DAY // _HOUR),
-            "weekday": weekday,
-            "day": day,
-            "month": month,
-        },
-    }
+    return Seen(_present(facts), decision)
 
 
 def with_assessment(seen: Context, assessment: Assessment) -> Context:
     """``seen`` plus what scoring found, for ``Terms.evaluate_rules``. Leaves ``seen`` as it was."""
+    if isinstance(seen, Seen):
+        return seen.after(assessment)
+    return {**seen, "assessment": _assessment(assessment)}
+
+
+def _assessment(assessment: Assessment) -> dict[str, object]:
     consequence, confidence = assessment.consequence, assessment.confidence
     found: dict[str, object] = {factor.name: float(factor.score) for factor in consequence.factors}
     found["harm"] = float(consequence.harm)
@@ -76,7 +85,42 @@ def with_assessment(seen: Context, assessment: Assessment) -> Context:
     if confidence.valid:
         found["confidence"] = float(confidence.probability)
         found["raw"] = float(confidence.raw)
-    return {**seen, "assessment": found}
+    return found
+
+
+def _recommendation(decision: DecisionSubmitted) -> dict[str, object]:
+    recommendation = decision.recommendation
+    return _present({"action": recommendation.action, "probability": recommendation.probability})
+
+
+def _signals(decision: DecisionSubmitted) -> dict[str, object]:
+    signals = decision.signals
+    return _present(
+        {
+            "model_probability": decision.recommendation.probability,
+            "similarity": signals.similarity,
+            "consensus": signals.consensus,
+            "rule_clarity": signals.rule_clarity,
+        }
+    )
+
+
+def _decision(decision: DecisionSubmitted) -> dict[str, object]:
+    weekday, day, month = _calendar(decision.occurred_at // _DAY)
+    return {
+        "type": decision.decision_type,
+        "subject": decision.subject,
+        "submitted_by": decision.submitted_by,
+        "model": decision.model.name,
+        "model_version": decision.model.version,
+        "hour": float(decision.occurred_at % _DAY // _HOUR),
+        "weekday": weekday,
+        "day": day,
+        "month": month,
+    }
+
+
+_PARTS = {"recommendation": _recommendation, "signals": _signals, "decision": _decision}
 
 
 def _plain(value: int) -> float:

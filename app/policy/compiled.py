@@ -167,6 +167,7 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
     factors = _factors(t)
     facts = frozenset(t.fact_types) if t.fact_types else None
     conditions = [rule.when for rule in t.rules] + [adjustment.when for adjustment in t.adjustments]
+    rules = Expressions(conditions, conditions=True, facts=facts)
     expert_pool = t.expert_pool or t.pool
     return Terms(
         decision_type=name,
@@ -201,9 +202,9 @@ def _terms(name: str, t: DecisionType, content: PolicyContent, version: str) -> 
         ),
         adjustments=_adjustments(t),
         evaluate_factors=Expressions(
-            [factor.expression for factor in factors], conditions=False, facts=facts
+            [factor.expression for factor in factors], conditions=False, facts=facts, ahead=rules
         ).evaluate,
-        evaluate_rules=Expressions(conditions, conditions=True, facts=facts).evaluate,
+        evaluate_rules=rules.evaluate,
         min_level=t.levels.min,
         max_level=t.levels.max,
         level_by_class=MappingProxyType(

@@ -27,6 +27,7 @@ from app.domain.expression_context import (
     DECISION_FIELDS,
     RECOMMENDATION_FIELDS,
     SIGNAL_FIELDS,
+    Seen,
 )
 from app.domain.terms import Context
 from app.errors import HitlError
@@ -58,9 +59,13 @@ _TOKEN = re.compile(
 _MESSAGE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?=\n \||\nERROR:| \[[A-Z_]+\]$|$)", re.DOTALL)
 _MATH = {"min": "math.least", "max": "math.greatest"}
 
+_Used = list[tuple[str, tuple[str, ...] | None]]
+"""Variables with the fields that expressions name of them; ``None``: any field may be meant."""
 
 MOST_REMEMBERED = 1024
 """Sets of values for which the answers are remembered: evaluating is what costs."""
+MOST_FAILED = 64
+"""Failures more than successes after which two kinds are not evaluated together any more."""
 
 
 class ExpressionError(HitlError):
@@ -90,34 +95,49 @@ class Expressions:
 
     ``conditions`` must be true or false; otherwise each is a number. ``texts`` that do not compile raise
     ``ExpressionError``: check each with ``check_number`` or ``check_condition`` first to report them all.
+
+    ``ahead`` are conditions that will be asked about the same decisions: where they do not read the
+    assessment they are evaluated in the same list, and find their answers in the context.
     """
 
     def __init__(
-        self, texts: Sequence[str], *, conditions: bool, facts: Collection[str] | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        conditions: bool,
+        facts: Collection[str] | None = None,
+        ahead: Expressions | None = None,
     ) -> None:
         self._answer = _condition if conditions else _number
         names = _AFTER_SCORING if conditions else _BEFORE_SCORING
         environment = _environment(names)
-        sources = [_compiled_source(environment, text, names, facts) for text in texts]
+        self._sources = [_compiled_source(environment, text, names, facts) for text in texts]
         self._used = _used(texts, names)
         self._remembered: dict[bytes, list[Any]] | None = {}
         self._found = 0
-        self._each = [environment.compile(source) for source in sources]
-        self._together = None
-        if len(sources) > 1:
-            try:
-                # The line break ends a comment at the end of an expression.
-                self._together = environment.compile("[" + ",".join(f"dyn({s}\n)" for s in sources) + "]")
-            except RuntimeError:  # each compiles, the list is too long for the library
-                self._together = None
+        self._each = [environment.compile(source) for source in self._sources]
+        self._together = _list_of(environment, self._sources)
+        self._ahead: Expressions | None = None
+        self._failed = 0
+        if ahead is not None and texts and ahead._each and all(n != "assessment" for n, _ in ahead._used):
+            self._with_ahead = _list_of(environment, self._sources + ahead._sources)
+            self._used_with_ahead = _joined(self._used, ahead._used)
+            self._ahead = ahead if self._with_ahead is not None else None
 
     def evaluate(self, context: Context) -> list[Any]:
         """The values in order; a ``str`` says why one could not be had. Never raises. Not to be changed: the
         same list is given for the same values again."""
-        context = self._narrowed(context)
+        seen = context if type(context) is Seen else None
+        if seen is not None and seen.ahead is not None and seen.ahead[0] is self:
+            return seen.ahead[1]
         memory = self._remembered
         if memory is None:
-            return self._evaluated(context)
+            if seen is not None and self._ahead is not None and self._ahead._remembered is None:
+                values = self._evaluated_with(self._ahead, seen)
+                if values is not None:
+                    return values
+            return self._evaluated(_narrowed(context, self._used))
+        context = _narrowed(context, self._used)
         try:
             key = msgspec.msgpack.encode(context)
         except Exception:  # no value that a decision can have; the library says what it makes of it
@@ -143,18 +163,22 @@ class Expressions:
                 return [self._answer(value) for value in values]
         return [self._one(expression, context) for expression in self._each]
 
-    def _narrowed(self, context: Context) -> Context:
-        """Only what the expressions name: handing values over to the library is what costs."""
-        seen: Context = {}
-        for name, fields in self._used:
-            if name not in context:
-                continue
-            values = context[name]
-            if fields is None or not isinstance(values, dict):
-                seen[name] = values
-            else:
-                seen[name] = {field: values[field] for field in fields if field in values}
-        return seen
+    def _evaluated_with(self, ahead: Expressions, context: Seen) -> list[Any] | None:
+        """The values, and in the context those of ``ahead``; ``None`` where one could not be had."""
+        try:
+            data = _narrowed(context, self._used_with_ahead)
+            values = self._with_ahead.eval(data=data).plain_value()
+        except Exception:  # found out one by one
+            values = None
+        if type(values) is not list:
+            self._failed += 1
+            if self._failed > MOST_FAILED:
+                self._ahead = None
+            return None
+        self._failed = max(0, self._failed - 1)
+        count = len(self._each)
+        context.ahead = (ahead, [_condition(value) for value in values[count:]])
+        return [self._answer(value) for value in values[:count]]
 
     def _one(self, expression: Any, context: Context) -> object:  # noqa: ANN401 - the library has no types
         try:
@@ -164,6 +188,32 @@ class Expressions:
             return self._answer(value.plain_value())
         except Exception as error:  # the promise: evaluation never raises
             return in_words(_said(str(error)))
+
+
+def _narrowed(context: Context, used: _Used) -> Context:
+    """Only what expressions name: handing values over to the library is what costs."""
+    seen: Context = {}
+    for name, fields in used:
+        try:
+            values = context[name]
+        except KeyError:
+            continue
+        if fields is None or not isinstance(values, dict):
+            seen[name] = values
+        else:
+            seen[name] = {field: values[field] for field in fields if field in values}
+    return seen
+
+
+def _list_of(environment: Any, sources: Sequence[str]) -> Any:  # noqa: ANN401 - the library has no types
+    """One expression for the list of them all; ``None`` for a single one, and where it is too long."""
+    if len(sources) < 2:
+        return None
+    try:
+        # The line break ends a comment at the end of an expression.
+        return environment.compile("[" + ",".join(f"dyn({s}\n)" for s in sources) + "]")
+    except RuntimeError:  # each compiles, the list is too long for the library
+        return None
 
 
 def check_number(text: str, facts: Collection[str] | None = None) -> None:
@@ -216,7 +266,7 @@ def _compiled_source(
     return floating
 
 
-def _used(texts: Sequence[str], names: Collection[str]) -> list[tuple[str, tuple[str, ...] | None]]:
+def _used(texts: Sequence[str], names: Collection[str]) -> _Used:
     """The variables that expressions name, with their fields; ``None``: any field may be meant."""
     used: dict[str, set[str] | None] = {}
     for text in texts:
@@ -234,6 +284,15 @@ def _used(texts: Sequence[str], names: Collection[str]) -> list[tuple[str, tuple
     return [
         (name, None if fields is None else tuple(sorted(fields))) for name, fields in sorted(used.items())
     ]
+
+
+def _joined(one: _Used, other: _Used) -> _Used:
+    """What either names."""
+    joined = dict(one)
+    for name, fields in other:
+        known = joined.get(name, ())
+        joined[name] = None if known is None or fields is None else tuple(sorted({*known, *fields}))
+    return sorted(joined.items())
 
 
 def _rewritten(tokens: Sequence[_Token], *, floating: bool) -> tuple[str, list[int]]:

@@ -570,8 +570,12 @@ def test_a_retry_has_the_same_route_id_and_another_decision_another():
 
 def test_rules_see_the_assessment():
     seen = {}
-    given_terms = terms(rules=(rule(),), evaluate_rules=lambda context: seen.update(context) or [False])
-    routed(decision(), given_terms)
+
+    def evaluate_rules(context):
+        seen["assessment"] = context["assessment"]
+        return [False]
+
+    routed(decision(), terms(rules=(rule(),), evaluate_rules=evaluate_rules))
     assert seen["assessment"]["consequence_class"] == "low"
     _, context = assessed(decision())
     assert "assessment" not in context, "the scoring context is left as it was"

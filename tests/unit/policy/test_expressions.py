@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.expression_context import context
 from app.policy.expressions import (
     MOST_REMEMBERED,
     ExpressionError,
@@ -15,6 +16,7 @@ from app.policy.expressions import (
     check_condition,
     check_number,
 )
+from tests.unit.domain.cases import decision
 
 SEEN = {
     "facts": {"amount": 1240.5, "category": "travel", "new": True},
@@ -204,6 +206,42 @@ def test_what_never_repeats_is_not_remembered_for_long():
     for i in range(3 * MOST_REMEMBERED):
         assert numbers.evaluate({"facts": {"amount": float(i)}}) == [float(i), 1.0]
     assert numbers._remembered is None
+
+
+def asked_for(amount, **more):
+    facts = {"amount": amount, **more}
+    return context(decision(), facts)
+
+
+def test_conditions_are_answered_with_the_numbers_and_as_they_would_be_alone():
+    texts = ["facts.amount > 600", "decision.weekday < 8 && has(facts.tier)"]
+    rules, alone = (Expressions(texts, conditions=True) for _ in range(2))
+    numbers = Expressions(["facts.amount / 10", "1"], conditions=False, ahead=rules)
+    for i in range(2 * MOST_REMEMBERED):  # nothing repeats, so that nothing is remembered any more
+        numbers.evaluate(asked_for(float(i)))
+        rules.evaluate(asked_for(float(i)))
+    for amount in (1.0, 700.0):
+        for more in ({}, {"tier": "gold"}):
+            seen = asked_for(amount, **more)
+            assert numbers.evaluate(seen) == [amount / 10, 1.0]
+            assert seen.ahead is not None and seen.ahead[0] is rules
+            assert rules.evaluate(seen) == alone.evaluate({**seen}) == [amount > 600, "tier" in more]
+            assert alone.evaluate(seen) == rules.evaluate(seen), "others find nothing that is not theirs"
+
+
+def test_a_condition_that_fails_takes_no_number_with_it_and_is_left_alone_after_a_while():
+    rules = Expressions(["facts.amount > 1", "facts.absent > 1"], conditions=True)
+    numbers = Expressions(["facts.amount"], conditions=False, ahead=rules)
+    for i in range(2 * MOST_REMEMBERED):
+        seen = asked_for(float(i))
+        assert numbers.evaluate(seen) == [float(i)]
+        assert rules.evaluate(seen) == [i > 1, "absent is not given"]
+    assert numbers._ahead is None
+
+
+def test_conditions_about_the_assessment_are_not_answered_before_it():
+    rules = Expressions(["facts.amount > 1", "assessment.harm > 0.5"], conditions=True)
+    assert Expressions(["facts.amount"], conditions=False, ahead=rules)._ahead is None
 
 
 def test_why_there_is_no_value_is_said_without_the_language_of_expressions():

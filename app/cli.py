@@ -44,11 +44,13 @@ from app.commands import (
     withdraw,
     worker,
 )
+from app.commands.help import Verbs
 from app.commands.output import errors
 from app.errors import HitlError
 
 app = typer.Typer(
     name="hitl",
+    cls=Verbs,
     help="Human-in-the-loop decisions on Kafka: AI decides what it should, people decide what they must.",
     epilog="Example: `hitl demo` · `hitl submit decisions.jsonl` · `hitl review list --pool finance`",
     no_args_is_help=True,

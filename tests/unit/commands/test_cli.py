@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import click
 import pytest
 import typer
+from typer.core import TyperOption
 from typer.testing import CliRunner
 
 from app import __version__, cli
@@ -61,6 +62,7 @@ def test_help_has_an_example_and_exits_zero(words):
     assert result.exit_code == 0
     example = result.output.partition("Example")[2]
     assert " ".join(("hitl", *words)) in " ".join(example.split()), result.output
+    assert "<bool>" not in result.output
 
 
 def test_help_of_every_option_says_what_it_does():
@@ -73,7 +75,7 @@ def test_help_of_every_option_says_what_it_does():
     silent = [
         (path, option.name)
         for path, option in options(ROOT)
-        if isinstance(option, click.Option) and not option.help and option.name not in ("offset", "limit")
+        if isinstance(option, TyperOption) and not option.help and option.name not in ("offset", "limit")
     ]
     assert not silent
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
 from confluent_kafka import KafkaException
@@ -22,6 +23,11 @@ from app.stream.topics import Topic
 PATIENCE = 2.0  # seconds: a key is committed with the first record under it, and arrives on another way
 
 
+FRESH = 10.0
+"""Seconds for which a key that was made here goes out again. Whoever does not hear of it in the topic by then
+does not hear of erasures either: the subject gets another key, so that none is written after its erasure."""
+
+
 class KeyRing:
     """Follows `privacy.keys` from the first time it is asked. Any thread may ask.
 
@@ -38,7 +44,7 @@ class KeyRing:
         self._keys: dict[bytes, bytes] = {}
         self._of_subject: dict[str, list[bytes]] = {}
         self._subject: dict[bytes, str] = {}
-        self._made: dict[str, SubjectKey] = {}
+        self._made: dict[str, tuple[SubjectKey, float]] = {}
         self._erased: dict[bytes, SubjectKey] = {}
 
     def start(self) -> None:
@@ -107,11 +113,11 @@ class KeyRing:
             ids = self._of_subject.get(subject)
             if ids:
                 return ids[0], None
-            made = self._made.get(subject)
-            if made is None:
+            made, since = self._made.get(subject, (None, 0.0))
+            if made is None or time.monotonic() - since > FRESH:
                 key_id, key = os.urandom(KEY_ID_BYTES), os.urandom(KEY_BYTES)
                 made = SubjectKey(key_id=key_id.hex(), subject=subject, key=key.hex(), created_at=at)
-                self._made[subject] = made
+                self._made[subject] = made, time.monotonic()
                 self._keys[key_id] = key
                 self._subject[key_id] = subject
         # Until the topic says it, it goes out with every batch: the transaction before may have been aborted.
@@ -129,7 +135,8 @@ class KeyRing:
         subject = self._subject.pop(key_id, None)
         if subject is None:
             return
-        if (made := self._made.get(subject)) is not None and made.key_id == erased.key_id:
+        made = self._made.get(subject)
+        if made is not None and made[0].key_id == erased.key_id:
             del self._made[subject]
         left = [one for one in self._of_subject.get(subject, ()) if one != key_id]
         if left:

@@ -51,6 +51,23 @@ def test_a_new_subject_gets_one_key_that_goes_out_until_the_topic_has_it() -> No
     assert keys.key_for("emp-1", NOW) == (first, None)
 
 
+def test_whoever_is_not_told_of_keys_writes_none_again_that_may_be_erased_by_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = ring()
+    first, record = keys.key_for("emp-1", NOW)
+    monkeypatch.setattr(key_ring, "FRESH", 0.0)
+    second, other = keys.key_for("emp-1", NOW)
+    assert other is not None
+    assert second != first
+    assert first.hex().encode() not in other
+    assert keys.key(first)  # what was encrypted under it stays readable here
+    assert record is not None
+    for heard in (record, other):  # both were committed, and both can be erased
+        keys.hear(told(heard))
+    assert set(keys.ids_of("emp-1")) == {first, second}
+
+
 def test_what_one_worker_encrypts_another_reads_and_nobody_once_it_is_erased() -> None:
     here, there = ring(), ring()
     key_id, record = here.key_for("emp-1", NOW)

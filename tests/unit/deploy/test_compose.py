@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from app import __version__
 from app.settings import PROJECT
+from app.telemetry.spans import open_recorder
 from tests.conftest import unavailable
 from tests.integration.composed import ASKED_FOR, PLAIN, SECURE, services
 from tests.kafka_broker import KAFKA_VERSION
@@ -113,6 +114,23 @@ def test_the_images_are_what_the_tests_run_on():
 def test_every_variable_of_ours_is_one_that_we_read(variant, name):
     environment = service(variant, name).get("environment", {})
     assert {variable for variable in environment if variable.startswith("HITL_")} <= KNOWN_VARIABLES
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_traces_are_off_until_the_operator_names_a_collector(variant):
+    """The collector of the profile is one that worker and console can reach."""
+    jaeger = service(variant, "jaeger")
+    assert jaeger["profiles"] == ["traces"]
+    for name in ("worker", "console"):
+        found = service(variant, name)
+        given = {n: str(v) for n, v in found["environment"].items() if n.startswith("OTEL_")}
+        off = {n: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for n, value in given.items()}
+        assert all(value.startswith(f"${{{n}:-") for n, value in given.items())
+        assert open_recorder(off, "hitl") is None
+        on = open_recorder({**off, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger:4318"}, "hitl")
+        assert on is not None
+        on.close()
+        assert set(found["networks"]) & set(jaeger["networks"])
 
 
 @pytest.mark.parametrize(("variant", "name"), EVERY)

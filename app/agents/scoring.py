@@ -13,6 +13,7 @@ from app.domain.confidence import IDENTITY, Calibration
 from app.domain.events import DecisionScored, DecisionSubmitted
 from app.domain.expression_context import context as build_context
 from app.domain.facts import Invalid, parse_facts
+from app.domain.ids import unfit_id
 from app.domain.routing import learning_key
 from app.domain.scoring import assess
 from app.domain.submission import MAX_BYTES
@@ -133,10 +134,15 @@ class Scoring:
             dead.append(DeadLetter(record, STAGE, "too_large", what))
             return None
         try:
-            return self._codec.decode_as(record.value, DecisionSubmitted)
+            decision = self._codec.decode_as(record.value, DecisionSubmitted)
         except DecodeError as error:
             dead.append(DeadLetter(record, STAGE, error.reason, str(error)))
             return None
+        if wrong := unfit_id(decision.decision_id):
+            what = f"decision_id {wrong}; submit it under another id"
+            dead.append(DeadLetter(record, STAGE, "unfit_id", what))
+            return None
+        return decision
 
     async def _first_only(self, items: list[_Readable], dead: list[DeadLetter]) -> list[_Readable]:
         """Drop repeats of a decision id: the same id at another position was answered before."""

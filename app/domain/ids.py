@@ -8,7 +8,12 @@ import uuid
 DERIVED = uuid.UUID("8f0b8c3e-3f0f-5c0e-9d57-2f6d8b1a44c1")
 """Name space of every id that is derived here."""
 
+LONGEST = 256
+"""Characters of a decision's id, at most."""
+
 _NAME_SPACE = DERIVED.bytes
+_VIEWS = frozenset({"events", "evidence"})
+"""What is read at the address of a decision, behind its id."""
 
 
 def derived_id(identifier: str, stage: str) -> str:
@@ -24,3 +29,29 @@ def derived_id(identifier: str, stage: str) -> str:
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def unfit_id(decision_id: str) -> str:
+    """Why a decision can not be called so, by the rule that every entry keeps: HTTP, files, Kafka. An id is
+    part of addresses, and what addresses can not carry nobody could follow. Empty when it can.
+
+    >>> unfit_id("exp-001"), unfit_id("INV/2026/17"), unfit_id("Rückgabe 7")
+    ('', '', '')
+    >>> unfit_id("a/../b")
+    "has the part '..', which addresses leave out"
+    >>> unfit_id("a\\n")
+    'has a character that can not be seen (U+000A)'
+    >>> unfit_id("a/events")
+    "ends with '/events', which is another address"
+    """
+    if not 0 < len(decision_id) <= LONGEST:
+        return f"has {len(decision_id)} characters; 1 to {LONGEST} are taken"
+    if not decision_id.isprintable():
+        unseen = next(character for character in decision_id if not character.isprintable())
+        return f"has a character that can not be seen (U+{ord(unseen):04X})"
+    parts = decision_id.split("/")
+    if dots := next((part for part in parts if part in (".", "..")), ""):
+        return f"has the part '{dots}', which addresses leave out"
+    if len(parts) > 1 and parts[-1] in _VIEWS:
+        return f"ends with '/{parts[-1]}', which is another address"
+    return ""

@@ -22,6 +22,7 @@ from app.domain.events import (
     Signals,
     StatedFactors,
 )
+from app.domain.ids import unfit_id
 
 MAX_BYTES = 256 * 1024
 """Largest decision as JSON. A larger one belongs in a document store, with its address in ``links``."""
@@ -86,7 +87,8 @@ def milliseconds(moment: datetime) -> int:
 
 
 def parse_decision(line: bytes) -> DecisionSubmitted | Rejected:
-    """One JSON object -> event, or why not: ``too_large``, ``not_utf8`` or ``invalid`` with the path.
+    """One JSON object -> event, or why not: ``too_large``, ``not_utf8``, ``unfit_id`` (:func:`unfit_id`) or
+    ``invalid`` with the path.
 
     >>> parse_decision(b'{"decision_id": "a"}')
     Rejected(reason='invalid', message='Object missing required field `decision_type`')
@@ -94,6 +96,8 @@ def parse_decision(line: bytes) -> DecisionSubmitted | Rejected:
     parsed = _parse(line, _decisions)
     if isinstance(parsed, Rejected):
         return parsed
+    if wrong := unfit_id(parsed.decision_id):
+        return Rejected("unfit_id", f"`decision_id` {wrong}")
     return DecisionSubmitted(
         decision_id=parsed.decision_id,
         decision_type=parsed.decision_type,

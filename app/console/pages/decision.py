@@ -45,7 +45,24 @@ class Moment(msgspec.Struct, frozen=True):
         return words.moment(self.at) if self.at else ""
 
 
-@router.get("/decisions/{decision_id}")
+@router.get("/decisions/{decision_id:path}/evidence")  # before the next, which would take it for an id
+def evidence(request: Request, visitor: Who, decision_id: str) -> Response:
+    """The evidence pack as a file: every record in a hash chain (`hitl evidence verify` checks it)."""
+    parts = parts_of(request)
+    story = tell(parts.desk, parts.cases, parts.policy, visitor.profile, decision_id)
+    if not _may_have(visitor.profile, story):
+        raise NotAllowedError(
+            Denial("not_lead", "evidence packs are for leads and auditors", "ask a lead of the pool")
+        )
+    if parts.evidence is None:
+        raise NotFoundError("evidence packs are not made here", hint="`hitl evidence DECISION_ID`")
+    pack = msgspec.json.encode(parts.evidence.pack(decision_id))
+    # The name of a decision is not ours to put into a header.
+    headers = {"Content-Disposition": 'attachment; filename="evidence.json"'}
+    return Response(pack, media_type="application/json", headers=headers)
+
+
+@router.get("/decisions/{decision_id:path}")
 def decision_page(request: Request, visitor: Who, decision_id: str) -> Response:
     """The story, as far as this person may see it."""
     parts = parts_of(request)
@@ -64,23 +81,6 @@ def decision_page(request: Request, visitor: Who, decision_id: str) -> Response:
         if _may_have(visitor.profile, story) and parts.evidence
         else "",
     )
-
-
-@router.get("/decisions/{decision_id}/evidence")
-def evidence(request: Request, visitor: Who, decision_id: str) -> Response:
-    """The evidence pack as a file: every record in a hash chain (`hitl evidence verify` checks it)."""
-    parts = parts_of(request)
-    story = tell(parts.desk, parts.cases, parts.policy, visitor.profile, decision_id)
-    if not _may_have(visitor.profile, story):
-        raise NotAllowedError(
-            Denial("not_lead", "evidence packs are for leads and auditors", "ask a lead of the pool")
-        )
-    if parts.evidence is None:
-        raise NotFoundError("evidence packs are not made here", hint="`hitl evidence DECISION_ID`")
-    pack = msgspec.json.encode(parts.evidence.pack(decision_id))
-    # The name of a decision is not ours to put into a header.
-    headers = {"Content-Disposition": 'attachment; filename="evidence.json"'}
-    return Response(pack, media_type="application/json", headers=headers)
 
 
 def _may_have(who: Profile, story: Story) -> bool:

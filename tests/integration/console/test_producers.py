@@ -1,9 +1,11 @@
 """What a producer meets: hand in, wait, follow, withdraw - its own decisions only."""
 
+import html
 import json
 import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -431,3 +433,37 @@ def test_the_description_has_examples_for_all_of_it(house):
     submit = paths["/v1/decisions"]["post"]
     assert submit["requestBody"]["content"]["application/json"]["example"]["decision_id"]
     assert "409" in submit["responses"] and "429" in submit["responses"]
+
+
+# --- ids and addresses ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/../b", "a\nb", "a\x00b", "x/events"])
+def test_an_id_that_no_address_can_carry_is_refused_with_the_rule(house, name):
+    answer = producer(house).post("/v1/decisions", json=DECISION | {"decision_id": name})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["code"] == "unfit_id"
+    assert answer.json()["detail"].startswith("`decision_id` ")
+    assert house.topics.events == []
+
+
+@pytest.mark.parametrize("name", ["INV/2026/17", "50 % off?", "a#b&c", "R\u00fcckgabe"])
+def test_every_address_of_an_accepted_id_works(house, name):
+    at = handed_in(house, name).headers["location"]
+    assert producer(house).get(at).status_code == 200
+    review_id = house.ask(name)
+    browser = house.signed_in("eve")
+    assert browser.get(f"/reviews/{review_id}").status_code == 200
+    story = browser.get(f"/decisions/{quote(name)}", headers={"Accept": "text/html"})
+    assert story.status_code == 200
+    assert f'<span class="mono">{html.escape(name)}</span>' in story.text
+
+
+@pytest.mark.parametrize("name", ["..", "a\nb", "a/../b", "x/events"])
+def test_an_older_record_with_such_an_id_breaks_no_page(house, name):
+    review_id = house.ask(name)
+    browser = house.signed_in("cleo")
+    for path in ("/", "/lead", f"/reviews/{review_id}", f"/v1/reviews/{review_id}"):
+        assert browser.get(path).status_code == 200, path
+    for path in (f"/decisions/{quote(name, safe='')}", f"/v1/decisions/{quote(name, safe='')}"):
+        assert browser.get(path).status_code < 500, path

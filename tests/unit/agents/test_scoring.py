@@ -228,3 +228,13 @@ async def test_a_record_without_a_key_is_keyed_by_its_decision_from_here_on():
     record = Incoming(Topic.DECISIONS_SUBMITTED, 0, 0, None, GOOD, [], NOW)
     output, _ = await scoring(Store())([record])
     assert output.outgoing[0].key == b"exp-1"
+
+
+@pytest.mark.parametrize("name", ["", ".", "a/../b", "a\nb", "x/events", "x" * 257])
+async def test_an_id_that_no_address_can_carry_is_a_dead_letter_and_decides_nothing(name):
+    records = [incoming(decision(name), 7), incoming(decision("exp/2026/1"), 8)]
+    output, _ = await scoring(Store())(records)
+    assert [one.key for one in output.outgoing] == [b"exp/2026/1"]
+    [letter] = output.dead
+    assert (letter.reason, letter.record) == ("unfit_id", records[0])
+    assert "submit it under another id" in letter.message

@@ -124,6 +124,7 @@ def test_traces_are_off_until_the_operator_names_a_collector(variant):
     for name in ("worker", "console"):
         found = service(variant, name)
         given = {n: str(v) for n, v in found["environment"].items() if n.startswith("OTEL_")}
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" in given
         off = {n: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for n, value in given.items()}
         assert all(value.startswith(f"${{{n}:-") for n, value in given.items())
         assert open_recorder(off, "hitl") is None

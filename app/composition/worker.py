@@ -10,6 +10,7 @@ from typing import Any, cast
 from app import __version__
 from app.agents import AGENTS
 from app.agents.books import CalibrationBook, PolicyBook, ThresholdBook
+from app.agents.clock_watch import ClockWatch
 from app.agents.drift import Drift
 from app.agents.gold import GoldItems
 from app.agents.outcome import Outcomes
@@ -108,6 +109,7 @@ class Worker:
         self.app.host(TrimService())
         tallies = Tallies(self._parts.client, self._parts.keys)
         self.app.host(TargetTallies(self.metrics, tallies, clock))
+        self.app.host(ClockWatch(self._parts.client, self.metrics.gauges, clock))
         self._compose()
 
     def prepare(self) -> None:

@@ -97,6 +97,13 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, redis.RedisError | OSError)
 
 
+def clock_of(client: Client) -> int:
+    """What time it is at the store, ms UTC. Raises ``StoreUnavailableError``."""
+    with reachable:
+        seconds, micros = client.execute_command("TIME")
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 class Script:
     """One verb in Lua, called by its hash and sent again when the store has forgotten it."""
 

@@ -242,6 +242,13 @@ BATCH_SECONDS = Metric(
     "hitl_batch_seconds", H, ("source",), "From the read of a batch to its commit.", "s", BATCH
 )
 PAUSED = Metric("hitl_source_paused", G, ("source",), "1 while an outage is waited out.", "bool")
+CLOCK_SKEW = Metric(
+    "hitl_clock_skew_seconds",
+    G,
+    (),
+    "How far this worker's clock is ahead of the store's; behind when negative.",
+    "s",
+)
 LAG_MESSAGES = Metric(
     "hitl_consumer_lag_messages",
     G,
@@ -265,7 +272,7 @@ WORKER: tuple[Metric, ...] = (
 """Counted as batches commit."""
 STATE: tuple[Metric, ...] = (
     POLICY, MODEL, THRESHOLD, CERTIFIED, CAP, LABELS, LABELS_NEEDED, ERROR_ESTIMATE, THRESHOLD_VERSION,
-    SLA_TARGET, PAUSED, LAG_MESSAGES, LAG_SECONDS,
+    SLA_TARGET, PAUSED, LAG_MESSAGES, LAG_SECONDS, CLOCK_SKEW,
 )  # fmt: skip
 """What a worker knows at the moment of the scrape."""
 READER: tuple[Metric, ...] = (

@@ -24,6 +24,7 @@ SHOWN = {
     "unpublished": "sum(max by (queue) (hitl_queue_unpublished))",
     "workers up": "-sum(up)",
     "store answers in s": "max(hitl_store_answer_seconds)",
+    "clock off s": "max(abs(hitl_clock_skew_seconds))",
     "dead letters": 'sum(hitl_dead_letters_total{reason!="duplicate"})',
     "automation": "all:hitl_automation:ratio_rate1d",
     "override": "max(decision_type:hitl_override:ratio_rate7d)",

@@ -195,4 +195,11 @@ def _store() -> tuple[tuple[int, Panel], ...]:
         "short",
         at_most(1000, warn=100),
     )
-    return ((6, memory), (6, answer), (6, clients), (6, outbox))
+    clocks = curves(
+        "Clocks: how far each worker's is from the store's",
+        "Leases and deadlines go by them. Above 5 s: run NTP on that machine.",
+        [Query(f"max by (instance) (abs({c.CLOCK_SKEW.name}{{{SCOPE}}}))", "{{instance}}")],
+        "s",
+        at_most(5, warn=1),
+    )
+    return ((5, memory), (5, answer), (4, clients), (5, outbox), (5, clocks))

@@ -47,6 +47,7 @@ class Machines:
                 dead = int(self._random.poisson(rate * hours))
                 self._ledger.add(c.DEAD_LETTERS, dead, worker, reason=reason)
                 self._ledger.add(c.FAILURES, dead, worker, stage="scoring", reason=reason)
+            self._ledger.set(c.CLOCK_SKEW, 0.002 * (place + 1), worker)
             twice = int(self._random.poisson(1.2 * hours))
             self._ledger.add(c.FAILURES, twice, worker, stage="scoring", reason="duplicate")
         self._ledger.set(c.STORE_MEMORY, 38e6 + 21e3 * self._queues.undecided, story.WORKERS[0])

@@ -58,7 +58,7 @@ from app.stream.reader import LogReader
 from app.stream.records import Output
 from app.stream.source import TransactionalSource
 from app.stream.topics import Topic
-from app.stream.transactions import Listener
+from app.stream.batch import Listener
 from app.stream.work import Channel, Work, answer, hand_on
 from app.telemetry.learning import threshold_readings
 from app.telemetry.metrics import WorkerMetrics
@@ -161,12 +161,12 @@ class Worker:
         watch = RuleWatch(
             RuleTallies(parts.client, parts.keys), self.rules, self.policy, self._codec, sealer(self.settings)
         )
+        gold = GoldItems(self._codec, GoldStore(parts.client, parts.keys), self.settings.secret)
+        desk = open_desk(self._codec, self.policy, parts, self._clock)
+        request = ReviewRequests(
+            self._codec, self.policy, parts.queue, parts.cases, gold, rules=watch, inform=desk.inform
+        )
         if "review_request" in chosen:
-            gold = GoldItems(self._codec, GoldStore(parts.client, parts.keys), self.settings.secret)
-            desk = open_desk(self._codec, self.policy, parts, self._clock)
-            request = ReviewRequests(
-                self._codec, self.policy, parts.queue, parts.cases, gold, rules=watch, inform=desk.inform
-            )
             self._serve(
                 "review_request",
                 request,
@@ -175,7 +175,13 @@ class Worker:
             )
         if "outcome" in chosen:
             take = Outcomes(
-                self._codec, self.policy, parts.cases, parts.seen, seals_of(self.settings), rules=watch
+                self._codec,
+                self.policy,
+                parts.cases,
+                parts.seen,
+                seals_of(self.settings),
+                rules=watch,
+                confirm=request.confirm,
             )
             told = [Topic.REVIEWS_OUTCOMES, Topic.REVIEWS_LIFECYCLE, Topic.OUTCOMES_OBSERVED]
             self._serve("outcome", take, "outcome", told)

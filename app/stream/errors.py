@@ -24,6 +24,14 @@ class TransientError(HitlError):
     exit_code = 3
 
 
+class FatalStreamError(HitlError):
+    """This client can not go on (fenced by a newer one, above all): the process must be restarted."""
+
+
+class StoppedError(HitlError):
+    """Asked to stop while a call was being repeated; its transaction was not committed."""
+
+
 class DecodeError(HitlError):
     """A value that is not one of our events: poison, dead-lettered at once.
 

@@ -12,14 +12,15 @@ import msgspec
 import structlog
 from mode import Service
 
+from app.stream.batch import Batch, Listener
 from app.stream.bisection import isolate
 from app.stream.connection import Connection
 from app.stream.dead_letters import DeadLetters
-from app.stream.errors import TransientError
+from app.stream.errors import FatalStreamError, StoppedError, TransientError
 from app.stream.kafka_thread import KafkaThread
 from app.stream.records import Incoming, Outgoing, Output
 from app.stream.tracing import Tracing
-from app.stream.transactions import Batch, FatalStreamError, Listener, StoppedError, TransactionalClient
+from app.stream.transactions import TransactionalClient
 from app.stream.work import Channel, StageError, Work
 
 log = structlog.get_logger("hitl.stream")
@@ -172,7 +173,7 @@ class TransactionalSource(Service):
 
     async def on_stop(self) -> None:
         """Finish and commit the batch in flight, if it can be done in time; then leave the group."""
-        self.client.stop_by(self._drain_seconds)
+        self.client.patience.stop_by(self._drain_seconds)
         if self._hung():
             self._kafka.end()
             return
@@ -216,7 +217,7 @@ class TransactionalSource(Service):
                 )
 
     def _hung(self) -> bool:
-        return self.client.hung_for() > self._patience_seconds
+        return self.client.patience.hung_for() > self._patience_seconds
 
     async def _process(self, batch: Batch) -> None:
         started = self.loop.time()
@@ -225,9 +226,8 @@ class TransactionalSource(Service):
         if output is None:
             return
         outgoing = output.outgoing if trace is None else trace.outgoing(output.outgoing)
-        letters = [
-            self._dead_letters.outgoing(letter, too_large=self.client.too_large) for letter in output.dead
-        ]
+        too_large = self.client.limits.too_large
+        letters = [self._dead_letters.outgoing(letter, too_large=too_large) for letter in output.dead]
         aborted = await self._kafka.call(self.client.commit, batch, [*outgoing, *letters])
         if aborted is not None:
             log.info("transaction aborted, its records are read again", source=self.name, why=aborted.reason)
@@ -273,7 +273,7 @@ class TransactionalSource(Service):
         await self._channel.put(Work(records, done))
         output = await done
         for record in output.outgoing:
-            if self.client.too_large(record):
+            if self.client.limits.too_large(record):
                 raise StageError("publish", _TooLarge(_size_message(record)))
         return output
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from confluent_kafka import KafkaException, TopicPartition
 
 from app.cli import main
+from app.stream.batch import Aborted, Batch
 from app.stream.records import Outgoing
-from app.stream.transactions import Aborted, Batch, TransactionalClient
+from app.stream.transactions import TransactionalClient
 
 
 def _commit_first(self: TransactionalClient, batch: Batch, outgoing: Sequence[Outgoing]) -> Aborted | None:

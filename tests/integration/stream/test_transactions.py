@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from app.stream.batch import Aborted, Batch, Partition
 from app.stream.connection import Connection
+from app.stream.errors import FatalStreamError
 from app.stream.records import Outgoing
-from app.stream.transactions import Aborted, Batch, FatalStreamError, Partition, TransactionalClient
+from app.stream.transactions import TransactionalClient
 from tests.chaos.harness import count, read, submit
 from tests.chaos.oracle import check
 from tests.processes import until
@@ -169,9 +171,9 @@ def test_a_record_the_broker_finds_too_large_aborts_once_and_is_known_from_then_
     client = _client(connection, "0")
     batch = _next(client)
     large = Outgoing("out", b"a", b"x" * 1_500_000, [])
-    assert not client.too_large(large)
+    assert not client.limits.too_large(large)
     assert isinstance(client.commit(batch, [large]), Aborted)
-    assert client.too_large(large)
+    assert client.limits.too_large(large)
 
     def copied() -> bool:  # the client may need further aborts to find its sequence again
         again = _next(client)

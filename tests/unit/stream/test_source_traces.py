@@ -1,14 +1,16 @@
 """A source records spans for what was committed, and for nothing else."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from app.stream.batch import Aborted, Batch
 from app.stream.connection import Connection
 from app.stream.dead_letters import DeadLetters
 from app.stream.records import Output
 from app.stream.source import TransactionalSource
 from app.stream.topics import Topic
 from app.stream.tracing import Tracing
-from app.stream.transactions import Aborted, Batch
 from tests.unit.stream.test_tracing import CODEC, Kept, chain
 
 
@@ -18,9 +20,7 @@ class Broker:
     def __init__(self, answer):
         self.answer = answer
         self.written = []
-
-    def too_large(self, _record):
-        return False
+        self.limits = SimpleNamespace(too_large=lambda _record: False)
 
     def commit(self, _batch, records):
         self.written += records

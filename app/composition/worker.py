@@ -51,6 +51,7 @@ from app.review_queue.gold import GoldStore
 from app.review_queue.rule_tallies import RuleTallies
 from app.review_queue.tallies import Tallies
 from app.settings import Settings
+from app.stream.batch import Listener
 from app.stream.broadcast import Broadcast
 from app.stream.dead_letters import DeadLetters
 from app.stream.faust_app import create_app, run
@@ -58,7 +59,6 @@ from app.stream.reader import LogReader
 from app.stream.records import Output
 from app.stream.source import TransactionalSource
 from app.stream.topics import Topic
-from app.stream.batch import Listener
 from app.stream.work import Channel, Work, answer, hand_on
 from app.telemetry.learning import threshold_readings
 from app.telemetry.metrics import WorkerMetrics

@@ -62,12 +62,17 @@ def _everything() -> Iterator[Finding]:
     yield Finding("policy", "ok", detail)
     yield from _guarded("schemas", _schemas, settings)
     yield from _guarded("broker", _broker_by(policy), settings)
-    for check in (store, _secrets, console, webhooks):
+    yield from _guarded("store", _store_by(policy), settings)
+    for check in (_secrets, console, webhooks):
         yield from _guarded(check.__name__.strip("_"), check, settings)
 
 
 def _broker_by(policy: CompiledPolicy) -> Callable[[Settings], Iterator[Finding]]:
     return lambda settings: broker(settings, policy)
+
+
+def _store_by(policy: CompiledPolicy) -> Callable[[Settings], Iterator[Finding]]:
+    return lambda settings: store(settings, policy.pool_names)
 
 
 def _guarded(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import redis
@@ -11,6 +11,7 @@ from app.commands.doctor_finding import Finding, State
 from app.composition.parts import now, store_of
 from app.errors import ServiceUnreachableError
 from app.review_queue.keys import Keys
+from app.review_queue.layout import ADVICE, laid_out_otherwise, told
 from app.review_queue.store import Client
 from app.settings import Settings, without_password
 
@@ -22,11 +23,12 @@ FULL = 0.9
 """Share of the store's memory from which on its end is near."""
 
 
-def store(settings: Settings) -> Iterator[Finding]:
-    """Address, password, rights, version, memory, disk, persistence, clock."""
+def store(settings: Settings, pools: Sequence[str] = ()) -> Iterator[Finding]:
+    """Address, password, rights, version, memory, disk, persistence, how reviews are laid out, clock."""
     with closing(store_of(settings)) as client:
         try:
             answers = _ask(client, settings)
+            otherwise = laid_out_otherwise(client, Keys(settings.topic_prefix), pools)
         except redis.exceptions.NoPermissionError as error:
             yield Finding(
                 "store", "failed", f"our user has not all rights: {error}", "its ACL: docs/deployment.md"
@@ -47,6 +49,8 @@ def store(settings: Settings) -> Iterator[Finding]:
         )
     yield from _memory(info)
     yield from _persistence(info)
+    if otherwise:
+        yield Finding("queue", "failed", told(otherwise), ADVICE)
     skew = now() - clock
     state: State = "ok" if abs(skew) < SKEW else "warning" if abs(skew) < FAR else "failed"
     yield Finding("clock", state, f"{skew:+d} ms from the store's clock", "" if state == "ok" else "run NTP")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +15,13 @@ import typer
 from app.agents import AGENTS
 from app.commands.output import errors
 from app.composition.console import open_console
-from app.composition.parts import load_compiled_policy, now
+from app.composition.parts import load_compiled_policy, now, store_of
 from app.console.accounts import Accounts
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.embedded import store
+from app.review_queue.errors import StoreUnavailableError
+from app.review_queue.keys import Keys
+from app.review_queue.layout import ADVICE, laid_out_otherwise, told
 from app.settings import Settings, load_settings
 from app.stream.embedded_broker import EmbeddedBroker
 from app.stream.topics import TopicTable
@@ -53,6 +57,7 @@ def worker(
             "HITL_SECRET_FILE is not set: the evidence draw uses a development key that anybody can know",
             style="yellow",
         )
+    _say_if_laid_out_otherwise(settings, process.policy().pool_names)
     if settings.metrics_port is not None:
         process.metrics.serve(settings.metrics_port)
     errors.print(f"worker {settings.worker_slot}: {', '.join(chosen)}; stop with ctrl-c", highlight=False)
@@ -109,6 +114,14 @@ def up(
                         f"metrics: http://127.0.0.1:{settings.metrics_port}/metrics", highlight=False
                     )
                 process.run()
+
+
+def _say_if_laid_out_otherwise(settings: Settings, pools: Sequence[str]) -> None:
+    """No reason not to work: only counts and lists are wrong. A store that is away is waited for."""
+    with closing(store_of(settings)) as client, suppress(StoreUnavailableError):
+        otherwise = laid_out_otherwise(client, Keys(settings.topic_prefix), pools)
+        if otherwise:
+            errors.print(f"{told(otherwise)}; {ADVICE}", style="yellow", highlight=False)
 
 
 def _with_people(settings: Settings, policy: CompiledPolicy, scratch: Path) -> Settings:

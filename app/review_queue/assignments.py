@@ -14,7 +14,7 @@ from app.review_queue import keys as names
 from app.review_queue.keys import Keys
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.state import from_fields, pairs
-from app.review_queue.store import Client, Script, reachable
+from app.review_queue.store import TOGETHER, Client, Script, reachable
 
 _HELD_AT_MOST = 1000
 """Claimed reviews of a pool that are looked at for who is busy: more than a pool has people."""
@@ -75,7 +75,7 @@ class Assignments:
             return Refusal(answer[0].decode())
         return from_fields(review_id, pairs(answer[1]))
 
-    def end(self, pool: str, *, at_most: int = 100) -> list[str]:
+    def end(self, pool: str, *, at_most: int = TOGETHER) -> list[str]:
         """Give back to everybody what was not taken in time, at most so many; their review ids."""
         with reachable:
             answer = self._unassign.run(self._client, self._keys.pool(pool), [self._clock(), at_most])

@@ -86,7 +86,7 @@ class FiguresReader:
 
     def _queue(self, pool: str) -> QueueFigures:
         key, now = self._keys.pool, self._clock()
-        had = self._client.execute_command("SMEMBERS", key(pool, names.CLASSES))
+        had = self._client.execute_command("SRANDMEMBER", key(pool, names.CLASSES), names.MOST_CLASSES)
         classes = sorted({*self._classes(), *(member.decode() for member in had)})
         shelves = [(name, state.value) for name in classes for state in STATES]
         pipe = self._client.pipeline(transaction=False)

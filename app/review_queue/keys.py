@@ -48,12 +48,13 @@ DEADLINES = "deadlines"
 CLOCK = "clock"
 """Sorted set of undecided reviews whose clock runs, by the time of their next SLA step. A safe default that
 waits for the holder to finish has no time until then."""
-AGES = "ages"
-"""Sorted set of all undecided reviews, by the time of the request: depth and oldest age."""
 UNDECIDED = "undecided:"
-"""+ SLA class:state, as AGES, for the reviews of this class in this state: the figures of a queue."""
+"""+ SLA class:state, sorted set of the undecided reviews of this class in this state, by the time of the
+request: depth and oldest age. Together they are all undecided reviews."""
 CLASSES = "classes"
 """Set of the SLA classes that this pool ever had; no TTL."""
+MOST_CLASSES = 100
+"""Of those that are looked at: more than a policy has."""
 DECIDED = "decided"
 """Sorted set of reviews that are over, by time. Members older than ``memory`` go a few per decision."""
 HELD = "held"
@@ -61,6 +62,11 @@ HELD = "held"
 have no TTL: an answer that nobody was told of must not disappear. Each of them is in DECIDED, too."""
 ARRIVALS = "arrivals"
 """Counter: the order of arrival, which breaks ties. Lives as long as the store."""
+LAYOUT = "layout"
+"""String: the VERSION of the layout under which the pool got its first review. Lives as long as the store."""
+VERSION = "2"
+"""The layout that this file describes. It changes where reviews of before would not be found where they
+belong: since 2 they are all in UNDECIDED."""
 OUTBOX = "outbox"
 """Stream: every step, until it was delivered to Kafka. Trimmed by acknowledgement, never by length."""
 BROKEN = "outbox:broken"
@@ -106,8 +112,9 @@ GROUP = "relay"
 
 _LUA = (
     "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
-    "DEADLINES", "CLOCK", "BACKUPS", "AGES", "UNDECIDED", "CLASSES", "DECIDED", "ARRIVALS", "OUTBOX",
-    "CASE", "FATE", "SUBJECT", "PRECEDENTS", "LOOKED", "RESERVED", "GIVEN", "TAKEN", "HELD", "RULE",
+    "DEADLINES", "CLOCK", "BACKUPS", "UNDECIDED", "CLASSES", "MOST_CLASSES", "DECIDED", "ARRIVALS", "LAYOUT",
+    "VERSION", "OUTBOX", "CASE", "FATE", "SUBJECT", "PRECEDENTS", "LOOKED", "RESERVED", "GIVEN", "TAKEN",
+    "HELD", "RULE",
 )  # fmt: skip
 
 

@@ -28,12 +28,12 @@ from app.review_queue.durability import Durability
 from app.review_queue.errors import REFUSALS, BreakDue, NotYourPool, QueueError, UnknownReview
 from app.review_queue.keys import Keys
 from app.review_queue.state import completed, from_fields, ladder_text, pairs, to_fields
-from app.review_queue.store import Argument, Client, Script, reachable, run_all
+from app.review_queue.store import TOGETHER, Argument, Client, Script, reachable, run_all
 from app.review_queue.values import Decided, Enqueued, Entry, Lease, NewReview, PoolStats, Undone
 
 _VERBS = (
     "enqueue", "claim", "extend", "release", "reveal", "decide", "expire", "request_info", "resume",
-    "escalate", "delegate", "reassign", "cancel", "sla", "look", "settle", "undo",
+    "escalate", "delegate", "reassign", "cancel", "sla", "look", "settle", "undo", "stats",
 )  # fmt: skip
 LOOKS_APART = 60_000
 """Shortest time, in ms, between two records that the same person looks at the same review."""
@@ -86,7 +86,7 @@ class ReviewQueue:
     # --- work in -----------------------------------------------------------------------------------
 
     def enqueue_many(self, reviews: Sequence[NewReview]) -> list[Enqueued]:
-        """Enqueue a batch in one round trip; each once, however often it is repeated."""
+        """Enqueue a batch; each once, however often it is repeated."""
         with reachable:
             answers = run_all(
                 self._client, self._scripts["enqueue"], [self._enqueue_call(new) for new in reviews]
@@ -253,13 +253,13 @@ class ReviewQueue:
         return self._step("cancel", review_id, who, None, self._terms.memory, _detail(reason=reason))
 
     def withdraw(self, review_ids: Sequence[str], by: str, reason: str) -> list[bool]:
-        """Cancel a producer's reviews in one round trip, those that exist and wait for an answer; whether
-        each is withdrawn now. Safe to repeat."""
+        """Cancel a producer's reviews, those that exist and wait for an answer; whether each is withdrawn
+        now. Safe to repeat."""
         places = [locate(review_id) for review_id in review_ids]
         lead: list[Argument] = [by, self._terms.memory, _detail(reason=reason)]
         calls = [(self._keys.pool(pool), [self._clock(), name, *lead]) for pool, name in places]
         with reachable:
-            answers = run_all(self._client, self._scripts["cancel"], calls) if calls else []
+            answers = run_all(self._client, self._scripts["cancel"], calls)
         return [answer[0] == b"ok" for answer in answers]
 
     def decide(
@@ -331,7 +331,7 @@ class ReviewQueue:
 
     # --- the clock ---------------------------------------------------------------------------------
 
-    def expire(self, pool: str, *, at_most: int = 100) -> list[str]:
+    def expire(self, pool: str, *, at_most: int = TOGETHER) -> list[str]:
         """Take back leases that have run out, at most so many; their review ids."""
         with reachable:
             answer = self._scripts["expire"].run(
@@ -339,7 +339,7 @@ class ReviewQueue:
             )
         return [f"{pool}.{name.decode()}" for name in answer[1:]]
 
-    def settle(self, pool: str, *, at_most: int = 100) -> list[str]:
+    def settle(self, pool: str, *, at_most: int = TOGETHER) -> list[str]:
         """Make answers final that can not be taken back any more, at most so many; their review ids."""
         with reachable:
             answer = self._scripts["settle"].run(
@@ -347,7 +347,7 @@ class ReviewQueue:
             )
         return [f"{pool}.{name.decode()}" for name in answer[1:]]
 
-    def sla(self, pool: str, *, at_most: int = 100) -> list[tuple[str, str]]:
+    def sla(self, pool: str, *, at_most: int = TOGETHER) -> list[tuple[str, str]]:
         """Take the SLA steps that are due, at most so many: (review id, event) of each. Call it until
         nothing is left: a review that is far behind takes one step each time."""
         terms = self._terms
@@ -361,7 +361,7 @@ class ReviewQueue:
             for name, event in zip(answer[1::2], answer[2::2], strict=True)
         ]
 
-    def end_pauses(self, pool: str, *, at_most: int = 100) -> list[str]:
+    def end_pauses(self, pool: str, *, at_most: int = TOGETHER) -> list[str]:
         """Let reviews go on whose question nobody answered for ``max_pause``, at most so many; their ids."""
         since = self._clock() - self._terms.max_pause
         waiting = self._keys.pool(pool, names.WAITING)
@@ -442,18 +442,12 @@ class ReviewQueue:
         return self._keys.pool(pool, _SHELVES[state])
 
     def stats(self) -> Sequence[PoolStats]:
-        """Every pool at this moment, in one round trip; O(log n) each."""
+        """Every pool at this moment, O(log n) each."""
         now = self._clock()
-        pipe = self._client.pipeline(transaction=False)
-        for pool in self.pools:
-            for name in (names.AGES, names.READY, names.SUPERVISOR, names.LEASES, names.WAITING):
-                pipe.execute_command("ZCARD", self._keys.pool(pool, name))
-            pipe.execute_command("ZCOUNT", self._keys.pool(pool, names.DEADLINES), "-inf", f"({now}")
-            pipe.execute_command("ZRANGE", self._keys.pool(pool, names.AGES), 0, 0, "WITHSCORES")
-            pipe.execute_command("XLEN", self._keys.pool(pool, names.OUTBOX))
+        calls = [(self._keys.pool(pool), [now]) for pool in self.pools]
         with reachable:
-            found = pipe.execute() if self.pools else []
-        return [_stats(pool, now, found[8 * i : 8 * i + 8]) for i, pool in enumerate(self.pools)]
+            found = run_all(self._client, self._scripts["stats"], calls)
+        return [_stats(pool, now, each) for pool, each in zip(self.pools, found, strict=True)]
 
     # --- the wire ----------------------------------------------------------------------------------
 
@@ -515,10 +509,10 @@ def _stats(pool: str, now: int, found: Sequence[Any]) -> PoolStats:
         pool=pool,
         open=ready,
         supervisor=supervisor,
-        offered=undecided - ready - supervisor - claimed - waiting,
+        offered=max(0, undecided - ready - supervisor - claimed - waiting),
         claimed=claimed,
         waiting=waiting,
         overdue=overdue,
-        oldest_age=max(0, now - int(oldest[1])) if oldest else None,
+        oldest_age=max(0, now - int(oldest)) if oldest else None,
         unpublished=unpublished,
     )

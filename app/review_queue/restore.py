@@ -13,6 +13,7 @@ from app.domain.sla import next_step
 from app.errors import HitlError
 from app.review_queue import keys as names
 from app.review_queue.cases import CaseFile
+from app.review_queue.figures import STATES
 from app.review_queue.keys import Keys
 from app.review_queue.rebuild import Kept, QueueImage, people
 from app.review_queue.state import from_fields, to_fields
@@ -139,6 +140,7 @@ class Restorer:
         for review in reviews:
             last[review.pool] = max(last[review.pool], review.arrival)
         for pool, arrival in last.items():
+            self._client.execute_command("SET", self._keys.pool(pool, names.LAYOUT), names.VERSION)
             self._client.execute_command("SET", self._keys.pool(pool, names.ARRIVALS), arrival)
 
     def _write_seen(self, image: QueueImage) -> int:
@@ -210,8 +212,14 @@ class Restorer:
 
     def _known(self, pool: str) -> Iterator[str]:
         """Ids of all reviews in the pool's indexes, a page at a time."""
-        for name in (names.AGES, names.DECIDED):
-            key = self._keys.pool(pool, name)
+        with reachable:
+            classes = self._client.execute_command("SMEMBERS", self._keys.pool(pool, names.CLASSES))
+        shelves = [
+            self._keys.pool(pool, names.UNDECIDED, f"{name.decode()}:{state.value}")
+            for name in sorted(classes)
+            for state in STATES
+        ]
+        for key in (*shelves, self._keys.pool(pool, names.DECIDED)):
             start = 0
             while True:
                 with reachable:
@@ -230,7 +238,7 @@ class Restorer:
             held = (key(pool, names.HELD), name, review.undo_until)
             return [decided, held] if review.undo_until else [decided]
         shelf = key(pool, names.UNDECIDED, f"{review.sla_class}:{review.state.value}")
-        places: Expected = [(at, name, review.requested_at) for at in (key(pool, names.AGES), shelf)]
+        places: Expected = [(shelf, name, review.requested_at)]
         if review.state is ReviewState.WAITING:
             return [*places, (key(pool, names.WAITING), name, review.paused_at)]
         if review.deadline is not None:

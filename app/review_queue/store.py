@@ -43,6 +43,11 @@ class Client(Protocol):
         """Give the connections back."""
 
 
+TOGETHER = 16
+"""Verbs that are run in one go, sent together or taken by one script: one to two milliseconds of the store's
+time, which a person's claim may have to wait. Of a longer pipeline a server works through about 40 kB, 45
+small reviews or 17 with 1.5 kB, before it turns to the next client."""
+
 _OURS = ("WRONGTYPE", "ERR Error running script", "ERR user_script", "ERR Error compiling script", "NOGROUP")
 """Beginnings of the errors that say that our own command was wrong; whatever else a store answers
 (BUSY, LOADING, READONLY, OOM, NOPERM, MOVED, ...) speaks of its condition, and is waited out."""
@@ -128,8 +133,18 @@ class Script:
 
 
 def run_all(client: Client, script: Script, calls: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
-    """Run one script many times in one round trip. The calls are not one transaction: each is atomic
-    and idempotent, so that the whole sequence may be sent again when the store forgot the script."""
+    """Run one script many times, a few calls in each round trip. They are not one transaction: each is
+    atomic and idempotent, so that any sequence may be sent again when the store forgot the script."""
+    return [
+        answer
+        for start in range(0, len(calls), TOGETHER)
+        for answer in _run_together(client, script, calls[start : start + TOGETHER])
+    ]
+
+
+def _run_together(
+    client: Client, script: Script, calls: Sequence[tuple[str, Sequence[Argument]]]
+) -> list[Any]:
     answers: list[Any] = _send(client, script, calls)
     if any(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
         client.execute_command("SCRIPT", "LOAD", script.text)

@@ -141,7 +141,6 @@ end
 
 -- No queue and no clock holds a review any more. Old ones leave the index, a few each time. O(log n)
 local function shelve(id, now, memory)
-  redis.call('ZREM', base .. AGES, id)
   redis.call('ZREM', base .. DEADLINES, id)
   redis.call('ZREM', base .. CLOCK, id)
   redis.call('ZADD', base .. DECIDED, now, id)

@@ -9,12 +9,12 @@ local key = base .. REVIEW .. id
 local known = redis.call('HGET', key, 'arrival')
 if known then return { 'ok', known, redis.call('GET', base .. REQUEST .. id) or '' } end
 local arrival = integer(redis.call('INCR', base .. ARRIVALS))
+if arrival == '1' then redis.call('SET', base .. LAYOUT, VERSION) end
 redis.call('HSET', key, 'state', 'open', 'arrival', arrival, 'urgency', urgency, unpack(ARGV, 5))
 redis.call('SET', base .. REQUEST .. id, record)
 local r = { state = 'open', urgency = urgency, arrival = arrival }
 for i = 5, #ARGV, 2 do r[ARGV[i]] = ARGV[i + 1] end
 enter(id, r)
-redis.call('ZADD', base .. AGES, r.asked, id)
 redis.call('ZADD', shelf(r, r.state), r.asked, id)
 redis.call('SADD', base .. CLASSES, r.sla or '')
 if deadline ~= '' then

@@ -20,7 +20,6 @@ local people = base .. PEOPLE .. r.decision
 redis.call('HSET', people, who, id)
 redis.call('PERSIST', people)
 redis.call('ZADD', base .. LEASES, ends, id)
-redis.call('ZADD', base .. AGES, r.asked, id)
 if r.due then redis.call('ZADD', base .. DEADLINES, r.due, id) end
 local changes = { state = 'claimed', epoch = integer(tonumber(r.epoch) + 1), lease = ends, answer = false,
                   decided = false, undo = false }

@@ -231,6 +231,10 @@ def no_rights_in_the_store(site: Site) -> None:
     site.env["HITL_REDIS_PASSWORD_FILE"] = site.file("password", "known")
 
 
+def queue_of_an_older_version(site: Site) -> None:
+    site.store.set(site.env["HITL_TOPIC_PREFIX"] + "hitl:{reviewers}:arrivals", 7)
+
+
 def clock_skew(site: Site) -> None:
     site.monkeypatch.setattr(doctor_store, "now", lambda: now() - 60_000)
 
@@ -271,6 +275,7 @@ FAULTS: list[tuple[Callable[[Site], None], int, str, str, str]] = [
     (full_disk, 1, "store", "its last write to disk failed", "is the disk full?"),
     (wrong_password, 3, "store", "invalid username-password pair", "HITL_REDIS_PASSWORD_FILE"),
     (no_rights_in_the_store, 1, "store", "our user has not all rights", "docs/deployment.md"),
+    (queue_of_an_older_version, 1, "queue", "laid out the reviews of reviewers", "hitl queue rebuild"),
     (clock_skew, 1, "clock", "ms from the store's clock", "run NTP"),
     (broken_policy, 1, "policy", "revievers", "docs/policy.md"),
     (secret_for_everybody, 1, "secret", "everybody may read it", "chmod 400"),

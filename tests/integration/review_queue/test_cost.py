@@ -5,6 +5,11 @@ import re
 import pytest
 
 from app.domain.events import OnDeadline
+from app.review_queue.cases import CaseFile
+from app.review_queue.seen import SeenDecisions
+from app.review_queue.store import TOGETHER
+
+from .conftest import routed
 
 UNBOUNDED = {
     b"KEYS",
@@ -108,6 +113,54 @@ def test_a_mass_expiry_is_served_a_few_at_a_time(desk, commands):
     ran = commands(lambda: desk.queue.expire(desk.pool, at_most=10))
     assert ran["HGETALL"] == 10
     assert commands(lambda: desk.take(desk.bob))["HGETALL"] == 3
+
+
+def test_a_batch_is_served_a_little_at_a_time(desk, commands):
+    """Whoever waits for a claim waits for a part of it, and not for all of what a worker has to tell."""
+    cases = CaseFile(desk.client, desk.keys, memory=10**9, length=20, clock=desk.clock)
+    seen = SeenDecisions(desk.client, desk.keys, window=10**9)
+    known = [routed(f"d{n}", at=desk.clock(), subject=f"emp-{n}") for n in range(640)]
+    cases.remember(known[:1])
+    cases.histories(["emp-0"])
+    seen.claim(["x"], ["p"])
+    assert commands(lambda: cases.remember(known))["EVALSHA"] == 10
+    subjects = [f"emp-{n}" for n in range(80)]
+    found = []
+    assert commands(lambda: found.extend(cases.histories(subjects, 20)))["EVALSHA"] == 10
+    assert [one.brief.subject for [one] in found] == subjects
+    ids = [f"d{n}" for n in range(500)]
+    assert commands(lambda: seen.claim(ids, ids))["EVALSHA"] == 2
+
+
+def test_what_is_due_is_taken_a_few_at_a_time(desk, commands):
+    desk.queue.enqueue_many([desk.new(f"d{n}") for n in range(40)])
+    for _ in range(40):
+        desk.take(desk.ann)
+    desk.clock.advance(desk.terms.lease + 1)
+    assert [len(desk.queue.expire(desk.pool)) for _ in range(4)] == [TOGETHER, TOGETHER, 40 - 2 * TOGETHER, 0]
+
+
+def test_a_batch_goes_to_the_store_a_few_reviews_at_a_time(desk, monkeypatch):
+    """The server runs what it has read of one client before it turns to the next: never more than this."""
+    together = []
+
+    class Counted:
+        def pipeline(self, **options):
+            pipe = desk.client.pipeline(**options)
+            execute = pipe.execute
+            monkeypatch.setattr(
+                pipe, "execute", lambda **how: (together.append(len(pipe.command_stack)), execute(**how))[1]
+            )
+            return pipe
+
+        def execute_command(self, *command):
+            return desk.client.execute_command(*command)
+
+    queue = desk.queue_on(Counted())
+    new = [desk.new(f"d{n}") for n in range(100)]
+    assert [one.arrival for one in queue.enqueue_many(new)] == list(range(1, 101))
+    assert max(together) == TOGETHER
+    assert all(one.repeated for one in queue.enqueue_many(new))
 
 
 def test_one_round_trip_for_each_verb(desk, commands):

@@ -204,6 +204,20 @@ def test_work_goes_on_after_a_rebuild(desk, log, restorer):
     assert fresh.arrival == 28
 
 
+def test_the_same_answer_again_is_the_same_result_after_a_rebuild(desk, log, restorer):
+    """A client that never heard whether its answer arrived repeats it, whatever happened to the store."""
+    log.request("d1")
+    held = desk.take(desk.ann)
+    first = desk.decide(held, desk.ann)
+    while log.relay.run_once():
+        pass
+    desk.client.execute_command("DEL", *desk.client.execute_command("KEYS", f"{desk.prefix}*"))
+    restorer.apply(fold(log.records, desk.terms))
+    assert desk.decide(held, desk.ann) == first
+    with pytest.raises(AlreadyDecided):
+        desk.decide(held, desk.ann, "reject")
+
+
 def test_a_filled_store_is_not_rebuilt(desk, log, restorer):
     log.request("d1")
     with pytest.raises(StoreNotEmptyError, match="not empty"):

@@ -7,6 +7,8 @@ are injected beside real work, never drawn on a real decision: the route only sa
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from app.domain.events import Arm, Reason, ReviewKind
@@ -46,8 +48,9 @@ def draw(level: int, terms: Terms, q: float, draws: Draws, reasons: list[Reason]
     audit = draws.audit < rate
     if audit and level == 1:
         level = 2
-        text = f"drawn for a spot check afterwards ({percent(rate)} of automated decisions)"
-        reasons.append(Reason(step="arm", code="audit", text=text, limit=rate))
+        reasons.append(
+            _reason("audit", "drawn for a spot check afterwards ({} of automated decisions)", rate)
+        )
     if not (evidence or audit):
         return Drawn(level, False, False, rate, Arm.SHOWN, 1.0, [])
     shown = (1.0 - q) * (1.0 - terms.blind_share)
@@ -66,33 +69,38 @@ def _reviewed(
     if evidence:
         reasons.append(_evidence_reason(q))
     if terms.gold_share > 0.0 and draws.second >= 1.0 - terms.gold_share:
-        text = f"an item with known truth is due beside this one ({percent(terms.gold_share)} of reviews)"
-        reasons.append(Reason(step="arm", code="gold", text=text, limit=terms.gold_share))
+        text = "an item with known truth is due beside this one ({} of reviews)"
+        reasons.append(_reason("gold", text, terms.gold_share))
     if draws.second < share:
         kinds.append(ReviewKind.SECOND_LOOK)
-        text = f"drawn for an independent second answer ({percent(share)} of reviews)"
-        reasons.append(Reason(step="arm", code="second_look", text=text, limit=share))
+        reasons.append(
+            _reason("second_look", "drawn for an independent second answer ({} of reviews)", share)
+        )
         return Drawn(level, evidence, False, 0.0, Arm.SECOND_LOOK, share, kinds)
     if level == 5:
         return Drawn(level, evidence, False, 0.0, Arm.BLIND, 1.0 - share, kinds)
     alone = terms.human_only_share
     if not evidence and draws.audit < alone:
-        text = f"drawn to be decided without any AI content ({percent(alone)} of reviews)"
-        reasons.append(Reason(step="arm", code="human_only", text=text, limit=alone))
+        text = "drawn to be decided without any AI content ({} of reviews)"
+        reasons.append(_reason("human_only", text, alone))
         probability = (1.0 - share) * (1.0 - q) * alone
         return Drawn(level, evidence, False, 0.0, Arm.BLIND, probability, [ReviewKind.HUMAN_ONLY])
     guided = (1.0 - share) * (1.0 - q) * (1.0 - alone)
     shown = guided * (1.0 - terms.blind_share)
     if evidence or draws.arm < terms.blind_share:
         if not evidence:
-            said = percent(terms.blind_share)
-            text = f"drawn to answer before the recommendation is shown ({said} of reviews)"
-            reasons.append(Reason(step="arm", code="blind", text=text, limit=terms.blind_share))
+            text = "drawn to answer before the recommendation is shown ({} of reviews)"
+            reasons.append(_reason("blind", text, terms.blind_share))
         blind = (1.0 - share) * q + guided * terms.blind_share
         return Drawn(level, evidence, False, 0.0, Arm.BLIND, blind, kinds)
     return Drawn(level, evidence, False, 0.0, Arm.SHOWN, shown, kinds)
 
 
+@lru_cache(maxsize=256)
+def _reason(code: str, text: str, share: float) -> Reason:
+    """One for all decisions with this share, which goes into the text in percent."""
+    return Reason(step="arm", code=code, text=text.format(percent(share)), limit=share)
+
+
 def _evidence_reason(q: float) -> Reason:
-    text = f"drawn into the blind evidence sample ({percent(q)} of all such decisions)"
-    return Reason(step="arm", code="evidence", text=text, limit=q)
+    return _reason("evidence", "drawn into the blind evidence sample ({} of all such decisions)", q)

@@ -99,13 +99,16 @@ def fuse(values: Mapping[str, float | None], signals: Sequence[SignalTerms], lim
     0.8744
     """
     total = log_odds = 0.0
+    highest, log = 1.0 - limit, math.log
     for signal in signals:
         weight = signal.weight
         if weight > 0.0:
             value = values.get(signal.name)
+            if value is None:
+                value = signal.prior
+            value = limit if value < limit else highest if value > highest else value  # clip, in line
             total += weight
-            clipped = clip(signal.prior if value is None else value, limit)
-            log_odds += weight * math.log(clipped / (1.0 - clipped))
+            log_odds += weight * log(value / (1.0 - value))
     return _settled(log_odds / total, limit) if total > 0.0 else None
 
 

@@ -12,6 +12,9 @@ LONGEST = 256
 """Characters of a decision's id, at most."""
 
 _NAME_SPACE = DERIVED.bytes
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""By digit, the digit with the two bits that every UUID has."""
+_sha1 = hashlib.sha1
 _VIEWS = frozenset({"events", "evidence"})
 """What is read at the address of a decision, behind its id."""
 
@@ -22,13 +25,9 @@ def derived_id(identifier: str, stage: str) -> str:
     >>> derived_id("exp-001", "route") == str(uuid.uuid5(DERIVED, "exp-001\\nroute"))
     True
     """
-    digest = bytearray(
-        hashlib.sha1(_NAME_SPACE + f"{identifier}\n{stage}".encode(), usedforsecurity=False).digest()[:16]
-    )
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    name = _NAME_SPACE + f"{identifier}\n{stage}".encode()
+    text = _sha1(name, usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 def unfit_id(decision_id: str) -> str:

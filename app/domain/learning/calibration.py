@@ -97,23 +97,25 @@ def _newton(
     g0, g1 = ridge * (slope - 1), ridge * intercept
     h00 = h11 = ridge
     h01 = 0.0
+    exp, log1p = math.exp, math.log1p
     for x, n, right in rows:
         z = slope * x + intercept
         # n log(1 + e^z) - right z, without overflow
         if z >= 0:
-            e = math.exp(-z)
+            e = exp(-z)
             p = 1 / (1 + e)
-            total += n * (z + math.log1p(e)) - right * z
+            total += n * (z + log1p(e)) - right * z
         else:
-            e = math.exp(z)
+            e = exp(z)
             p = e / (1 + e)
-            total += n * math.log1p(e) - right * z
+            total += n * log1p(e) - right * z
         residual = n * p - right
         curvature = n * p * (1 - p)
+        curved = curvature * x
         g0 += residual * x
         g1 += residual
-        h00 += curvature * x * x
-        h01 += curvature * x
+        h00 += curved * x
+        h01 += curved
         h11 += curvature
     return total, g0, g1, h00, h01, h11
 

@@ -15,7 +15,6 @@ comparison with queues whose items carry no context. Depends on the server's all
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import random
@@ -35,7 +34,8 @@ from app.review_queue.queue import ReviewQueue
 from app.review_queue.seen import SeenDecisions
 from app.review_queue.store import open_client
 from app.review_queue.values import NewReview
-from bench.processes import PROJECT, python_module
+from bench.processes import PROJECT
+from bench.queue_load import loaded, no_rewrite
 
 BULLMQ_VERSION = "6.7.0"
 BULLMQ_HOME = PROJECT / ".cache" / f"bench-bullmq-{BULLMQ_VERSION}"
@@ -48,6 +48,10 @@ CLASSES = list(ConsequenceClass)
 
 def clock() -> int:
     return time.time_ns() // 1_000_000
+
+
+def bench_queue(client) -> ReviewQueue:
+    return ReviewQueue(client, Keys(), [POOL], terms=QueueTerms(), clock=clock, durability=0)
 
 
 def reviews(start: int, count: int, record: int):
@@ -92,7 +96,7 @@ def timed(calls: int, call) -> list[float]:
 def measure(client, size: int, calls: int, record: int):
     """Rows of (verb, p50, p95, p99) at this depth, load rate per second, bytes per open review."""
     client.execute_command("FLUSHALL", "SYNC")
-    queue = ReviewQueue(client, Keys(), [POOL], terms=QueueTerms(), clock=clock, durability=0)
+    queue = bench_queue(client)
     before, begin, loading = memory(client), time.perf_counter(), 0.0
     for start in range(0, size, 1000):
         batch = list(reviews(start, min(1000, size - start), record))
@@ -121,15 +125,11 @@ def measure(client, size: int, calls: int, record: int):
 
 
 def under_load(url: str, client, calls: int, record: int, rate: float):
-    """Claim and decide while another process enqueues batches of 200, pipelined: ``rate`` reviews a second,
-    or 0 for as fast as it can."""
-    loader = subprocess.Popen(
-        python_module("bench.queue_verbs", "--load", url, "--record", str(record), "--rate", str(rate)),
-        cwd=PROJECT,
-    )
-    queue = ReviewQueue(client, Keys(), [POOL], terms=QueueTerms(), clock=clock, durability=0)
-    try:
-        time.sleep(2.0)  # its imports
+    """Claim and decide while a worker's load (``bench.queue_load``) enqueues ``rate`` reviews a second, or 0
+    for as fast as it can."""
+    queue = bench_queue(client)
+    server = int(client.execute_command("INFO", "server")["process_id"]) if url.startswith("unix://") else 0
+    with no_rewrite(client), loaded(url, server, record, rate):
         depth = queue.stats()[0].open
         begin, leases = time.perf_counter(), []
         claims = timed(calls, lambda _: leases.append(queue.claim_next(POOL, PERSON).review))
@@ -141,22 +141,7 @@ def under_load(url: str, client, calls: int, record: int, rate: float):
 
         answers = timed(calls, decide)
         reached = (queue.stats()[0].open + calls - depth) / (time.perf_counter() - begin)
-    finally:
-        loader.terminate()
-        loader.wait(10)
     return percentiles(claims), percentiles(answers), reached
-
-
-def load(url: str, record: int, rate: float) -> None:
-    """Enqueue until terminated."""
-    client = open_client(url, timeout=30)
-    queue = ReviewQueue(client, Keys(), [POOL], terms=QueueTerms(), clock=clock, durability=0)
-    first = time.time_ns() // 1_000_000 * 1000  # ids of its own, whenever it is started
-    begin = time.perf_counter()
-    for count in itertools.count(0, 200):
-        if rate:
-            time.sleep(max(0.0, begin + count / rate - time.perf_counter()))
-        queue.enqueue_many(list(reviews(first + count, 200, record)))
 
 
 def bullmq(url: str, size: int, calls: int, record: int):
@@ -226,11 +211,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--record", type=int, default=1500, help="bytes of a ReviewRequested record")
     parser.add_argument("--no-peer", action="store_true", help="without BullMQ")
-    parser.add_argument("--load", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--rate", type=float, default=0.0, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.load:
-        load(options.load, options.record, options.rate)
     with (
         tempfile.TemporaryDirectory() as directory,
         store(os.environ.get("HITL_TEST_REDIS"), Path(directory)) as url,
@@ -258,10 +239,12 @@ def main() -> None:
         for asked, words in ((RATE, "what a worker asks for at 8,000 decisions/s"), (0.0, "all it can")):
             claims, answers, rate = under_load(url, client, calls, options.record, asked)
             print(
-                f"\nWhile another process enqueues {rate:,.0f} reviews/s in pipelines of 200 ({words}), at "
-                f"{size:,} open: claim p50 {claims[0]:.2f}, p99 {claims[2]:.2f} ms; decide p50 "
-                f"{answers[0]:.2f}, p99 {answers[2]:.2f} ms"
+                f"\nWhile a worker's load enqueues {rate:,.0f} reviews/s ({words}), at {size:,} open: "
+                f"claim p50 {claims[0]:.2f}, p99 {claims[2]:.2f} ms; "
+                f"decide p50 {answers[0]:.2f}, p99 {answers[2]:.2f} ms"
             )
+        fork = client.execute_command("INFO", "stats")["latest_fork_usec"] / 1000
+        print(f"\nThe fork for a rewrite of the log stopped the store for {fork:.0f} ms")
         waited = durable_decide(client, 10, options.record)
         print(f"\ndecide, confirmed on disk (everysec): p50 {waited[0]:.0f} ms, p95 {waited[1]:.0f} ms")
         cpu, elapsed = repeats(client)

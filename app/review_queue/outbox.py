@@ -92,7 +92,7 @@ class OutboxRelay:
         *,
         name: str,
         clock: Callable[[], int],
-        batch: int = 500,
+        batch: int = 200,
         idle: int = 30_000,
         heading: Heading | None = None,
         seal: Seal | None = None,

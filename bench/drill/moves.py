@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -36,19 +36,28 @@ def upgrade(site: Site) -> str:
     for slot in (0, 1):
         site.start(slot, root=first)
     _up(site, 0, 1)
-    feeder = site.feed(RATE * 100, RATE)
     new = versions.announce(later, first)
     site.schemas = first / "schemas"
-    order = [(0, first), (1, first), (0, later), (1, later), (1, first), (0, first)]
-    for slot, root in order:
-        _restart(site, slot, root)
-    site.fed(feeder)
-    ahead = fingerprint(Schemas.load(later / "schemas").current["DecisionScored"])
-    written = sum((record.value or b"")[2:10] == ahead for record in site.log(Topic.DECISIONS_SCORED))
+    readers, turns = [(0, first), (1, first)], [(0, later), (1, later), (1, first), (0, first)]
+    exchange(site, [*readers, *turns], RATE * 16)
     return (
         f"{len(new)} schemas announced, then 6 restarts: readers, up, up, down, down; "
-        f"the next version scored {written} decisions"
+        f"the next version scored {scored_by(later, site)} decisions"
     )
+
+
+def exchange(site: Site, order: Sequence[tuple[int, Path]], each: int) -> None:
+    """Workers for those of another version, one at a time, while ``each`` decisions come in."""
+    for slot, root in order:
+        feeder = site.feed(each, RATE)
+        _restart(site, slot, root)
+        site.fed(feeder)
+
+
+def scored_by(version: Path, site: Site) -> int:
+    """How many decisions a version scored whose schema is its own."""
+    schema = fingerprint(Schemas.load(version / "schemas").current["DecisionScored"])
+    return sum((record.value or b"")[2:10] == schema for record in site.log(Topic.DECISIONS_SCORED))
 
 
 def roll_from(revision: str) -> Move:
@@ -62,10 +71,7 @@ def roll_from(revision: str) -> Move:
         for slot in (0, 1):
             site.start(slot, root=before)
         _up(site, 0, 1)
-        feeder = site.feed(RATE * 70, RATE)
-        for slot, root in [(0, after), (1, after), (1, before), (0, before)]:
-            _restart(site, slot, root)
-        site.fed(feeder)
+        exchange(site, [(0, after), (1, after), (1, before), (0, before)], RATE * 16)
         return f"{revision[:7]} and this version, {len(new)} schemas announced, 4 restarts"
 
     return move

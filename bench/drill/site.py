@@ -32,14 +32,16 @@ PREFIX = "drill."
 
 
 class Site:
-    """Everything runs in ``directory``; ``slots`` workers are started with ``start``."""
+    """Everything runs in ``directory``, on a ``broker`` that may be up already; ``slots`` workers are started
+    with ``start``."""
 
     def __init__(
         self, directory: Path, *, slots: int = 2, broker: KafkaBroker | None = None, policy: Path = POLICY
     ) -> None:
         self.directory = directory
         self.broker = broker or KafkaBroker()
-        self.broker.start()
+        if self.broker.pid is None:
+            self.broker.start()
         self.store = RestartableStore(directory / "store")
         self.secret = directory / "secret"
         self.secret.write_text("a secret of the drill, long enough", encoding="utf-8")

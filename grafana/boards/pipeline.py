@@ -189,14 +189,15 @@ def _store() -> tuple[tuple[int, Panel], ...]:
         PLAIN,
     )
     outbox = curves(
-        "Outbox: steps of reviews that Kafka does not have yet",
-        "A queue that rises: the relay does not run, or Kafka does not take it. Nothing is lost meanwhile.",
+        "Outbox: not in Kafka yet",
+        "Steps of reviews. A queue that rises: the relay does not run, or Kafka does not take it. Nothing is"
+        " lost meanwhile.",
         [Query(f"max by (queue) ({c.QUEUE_UNPUBLISHED.name}{{{SCOPE}}})", "{{queue}}")],
         "short",
         at_most(1000, warn=100),
     )
     clocks = curves(
-        "Clocks: how far each worker's is from the store's",
+        "Clocks: how far off the store's",
         "Leases and deadlines go by them. Above 5 s: run NTP on that machine.",
         [Query(f"max by (instance) (abs({c.CLOCK_SKEW.name}{{{SCOPE}}}))", "{{instance}}")],
         "s",

@@ -163,6 +163,7 @@ def learning_terms(terms: Terms) -> LearningTerms:
         cooldown=plan.cooldown,
         scoring=terms.scoring,
         second_look_share=terms.second_look_share,
+        confirm_errors=terms.confirms_errors,
         first_mass=plan.first_mass,
         looks=plan.looks,
         worse_limit=plan.false_alarm,

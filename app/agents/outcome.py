@@ -3,7 +3,7 @@ who learns?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import msgspec
 
@@ -28,6 +28,7 @@ from app.domain.labels import DecisionBrief, gold_label, label_for, label_for_ob
 from app.domain.overrides import feedback_for
 from app.domain.resolution import resolve_answer, resolve_default
 from app.domain.review import Review
+from app.domain.second_opinion import to_confirm
 from app.domain.shadows import judging, of_shadow, shadow_briefs, shadow_labels
 from app.domain.sla import EVENTS, Rung
 from app.domain.verification import verified
@@ -79,7 +80,10 @@ class Outcomes:
         seen: SeenDecisions,
         sealed: Sealed,
         rules: RuleWatch | None = None,
+        confirm: Callable[[Sequence[tuple[Incoming, ReviewDecided]]], Awaitable[Output]] | None = None,
     ) -> None:
+        """``confirm`` opens a second look at each finding; without it nobody is asked."""
+        self._confirm = confirm
         self._rules = rules
         self._codec = codec
         self._policy = policy
@@ -113,7 +117,23 @@ class Outcomes:
         if self._rules is not None:
             answers = [(item.record, item.event) for item in told if isinstance(item.event, ReviewDecided)]
             output.outgoing.extend(await self._rules.checked(answers))
+        await self._second_opinions(told, policy, output)
         return output
+
+    async def _second_opinions(self, told: Sequence[_Told], policy: CompiledPolicy, output: Output) -> None:
+        if self._confirm is None:
+            return
+        findings = []
+        for item in told:
+            if not isinstance(item.event, ReviewDecided):
+                continue
+            terms = policy.terms.get(item.event.requested.routed.scored.decision.decision_type)
+            if terms is not None and terms.confirms_errors and to_confirm(item.event):
+                findings.append((item.record, item.event))
+        if findings:
+            asked = await self._confirm(findings)
+            output.outgoing.extend(asked.outgoing)
+            output.events.extend(asked.events)
 
     def _read(self, record: Incoming, dead: list[DeadLetter]) -> _Told | None:
         try:

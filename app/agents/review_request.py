@@ -1,4 +1,5 @@
 """DecisionRouted -> ReviewRequested: what does a person need to judge this, and in which queue?
+ReviewDecided -> ReviewRequested, for the outcome agent: who confirms what a blind check found?
 DecisionWithdrawn: nobody needs to judge it any more. InformationGiven: what a reviewer asked for.
 
 Reads committed routes only: what the queue is told can no longer change.
@@ -19,16 +20,18 @@ from app.domain.events import (
     DecisionRouted,
     DecisionWithdrawn,
     InformationGiven,
+    ReviewDecided,
     ReviewKind,
     ReviewRequest,
     ReviewRequested,
 )
 from app.domain.review import review_id_of
+from app.domain.second_opinion import second_deadline
 from app.domain.sla import climb
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.cases import Case, CaseFile
 from app.review_queue.queue import ReviewQueue
-from app.review_queue.values import NewReview
+from app.review_queue.values import Enqueued, NewReview
 from app.stream.codec import Codec
 from app.stream.envelope import key_id_of
 from app.stream.errors import DecodeError
@@ -47,6 +50,8 @@ class _Asked(msgspec.Struct, frozen=True):
     record: Incoming
     routed: DecisionRouted
     kind: ReviewKind
+    since: int | None = None
+    """When it is asked for, ms UTC; ``None``: when the decision was received."""
 
 
 class ReviewRequests:
@@ -93,6 +98,32 @@ class ReviewRequests:
             await self._rules.used(routed)
         await self._end_withdrawn(packed)
         await self._pass_on(told, output.dead)
+        self._publish(asked, packed, enqueued, output)
+        return output
+
+    async def confirm(self, findings: Sequence[tuple[Incoming, ReviewDecided]]) -> Output:
+        """A second look at each finding (:func:`~app.domain.second_opinion.to_confirm`), for another person.
+        Repeats publish what was enqueued the first time."""
+        policy, output = self._policy(), Output()
+        asked = []
+        for record, decided in findings:
+            routed = decided.requested.routed
+            value = self._codec.encode(routed, key_id_of(record.value))
+            cause = msgspec.structs.replace(record, value=value)
+            asked.append(_Asked(cause, routed, ReviewKind.SECOND_LOOK, decided.answer.decided_at))
+        packed = await self._pack(asked, policy)
+        enqueued = await ask_store(self._queue.enqueue_many, packed)
+        await self._end_withdrawn(packed)
+        self._publish(asked, packed, enqueued, output)
+        return output
+
+    def _publish(
+        self,
+        asked: Sequence[_Asked],
+        packed: Sequence[NewReview],
+        enqueued: Sequence[Enqueued],
+        output: Output,
+    ) -> None:
         for item, new, kept in zip(asked, packed, enqueued, strict=True):
             headers = event_headers("ReviewRequested", kept.review_id, item.record)
             output.outgoing.append(
@@ -104,7 +135,6 @@ class ReviewRequests:
                 )
             )
             output.events.append(ReviewRequested(routed=item.routed, request=new.request))
-        return output
 
     def _read(
         self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]
@@ -172,14 +202,17 @@ class ReviewRequests:
         precedents: dict[str, list[Case]],
     ) -> NewReview:
         decision, route = item.routed.scored.decision, item.routed.route
+        terms = policy.terms[decision.decision_type]
         package = build(
             item.routed,
-            policy.terms[decision.decision_type],
+            terms,
             _past(history[decision.subject], besides=decision.decision_id),
             _past(precedents[decision.decision_type], besides=decision.decision_id),
             kind=item.kind,
         )
-        received_at = item.routed.scored.assessment.received_at
+        asked_at, deadline = item.routed.scored.assessment.received_at, route.deadline
+        if item.since is not None:
+            asked_at, deadline = item.since, second_deadline(terms, route.sla_class, item.since)
         sla = policy.sla_classes.get(route.sla_class)
         request = ReviewRequest(
             review_id=review_id_of(route.pool, decision.decision_id, item.kind),
@@ -187,20 +220,20 @@ class ReviewRequests:
             pool=route.pool,
             sla_class=route.sla_class,
             consequence_class=item.routed.scored.assessment.consequence.consequence_class,
-            requested_at=received_at,
-            deadline=route.deadline,
+            requested_at=asked_at,
+            deadline=deadline,
             approvals=route.approvals if item.kind not in (ReviewKind.AUDIT, ReviewKind.SECOND_LOOK) else 1,
             blind=is_blind(item.routed, item.kind),
             package=package.text,
             package_digest=package.digest,
             on_deadline=route.on_deadline,
-            safe_default=policy.terms[decision.decision_type].safe_default,
+            safe_default=terms.safe_default,
             ladder=[]
             if sla is None
             else list(
                 climb(
-                    received_at,
-                    route.deadline,
+                    asked_at,
+                    deadline,
                     sla.ladder,
                     sla.calendar,
                     backups=route.pool in policy.backups,

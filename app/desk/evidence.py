@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from app.domain.events import Record
+from app.domain.events import Record, ReviewKind
 from app.domain.evidence_chain import Evidence, Told, key_id, seal_key, sealed
 from app.domain.evidence_check import Broken, check_file, check_records, check_store
 from app.domain.evidence_pack import FORMAT, Pack, make, routed_of
@@ -169,7 +169,7 @@ class EvidenceRoom:
             return {}
         decision_id, route = routed.scored.decision.decision_id, routed.route
         steps: dict[str, int] = {}
-        for kind in route.review_kinds:
+        for kind in {*route.review_kinds, ReviewKind.SECOND_LOOK}:
             review_id = review_id_of(route.pool, decision_id, kind)
             try:
                 steps[review_id] = self._queue.get(review_id).review.step

@@ -20,9 +20,14 @@ from app.domain.ids import derived_id
 from app.domain.resolution import HAND_ONS, agrees
 from app.domain.review import Review
 from app.domain.routing import eligible
+from app.domain.second_opinion import is_confirmation
 
 MISSED_SLA = "missed_sla"
 """Source of a label that is there because nobody answered."""
+CONFIRMATION = "confirmation"
+"""Source of the label of a second look that was asked for because of a finding."""
+UNASKED = "unasked"
+"""Source of a finding about a shadow alone: nobody is asked to confirm it."""
 
 _CERTIFYING = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.AUDIT})
 _MEASURING = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION})
@@ -79,7 +84,7 @@ def label_for(decided: ReviewDecided) -> LearningLabel | None:
         label_id=derived_id(answer.answer_id, "label"),
         evidence=evidence,
         inclusion_probability=route.evidence_probability if evidence else reviewed_probability(route),
-        source="review",
+        source=CONFIRMATION if is_confirmation(routed, kind) else "review",
         kind=kind,
         blind=blind,
         reviewer=answer.reviewer,

@@ -43,6 +43,7 @@ from app.domain.quality.snapshot import Snapshot
 from app.domain.quality.volumes import Volumes, type_of
 from app.domain.resolution import HAND_ONS, agrees
 from app.domain.review import Review, ReviewState
+from app.domain.second_opinion import is_confirmation
 from app.domain.terms import Terms
 
 MOST_PEOPLE = 2000
@@ -149,6 +150,8 @@ class LedgerFold:
         decision_type, band = routed.scored.decision.decision_type, band_of(routed.route.score)
         if request.kind is ReviewKind.HUMAN_ONLY or routed.route.level == 5:
             return
+        if is_confirmation(routed, request.kind):
+            return  # asked for where somebody disagreed: these cases are not like others of their band
         blind = is_blind(routed, request.kind)
         audit = request.kind is ReviewKind.AUDIT
         if blind:

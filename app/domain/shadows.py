@@ -27,11 +27,12 @@ from app.domain.events import (
 from app.domain.evidence import Draws
 from app.domain.expression_context import context as build_context
 from app.domain.ids import derived_id
-from app.domain.labels import DecisionBrief
+from app.domain.labels import CONFIRMATION, UNASKED, DecisionBrief
 from app.domain.resolution import DECIDING, HAND_ONS, agrees
 from app.domain.review import Review
 from app.domain.routing import eligible, learning_key, route
 from app.domain.scoring import assess
+from app.domain.second_opinion import is_confirmation, to_confirm
 from app.domain.standing_rules import NO_RULES, RulesInForce
 from app.domain.terms import Facts, Terms
 from app.domain.thresholds import ThresholdInForce
@@ -112,6 +113,8 @@ def shadow_labels(decided: ReviewDecided) -> Iterator[LearningLabel]:
         return
     if answer.action in HAND_ONS or not is_blind(routed, kind):
         return
+    confirms = is_confirmation(routed, kind)
+    asked = ReviewKind.SECOND_LOOK in led.review_kinds or to_confirm(decided)
     for shadow in led.shadows:
         if not shadow.eligible:
             continue
@@ -131,7 +134,7 @@ def shadow_labels(decided: ReviewDecided) -> Iterator[LearningLabel]:
             automated=False,
             evidence=judges,
             inclusion_probability=led.evidence_probability,
-            source="review",
+            source=CONFIRMATION if confirms else UNASKED if error and not asked else "review",
             kind=ReviewKind.REVIEW if judges else kind,
             blind=True,
             reviewer=answer.reviewer,

@@ -116,6 +116,8 @@ class LearningPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the traffic in the first region that is tested."""
     looks: int = 3
     """People who judge one decision at most."""
+    confirm_errors: bool | None = None
+    """A second person confirms what a blind check finds; ``None``: where gold items show what that costs."""
     false_alarm: float = 7000.0
     """Decisions between two false alarms of a monitor, at least on average."""
     suspicion: float = 3.0
@@ -234,3 +236,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """For how many ms whoever answered may take the answer back; 0: not at all."""
     sla_calendars: Mapping[str, Calendar] = msgspec.field(default_factory=dict)
     """Working time by SLA class; classes that are not here run around the clock."""
+
+    @property
+    def confirms_errors(self) -> bool:
+        """Whether a second person is asked to confirm what a blind check finds: unless the policy says, where
+        gold items show which share of errors both of them catch."""
+        said = self.learning.confirm_errors
+        return self.gold_share > 0.0 if said is None else said

@@ -21,6 +21,7 @@ from app.domain.events import (
 from app.domain.gold import beside, due
 from app.domain.labels import gold_label, label_for
 from app.domain.resolution import DECIDING, agrees
+from app.domain.second_opinion import to_confirm
 from app.domain.shadows import shadow_labels
 from app.domain.terms import Terms
 from app.lab.reviewers import Luck, Reviewers, another, answer, delayed, luck
@@ -54,6 +55,8 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     override: bool = False
     gold_caught: bool | None = None
     """Whether the item with known truth beside it was answered rightly; ``None`` without one."""
+    confirmed: bool = False
+    """A second person was asked because the first one found an error."""
 
 
 def judge(
@@ -87,6 +90,10 @@ def judge(
             person = (int(first.who * reviewers.people) + one.number + people - 1) % reviewers.people
             delay = delayed(reviewers.delay_mean, one.luck.delay)
             given.append(Given(kind, action, f"reviewer-{person + 1}", one.number, delay))
+    confirmation = _confirmation(routed, truth, terms, reviewers, seed, given)
+    if confirmation is not None:
+        work += 1
+        given.append(confirmation)
     caught = None
     if due(routed) and (right := another(decision, terms)) != decision.recommendation.action:
         work += 1
@@ -97,7 +104,7 @@ def judge(
         person = int(chance.who * reviewers.people)
         delay = delayed(reviewers.delay_mean, chance.delay)
         given.append(Given(ReviewKind.GOLD, found, f"reviewer-{person + 1}", GOLD_SEAT, delay))
-    return Judged(final, blind, tuple(given), work, shown, override, caught)
+    return Judged(final, blind, tuple(given), work, shown, override, caught, confirmation is not None)
 
 
 def label_of(routed: DecisionRouted, given: Given, terms: Terms, known_at: int) -> LearningLabel | None:
@@ -116,6 +123,29 @@ def label_of(routed: DecisionRouted, given: Given, terms: Terms, known_at: int) 
 def labels_of_shadows(routed: DecisionRouted, given: Given, known_at: int) -> Iterator[LearningLabel]:
     """What the answer says about the decision's shadows."""
     return shadow_labels(_decided(routed, given, known_at))
+
+
+def _confirmation(
+    routed: DecisionRouted,
+    truth: str | None,
+    terms: Terms,
+    reviewers: Reviewers,
+    seed: bytes,
+    given: list[Given],
+) -> Given | None:
+    """The answer of a second person who is asked because of a finding, and begins when it is known."""
+    if truth is None or not given or not terms.confirms_errors:
+        return None
+    first = given[0]
+    decision = routed.scored.decision
+    # Most answers agree: they need no look at what they were given for.
+    if first.action == decision.recommendation.action or not to_confirm(_decided(routed, first, 0)):
+        return None
+    chance = luck(seed, decision.decision_id, SECOND_LOOK_SEAT)
+    action = answer(reviewers, decision, truth, terms, chance.verdict, blind=True)
+    person = int(first.reviewer.removeprefix("reviewer-")) % reviewers.people
+    delay = first.delay + delayed(reviewers.delay_mean, chance.delay)
+    return Given(ReviewKind.SECOND_LOOK, action, f"reviewer-{person + 1}", 1, delay)
 
 
 def _decided(routed: DecisionRouted, given: Given, known_at: int) -> ReviewDecided:

@@ -48,6 +48,7 @@ class Tally(msgspec.Struct):
             self.second_looks += len(done.routed.route.review_kinds) - 1
             self.shown += judged.shown
             self.overrides += judged.override
+        self.second_looks += judged.confirmed
         if judged.gold_caught is not None:
             self.gold += 1
             self.gold_caught += judged.gold_caught

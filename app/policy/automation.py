@@ -47,6 +47,7 @@ def learning_plan(t: DecisionType) -> LearningPlan:
         segment=said.segment,
         keys=said.keys,
         first_mass=SMALL_FIRST_MASS if is_small(t) else LearningPlan().first_mass,
+        confirm_errors=said.confirm_errors,
         looks=said.looks or (2 if tolerance(t)[0] < TWO_LOOKS_BELOW else 3),
         false_alarm=said.monitors.false_alarm,
         suspicion=said.monitors.suspicion,
@@ -58,6 +59,12 @@ def learning_plan(t: DecisionType) -> LearningPlan:
         patterns=pattern_terms(t.patterns),
         scan=scan_terms(t.patterns),
     )
+
+
+def confirms_errors(t: DecisionType) -> bool:
+    """Whether a second person confirms what a blind check finds (``Terms.confirms_errors``)."""
+    said = t.learning.confirm_errors
+    return t.gold_share > 0 if said is None else said
 
 
 def is_small(t: DecisionType) -> bool:
@@ -98,7 +105,8 @@ def warnings(content: PolicyContent) -> Iterator[tuple[tuple[str, ...], str]]:
                 "in; automation: certificate lets people decide until then",
             )
         alpha, delta = tolerance(t)
-        rate = alpha * catch_percent(t.learning.catch_rate) / 100
+        once = t.learning.catch_rate
+        rate = alpha * catch_percent(once * once if confirms_errors(t) else once) / 100
         delta_first = delta_of(0, delta / t.learning.keys)
         enough = boundary(rate, delta_first, t.learning.planned_labels, SHALLOW)
         if not enough:

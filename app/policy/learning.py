@@ -78,6 +78,10 @@ class Learning(Part):
     looks: Annotated[int, Field(ge=2, le=3)] | None = None
     """People who judge one decision at most. With 2 the second has to confirm an error, with 3 one of the
     next two. Unless given 3, and 2 where alpha is below .015: rare errors suffer more from false ones."""
+    confirm_errors: bool | None = None
+    """Each error that a blind check finds is asked again of a second person, who has to find it as well:
+    false findings then count for nothing. Unless given, where ``gold_share`` is above 0: the share of errors
+    that both catch has to be measured."""
     monitors: Monitors = Monitors()
     """When a change of the error counts as one."""
     segment: FactName | None = None

@@ -45,6 +45,9 @@ class Automation(msgspec.Struct):
     """Lower bound (95 %) of the catch rate that the gold answers show."""
     scoring: str = ""
     """What scores are made of, as the policy said when the epoch began."""
+    confirmed: bool = False
+    """Whether second persons were asked about findings of this epoch: its labels stay what two people found,
+    whatever the policy says later."""
 
     def catch(self, terms: LearningTerms) -> int:
         """The catch rate in force, in percent, of one blind check with all that follows it: a lower bound
@@ -52,10 +55,11 @@ class Automation(msgspec.Struct):
 
         An item is answered by one person. Where a second one has to confirm what the first one found, both
         have to catch it; a third one only adds, and is left out of account."""
-        if self.gold_shown < terms.catch_items:
-            return catch_percent(terms.catch_rate)
-        once = self.gold_lower
-        return catch_percent(once * (1 - terms.second_look_share * (1 - once)))
+        measured = self.gold_shown >= terms.catch_items
+        once = self.gold_lower if measured else terms.catch_rate
+        if terms.confirm_errors or self.confirmed:
+            return catch_percent(once * once)
+        return catch_percent(once * (1 - terms.second_look_share * (1 - once)) if measured else once)
 
     def count_gold(self, *, caught: bool) -> None:
         """An answer to a gold item on which the AI was wrong."""
@@ -142,6 +146,7 @@ class Automation(msgspec.Struct):
         self.restarts += 1
         self.certificate = Certificate()
         self.monitors = Monitors()
+        self.confirmed = False
         self.recheck_until = -1
         self.suspicious = False
         evidence.begin_epoch(terms.restart_weight, moved(evidence, found.odds, terms) if found else None)

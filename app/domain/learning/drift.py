@@ -33,7 +33,7 @@ from app.domain.events import (
     ThresholdUpdated,
 )
 from app.domain.ids import derived_id
-from app.domain.labels import MISSED_SLA
+from app.domain.labels import CONFIRMATION, MISSED_SLA
 from app.domain.learning.announcement import NEW_SCORES, NEWS, ordered, threshold_updated
 from app.domain.learning.automation import Automation
 from app.domain.learning.bins import BINS, bin_of
@@ -140,7 +140,8 @@ class KeyState(msgspec.Struct, kw_only=True):
             ):  # as evidence is: what is caught with the AI's answer in sight says nothing about it
                 self.automation.count_gold(caught=label.error)
         else:
-            if label.source != MISSED_SLA:
+            # a confirmation is asked for where somebody disagreed: no sample of anything
+            if label.source not in (MISSED_SLA, CONFIRMATION):
                 self.overrides.add(label, self.calibration, terms)
             self._judge(label, terms)
         self.labels_waiting += 1
@@ -287,10 +288,11 @@ class KeyState(msgspec.Struct, kw_only=True):
             if label.evidence:
                 count_late(label, self.evidence, self.calibration)
         else:
+            self.automation.confirmed |= label.source == CONFIRMATION
             pair, counted = self.judgements.judge(label, self.evidence, self.calibration, self.ignored, terms)
             if counted is not None:
                 self.automation.monitor(counted)
-            if pair is not None:
+            if pair is not None and label.source != CONFIRMATION:
                 self.overrides.add_pair(label.score, agreed=pair, half_life=terms.patterns.half_life)
 
     def _hear_shown(self, label: LearningLabel, terms: LearningTerms) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.domain.events import LearningLabel
-from app.domain.labels import MISSED_SLA
+from app.domain.labels import MISSED_SLA, UNASKED
 from app.domain.learning.digests import digest
 
 _ERROR, _EVIDENCE, _AUTOMATED, _TRUTH, _PAIRED, _MISSED, _DOUBTED = 1, 2, 4, 8, 16, 32, 64
@@ -48,13 +48,18 @@ class Judgement(NamedTuple):
 
     @property
     def paired(self) -> bool:
-        """A second person has answered."""
+        """A second person has answered, or will not be asked."""
         return bool(self.flags & _PAIRED)
 
     @property
     def doubted(self) -> bool:
         """The evidence judgement found an error and the second person did not: a third one may decide."""
         return bool(self.flags & _DOUBTED)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Evidence of an error that nobody else has judged."""
+        return self.flags & (_ERROR | _EVIDENCE | _TRUTH | _PAIRED | _MISSED) == _ERROR | _EVIDENCE
 
     def by(self, reviewer: int) -> bool:
         """Whether this person's judgement is in it."""
@@ -105,6 +110,7 @@ def judgement(
             | (_EVIDENCE if label.evidence else 0)
             | (_AUTOMATED if label.automated else 0)
             | (_MISSED if label.source == MISSED_SLA else 0)
+            | (_PAIRED if label.source == UNASKED else 0)
         ),
         reviewer=digest(label.reviewer, 2),
     )

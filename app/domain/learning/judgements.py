@@ -39,7 +39,8 @@ class Ignored(msgspec.Struct):
 
 
 class StandingJudgements(msgspec.Struct):
-    """The judgements that stand, by digest of the decision; the oldest is forgotten first."""
+    """The judgements that stand, by digest of the decision; the oldest that waits for no confirmation is
+    forgotten first."""
 
     standing: dict[int, Judgement] = msgspec.field(default_factory=dict)
 
@@ -53,29 +54,32 @@ class StandingJudgements(msgspec.Struct):
     ) -> tuple[bool | None, Judgement | None]:
         """Count a usable blind judgement, or let it confirm one.
 
-        Returns whether two people agreed, ``None`` if this is not the second of a pair; and what was
-        newly counted as evidence, if anything was.
+        Returns whether two people agreed, ``None`` if this is not the second of a pair; and what the monitors
+        should hear of now: what was newly counted as evidence or, where findings are confirmed, settled.
         """
         decision = digest(label.decision_id, 8)
         known = self.standing.get(decision)
         judged = _judged(label, evidence, calibration)
         agreed: bool | None = None
+        heard: Judgement | None = None
         if known is not None and (judged.missed or known.missed):
-            return None, self._answered_late(decision, judged, evidence)
+            return None, _settled(self._answered_late(decision, judged, evidence), terms)
         if known is not None:
             if not known.by(judged.reviewer) and not known.paired:
                 agreed = None if known.final else known.error == label.error
+                waited = terms.confirm_errors and known.unconfirmed
                 known = self._joined(decision, known, judged, evidence)
+                heard = known if waited else None
             elif not known.by(judged.reviewer) and known.doubted and not known.final and terms.looks > 2:
                 known = self._settle(decision, known, judged.error, evidence, truth=False)
                 self.standing[decision] = known = known.joined(judged, doubted=False)
             if known.evidence or not label.evidence:
                 ignored.repeated += label.evidence
-                return agreed, None
+                return agreed, heard
             judged = known.promoted(judged)
         self.standing.pop(decision, None)
         while len(self.standing) >= max(terms.memory, 1):
-            del self.standing[next(iter(self.standing))]
+            self._forget_one(terms)
         self.standing[decision] = judged
         if not label.evidence:
             return agreed, None
@@ -83,7 +87,14 @@ class StandingJudgements(msgspec.Struct):
             evidence.count_missed(judged)
             return None, None
         evidence.count(judged)
-        return agreed, judged
+        return agreed, _settled(judged, terms)
+
+    def _forget_one(self, terms: LearningTerms) -> None:
+        oldest = next(iter(self.standing))
+        if terms.confirm_errors:
+            settled = (name for name, known in self.standing.items() if not known.unconfirmed)
+            oldest = next(settled, oldest)
+        del self.standing[oldest]
 
     def _joined(
         self, decision: int, known: Judgement, judged: Judgement, evidence: EvidenceCounts
@@ -121,6 +132,11 @@ class StandingJudgements(msgspec.Struct):
             evidence.correct(known, error)
         self.standing[decision] = settled = known.corrected(error, truth=truth)
         return settled
+
+
+def _settled(judged: Judgement | None, terms: LearningTerms) -> Judgement | None:
+    """The judgement, unless somebody is still to confirm it."""
+    return None if judged is not None and terms.confirm_errors and judged.unconfirmed else judged
 
 
 def count_late(label: LearningLabel, evidence: EvidenceCounts, calibration: PlattFit) -> None:

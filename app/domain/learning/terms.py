@@ -38,6 +38,8 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
     two."""
     second_look_share: float = 0.0
     """Share of reviews that a second person answers independently."""
+    confirm_errors: bool = False
+    """What a blind check finds is asked again of a second person, who has to find it as well."""
     confirm: bool = False
     """An expansion waits for a person's yes."""
     canary_share: float = 1.0

@@ -21,6 +21,7 @@ from app.desk.desk import ReviewDesk
 from app.domain.answers import Verdict
 from app.domain.context_package import is_blind
 from app.domain.events import (
+    Arm,
     DecisionResolved,
     DecisionRouted,
     ReviewKind,
@@ -29,6 +30,7 @@ from app.domain.events import (
     ThresholdUpdated,
 )
 from app.domain.evidence import reviewed_probability
+from app.domain.routing import eligible
 from app.domain.submission import parse_decision
 from app.lab.answers import SECOND_LOOK_SEAT
 from app.lab.reviewers import Reviewers, answer, luck
@@ -56,7 +58,7 @@ decision_types:
     alpha: 0.3
     delta: 0.4
     evidence: {floor: 0.1, initial: 0.9, scale: 40}
-    learning: {catch_rate: 0.9, planned_labels: 600}
+    learning: {catch_rate: 0.9, planned_labels: 600, confirm_errors: true}
     gold_share: 0
     required_facts: [amount]
     consequence:
@@ -165,23 +167,39 @@ def answer_all(
     requests = watch.wait(pool_topic("people"), answered + asked)[answered:]
     wanted = [CODEC.decode_as(record.value, ReviewRequested) for record in requests]
     reviews = {(e.routed.scored.decision.decision_id, e.request.kind): e for e in wanted}
-    directory, terms = deployment.policy.directory, deployment.policy.terms["loan"]
+    answered += asked
     for one in stride:
         name = one["decision_id"]
-        for kind in routes[name].route.review_kinds:
+        route = routes[name].route
+        for kind in route.review_kinds:
             event = reviews[name, kind]
-            second = kind is ReviewKind.SECOND_LOOK
-            chance = luck(secret_of(SEED), name, SECOND_LOOK_SEAT if second else 0)
-            decision, unseen = event.routed.scored.decision, event.request.blind
-            truth = one["truth"]["action"]
-            said = answer(PEOPLE, decision, truth, terms, chance.verdict, blind=unseen)
-            who = directory.people["ben" if second else "ann"]
-            lease = desk.claim(who, event.request.review_id)
-            if unseen:
-                desk.reveal(who, event.request.review_id, lease.review.epoch, said)
-            verdict = Verdict(action=said, reasoning="looked at it", reason_code="other")
-            desk.decide(who, event.request.review_id, lease.review.epoch, lease.review.digest, verdict)
-    return answered + asked
+            said = answer_one(deployment, desk, event, one)
+            found = said != event.routed.scored.decision.recommendation.action
+            if found and route.evidence and route.arm is Arm.BLIND and eligible(event.routed):
+                # Before anybody answers the next one, as in the lab.
+                answered += 1
+                asked_again = watch.wait(pool_topic("people"), answered)[answered - 1]
+                confirmation = CODEC.decode_as(asked_again.value, ReviewRequested)
+                assert confirmation.request.kind is ReviewKind.SECOND_LOOK
+                assert confirmation.routed == event.routed
+                answer_one(deployment, desk, confirmation, one)
+    return answered
+
+
+def answer_one(deployment: Deployment, desk: ReviewDesk, event: ReviewRequested, one: dict) -> str:
+    """A person answers a review; the answer."""
+    directory, terms = deployment.policy.directory, deployment.policy.terms["loan"]
+    second = event.request.kind is ReviewKind.SECOND_LOOK
+    chance = luck(secret_of(SEED), one["decision_id"], SECOND_LOOK_SEAT if second else 0)
+    decision, unseen = event.routed.scored.decision, event.request.blind
+    said = answer(PEOPLE, decision, one["truth"]["action"], terms, chance.verdict, blind=unseen)
+    who = directory.people["ben" if second else "ann"]
+    lease = desk.claim(who, event.request.review_id)
+    if unseen:
+        desk.reveal(who, event.request.review_id, lease.review.epoch, said)
+    verdict = Verdict(action=said, reasoning="looked at it", reason_code="other")
+    desk.decide(who, event.request.review_id, lease.review.epoch, lease.review.digest, verdict)
+    return said
 
 
 def learned(deployment: Deployment, answers: int) -> None:

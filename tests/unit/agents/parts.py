@@ -234,7 +234,8 @@ def review_requests(store: Store, policy=POLICY) -> ReviewRequests:
 
 
 def outcomes(store: Store, policy=POLICY) -> Outcomes:
-    return Outcomes(CODEC, lambda: policy, store, store, SEALED)
+    confirm = review_requests(store, policy).confirm
+    return Outcomes(CODEC, lambda: policy, store, store, SEALED, confirm=confirm)
 
 
 async def scored(*records: Incoming, store: Store | None = None, policy=POLICY) -> list[Scored]:

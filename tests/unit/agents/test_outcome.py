@@ -21,8 +21,9 @@ from app.domain.events import (
     SafeDefault,
 )
 from app.domain.evidence_chain import SEAL_HEADER, seal, seal_key
+from app.domain.review import review_id_of
 from app.stream.errors import TransientError
-from app.stream.topics import Topic
+from app.stream.topics import Topic, pool_topic
 from tests.unit.agents.parts import (
     CODEC,
     NOW,
@@ -399,3 +400,42 @@ async def test_other_steps_of_a_review_say_nothing_here_and_a_forged_one_is_a_de
     assert (output.outgoing, output.dead) == ([], [])
     forged = replaced(missed(offset=2), headers=[])
     assert reasons(await outcomes(store)([forged])) == [(2, "outcome", "unsealed_answer")]
+
+
+# --- second opinions ------------------------------------------------------------------------------
+
+CONFIRMING = policy_of(
+    POLICY_TEXT.replace("evidence: {floor: 0.005, initial: 0, scale: 1}", "evidence: {floor: 1}").replace(
+        "gold_share: 0", "gold_share: 0.02"
+    )
+)
+
+
+async def test_a_blind_finding_is_asked_again_of_another_person_once():
+    store = Store()
+    agent = outcomes(store, CONFIRMING)
+    finding = await told("exp-1", "reject", policy=CONFIRMING, fields={"probability": 0.8})
+    output = await agent([finding])
+    [asked] = of(output, pool_topic("expenses"))
+    event = read(asked)
+    request = event.request
+    assert (request.kind, request.blind, request.approvals) == (ReviewKind.SECOND_LOOK, True, 1)
+    assert request.review_id == review_id_of("expenses", "exp-1", ReviewKind.SECOND_LOOK)
+    answered_at = CODEC.decode(finding.value).answer.decided_at
+    assert (request.requested_at, request.deadline) == (answered_at, answered_at + 24 * 3_600_000)
+    assert "recommendation" not in json.loads(request.package)
+    assert [type(each).__name__ for each in output.events] == ["ReviewDecided", "ReviewRequested"]
+    assert (await agent([finding])).outgoing == output.outgoing, "a retried batch publishes the same"
+    later = replaced(finding, offset=7)
+    assert not (await agent([later])).outgoing, "the outbox delivered it twice"
+
+
+@pytest.mark.parametrize(
+    ("action", "policy"),
+    [("approve", CONFIRMING), ("reject", POLICY), ("request_info", CONFIRMING)],
+)
+async def test_nobody_is_asked_again_without_a_finding_or_where_the_policy_does_not_ask(action, policy):
+    store = Store()
+    output = await outcomes(store, policy)([await told(action=action, policy=policy)])
+    assert not of(output, pool_topic("expenses"))
+    assert not store.reviews

@@ -232,3 +232,50 @@ def test_gold_items_come_as_often_as_asked_for_and_show_the_catch_rate():
     assert report.gold_catch_rate == pytest.approx(0.8, abs=0.05)  # people decide blind: none is anchored
     _, without = cases.simulated(cases.lines(found), Reviewers(gold_rate=0.0))
     assert (without.gold, without.gold_catch_rate) == (0, None)
+
+
+RARE = """
+name: Rare
+pools: {people: {title: People}}
+decision_types:
+  loan:
+    question: Approve?
+    pool: people
+    risk: low
+    alpha: 0.05
+    learning: {confirm_errors: CONFIRM}
+    required_facts: [amount]
+    consequence:
+      financial: {score: "min(facts.amount / 10000, 1)"}
+    actions: [approve, reject, modify, request_info]
+"""
+
+
+def rarely_wrong(confirm: str, people: Reviewers) -> tuple[float, int]:
+    """How much runs alone where one decision in 200 is wrong, and confirmations."""
+    found = [
+        cases.decision(n, truth={"action": "reject" if n % 200 == 7 else "approve"}) for n in range(3000)
+    ]
+    terms = cases.policy(RARE.replace("CONFIRM", confirm)).terms
+    simulation = Simulation(terms, people, b"seed", cases.learning_terms)
+    submissions = [parse(line) for line in cases.lines(found)]
+    done = [
+        each
+        for start in range(0, len(submissions), STRIDE)
+        for each in simulation.stride(submissions[start : start + STRIDE])
+    ]
+    asked = sum(each.judged.confirmed for each in done)
+    assert all(
+        each.judged.work >= len(each.routed.route.review_kinds) + each.judged.confirmed for each in done
+    )
+    return sum(each.line.automated for each in done) / len(done), asked
+
+
+def test_false_findings_keep_nothing_from_running_where_a_second_person_is_asked():
+    people = Reviewers(sensitivity=0.95, false_override=0.05, gold_rate=0.03)
+    assert rarely_wrong("false", people) == (0.0, 0)
+    automation, asked = rarely_wrong("true", people)
+    assert automation > 0.4
+    assert 30 < asked < 200
+    assert rarely_wrong("null", people) == (automation, asked), "the default where gold items are shown"
+    assert rarely_wrong("null", msgspec.structs.replace(people, gold_rate=0.0)) == (0.0, 0)

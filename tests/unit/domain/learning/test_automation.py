@@ -248,6 +248,27 @@ def test_where_a_second_person_has_to_confirm_both_have_to_catch_it():
     assert alone.automation.catch(some) == 85
 
 
+def test_where_findings_are_confirmed_two_people_catch_less_also_before_it_is_measured():
+    asks = msgspec.structs.replace(TERMS, confirm_errors=True, catch_rate=0.8)
+    state, _ = certified()
+    assert state.automation.catch(asks) == 60, "at least .64"
+    life(*(gold(n % 10 > 0) for n in range(400)), state=state)
+    assert state.automation.catch(asks) == 75, "at least .872 squared"
+
+
+def test_labels_that_two_people_made_stay_so_until_the_next_epoch():
+    state, _ = certified()
+    life(*(gold(n % 10 > 0) for n in range(400)), state=state)
+    found = label(error=True)
+    second = label(
+        decision_id=found.decision_id, kind=ReviewKind.SECOND_LOOK, evidence=False, source="confirmation"
+    )
+    state, _ = life(found, second, state=state)
+    assert state.automation.catch(TERMS) == 75, "no policy makes more of labels that are there"
+    state.automation.restart(state.evidence, None, TERMS)
+    assert state.automation.catch(TERMS) == 85
+
+
 # --- checks that nobody answered in time ----------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ from app.domain.events import (
     ScoreTally,
     ThresholdUpdated,
 )
+from app.domain.labels import CONFIRMATION
+from app.domain.learning.automation import Automation
 from app.domain.learning.bins import BINS, bin_of
 from app.domain.learning.drift import KeyState, LearningStateError, learn
 from app.domain.learning.fast_cap import error_by_bin, expected_errors
@@ -193,6 +195,45 @@ def test_where_three_may_look_the_third_decides_what_the_second_did_not_confirm(
     apply(state, *others[1:], terms=terms)
     assert (state.evidence.labels[BIN], state.evidence.errors[BIN]) == (1, counted)
     assert state.evidence.score_errors[BIN] == counted
+
+
+CONFIRMING = msgspec.structs.replace(TERMS, confirm_errors=True)
+
+
+def confirmation(audit, *, error: bool, a_label):
+    return a_label(
+        decision_id=audit.decision_id,
+        kind=ReviewKind.SECOND_LOOK,
+        evidence=False,
+        reviewer="ben",
+        error=error,
+        source=CONFIRMATION,
+    )
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_finding_counts_at_once_and_is_heard_by_the_monitors_once_it_is_settled(
+    state, a_label, a_tally, confirmed, monkeypatch
+):
+    heard = []
+    monkeypatch.setattr(Automation, "monitor", lambda _self, judged: heard.append(judged.error))
+    audit = a_label(error=True)
+    apply(state, a_label(), audit, terms=CONFIRMING)
+    assert (state.evidence.errors[BIN], heard) == (1, [False])
+    apply(state, confirmation(audit, error=confirmed, a_label=a_label), terms=CONFIRMING)
+    assert (state.evidence.errors[BIN], heard) == (confirmed, [False, confirmed])
+    assert (state.evidence.labels[BIN], state.overrides.blind) == (2, 2), "asked about it, no sample"
+    assert sum(band.pairs for band in state.overrides.bands) == 0
+
+
+def test_a_finding_that_waits_is_remembered_longer_than_what_is_settled(state, a_label):
+    terms = msgspec.structs.replace(CONFIRMING, memory=4)
+    audit = a_label(error=True)
+    apply(state, audit, *(a_label() for _ in range(50)), terms=terms)
+    apply(state, confirmation(audit, error=False, a_label=a_label), terms=terms)
+    assert (state.evidence.labels[BIN], state.evidence.errors[BIN]) == (51, 0)
+    apply(state, *(a_label(error=True) for _ in range(50)), terms=terms)
+    assert len(state.judgements.standing) == 4
 
 
 @pytest.mark.parametrize("judged", [True, False])

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -187,11 +188,13 @@ def _renew(references: list[Reference], clock: int, labels: int, known: Known, t
         del references[0]
 
 
-def _ratios(rate: float, error: bool, factors: Sequence[float]) -> list[float]:
+@lru_cache(maxsize=4096)
+def _ratios(rate: float, error: bool, factors: tuple[float, ...]) -> tuple[float, ...]:
+    """Remembered: a reference has few rates, and stays for hundreds of decisions."""
     odds = rate / (1 - rate)
     if error:
-        return [(1 + odds) * factor / (1 + odds * factor) for factor in factors]
-    return [(1 + odds) / (1 + odds * factor) for factor in factors]
+        return tuple((1 + odds) * factor / (1 + odds * factor) for factor in factors)
+    return tuple((1 + odds) / (1 + odds * factor) for factor in factors)
 
 
 def _multiply(values: list[float], ratios: Sequence[float]) -> None:

@@ -25,7 +25,8 @@ __all__ = ["ACTIONS", "Pattern", "sightings"]
 def sightings(
     rates: OverrideRates, quality: CalibrationScores, calibrated: int, decision_type: str, rules: PatternTerms
 ) -> Iterator[Sighting]:
-    """Every pattern in every segment of a key, in a fixed order.
+    """Every pattern in every segment of a key, in a fixed order; of segments only those where there is
+    something, or not yet nothing, to say.
 
     Parameters
     ----------
@@ -111,6 +112,9 @@ def reviewer_outliers(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sig
         limit = rules.reviewer_ratio if more else 1 / rules.reviewer_ratio
         beyond = ratio > limit if more else ratio < limit
         raised = beyond and group.count >= rules.reviewer_min_count and abs(z) > rules.reviewer_z
+        over = 1 / mild < ratio < mild
+        if over and not raised:
+            continue
         yield Sighting(
             pattern=Pattern.REVIEWER_OUTLIER,
             segment=name,
@@ -118,7 +122,7 @@ def reviewer_outliers(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sig
             limit=limit,
             count=group.count,
             raised=raised,
-            over=1 / mild < ratio < mild,
+            over=over,
             text=(
                 f"{name} overrides {percent(group.rate)} of recommendations; colleagues override "
                 f"{percent(typical * group.expected_rate)} at the same confidence "
@@ -136,6 +140,9 @@ def confidence_bands(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sigh
         group = band.shown
         limit = group.expected_rate + rules.band_excess
         raised = group.count >= rules.min_count and group.z() > rules.band_z and group.rate > limit
+        over = group.rate < group.expected_rate + rules.band_excess * rules.clear_share
+        if over and not raised:
+            continue
         yield Sighting(
             pattern=Pattern.CONFIDENCE_BAND,
             segment=band_name(index),
@@ -143,7 +150,7 @@ def confidence_bands(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sigh
             limit=limit,
             count=group.count,
             raised=raised,
-            over=group.rate < group.expected_rate + rules.band_excess * rules.clear_share,
+            over=over,
             text=(
                 f"At confidence {band_name(index)} people override {percent(group.rate)}; the confidence "
                 f"announced {percent(group.expected_rate)} errors ({count(group.count)} answers)."
@@ -163,6 +170,9 @@ def inconsistent_reasoning(rates: OverrideRates, rules: PatternTerms) -> Iterato
             and share > limit
             and binomial_at_least(band.disagreements, band.pairs, limit) <= rules.disagreement_significance
         )
+        over = share < limit * rules.clear_share
+        if over and not raised:
+            continue
         yield Sighting(
             pattern=Pattern.INCONSISTENT,
             segment=band_name(index),
@@ -170,7 +180,7 @@ def inconsistent_reasoning(rates: OverrideRates, rules: PatternTerms) -> Iterato
             limit=limit,
             count=band.pairs,
             raised=raised,
-            over=share < limit * rules.clear_share,
+            over=over,
             text=(
                 f"At confidence {band_name(index)} two people who judged the same decision disagreed in "
                 f"{count(band.disagreements)} of {count(band.pairs)} cases, more than {percent(limit)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import msgspec
 
 from app.review_queue.store import open_client
 from bench.drill.site import PREFIX, Site
+
+PATIENCE = 600.0
+"""Seconds in which all reviews have to be answered."""
 
 _PARTITION = re.compile(r"(.+)-\d+")
 
@@ -36,14 +40,17 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 def measure(site: Site, count: int) -> Sizes:
-    """Submit so many decisions, answer all reviews, and look."""
+    """Submit so many decisions, answer all reviews, and look. Raises ``TimeoutError``."""
     empty = _memory(site)
     site.start(0)
     site.up(0)
     site.open_desks("ann", "bo")
     site.fed(site.feed(count, 1000))
     site.settle()
-    while site.waiting():
+    deadline = time.monotonic() + PATIENCE
+    while waiting := site.waiting():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{len(waiting)} reviews still wait for two people; submit fewer (--count)")
         site.settle()
     sizes = on_disk(site.broker.data)
     return Sizes(

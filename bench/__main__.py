@@ -102,9 +102,15 @@ def _latency(bed: Bed, results: Results, seconds: float) -> None:
 
 def _recovery(bed: Bed, results: Results, kills: int) -> None:
     results.recovery = []
-    for name, restart, count in (("fused", True, kills), ("fused-two", True, kills), ("fused-two", False, 2)):
-        found = recovery.run(bed, VARIANTS[name], rate=1000, kills=min(kills, count), restart=restart)
-        bed.say(f"recovery {name}, {restart=}: stalls {[round(stall, 2) for stall in found.stalls]} s")
+    plan = [("fused", True, False, kills), ("fused-two", True, False, kills), ("fused-two", False, False, 2)]
+    for name, restart, gently, count in [*plan, ("all", True, True, kills)]:
+        found = recovery.run(
+            bed, VARIANTS[name], rate=1000, kills=min(kills, count), restart=restart, gently=gently
+        )
+        bed.say(
+            f"recovery {name}, {restart=}, {gently=}: stalls {[round(stall, 2) for stall in found.stalls]} s,"
+            f" exits {[round(seconds, 2) for seconds in found.exits]} s"
+        )
         results.recovery.append(found)
 
 

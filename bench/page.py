@@ -25,7 +25,7 @@ def _sections(results: Results) -> Iterable[Sequence[str]]:
     if results.latency:
         yield ["## Latency, submit to routed", "", _LATENCY_WORDS, "", *_latency(results)]
     if results.recovery:
-        yield ["## Recovery after `kill -9`", "", _RECOVERY_WORDS, "", *_recovery(results)]
+        yield ["## Recovery after `kill -9` and SIGTERM", "", _RECOVERY_WORDS, "", *_recovery(results)]
     if results.queue:
         yield ["## Review queue", "", _QUEUE_WORDS, "", results.queue]
     if results.console:
@@ -42,10 +42,10 @@ routed record, on one clock, for 60 s at a fixed load after 5 s of warm-up. Ever
 Streams commits every 5 s by default, and readers see nothing before: that is its row, not an error."""
 
 _RECOVERY_WORDS = """\
-1,000 decisions/s; a worker is killed with SIGKILL at random moments. The stall is the longest silence of
-any partition that a read_committed consumer sees. *Started again at once* is what a supervisor does: same
-slot, so the group takes it back without a rebalance. Where *another takes over*, nobody starts it again
-and the group must first believe that it is gone (session timeout, 10 s)."""
+1,000 decisions/s; a worker is killed with SIGKILL, or ended with SIGTERM, at random moments. The stall is
+the longest silence of any partition that a read_committed consumer sees. *Started again at once* is what
+a supervisor does: same slot, so the group takes it back without a rebalance. Where *another takes over*,
+nobody starts it again and the group must first believe that it is gone (session timeout, 10 s)."""
 
 _QUEUE_WORDS = """\
 One client, one call after another, over a local socket, with so many reviews open
@@ -128,17 +128,18 @@ def _recovery(results: Results) -> list[str]:
     rows = [
         [
             VARIANTS[each.variant].title,
+            "SIGTERM" if each.exits else "SIGKILL",
             "started again at once" if each.restarted else "another takes over",
             f"{len(each.stalls)}",
             f"{each.median:.1f}",
             f"{each.worst:.1f}",
+            f"{max(each.exits):.1f}" if each.exits else "",
             f"{each.lost} / {each.doubled}",
         ]
         for each in results.recovery
     ]
-    return _table(
-        ["variant", "after", "kills", "median s", "worst s", "lost / doubled"], rows, numbers=range(2, 6)
-    )
+    head = ["variant", "signal", "then", "times", "median s", "worst s", "exit s, worst", "lost / doubled"]
+    return _table(head, rows, numbers=range(3, 8))
 
 
 def _soak(results: Results) -> list[str]:

@@ -1,4 +1,5 @@
-"""How long the stream stands still when a worker is killed with SIGKILL, as readers see it."""
+"""How long the stream stands still when a worker is killed or ended, as readers see it, and how long it takes
+to end."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ SETTLE_SECONDS = 12.0  # between kills: longer than any session timeout in use
 
 
 class Recovery(msgspec.Struct):
-    """Stalls in seconds, one for each kill."""
+    """Stalls in seconds, one for each kill or end."""
 
     variant: str
     restarted: bool
@@ -28,6 +29,8 @@ class Recovery(msgspec.Struct):
     stalls: list[float]
     lost: int
     doubled: int
+    exits: list[float] = []
+    """Seconds from SIGTERM to the end of the process, one for each; empty where it was SIGKILL."""
 
     @property
     def median(self) -> float:
@@ -38,8 +41,18 @@ class Recovery(msgspec.Struct):
         return max(self.stalls)
 
 
-def run(bed: Bed, variant: Variant, *, rate: float, kills: int, restart: bool, seed: int = 3) -> Recovery:
-    """Kill one of the variant's processes ``kills`` times under load, at moments drawn by ``seed``.
+def run(
+    bed: Bed,
+    variant: Variant,
+    *,
+    rate: float,
+    kills: int,
+    restart: bool,
+    gently: bool = False,
+    seed: int = 3,
+) -> Recovery:
+    """Kill one of the variant's processes ``kills`` times under load, at moments drawn by ``seed``;
+    ``gently`` with SIGTERM, as an upgrade does.
 
     With ``restart`` a supervisor starts it again at once, as itself (same slot); without, the others
     must take over, and it comes back for the next kill only after the measurement.
@@ -50,6 +63,7 @@ def run(bed: Bed, variant: Variant, *, rate: float, kills: int, restart: bool, s
         workers = bed.start(variant, prefix)
         tail = Tail(bed.cluster, prefix)
         killed: list[tuple[int, int]] = []
+        exits: list[float] = []
         try:
             bed.cluster.await_workers(prefix, variant.sources, workers)
             load = Load(bed, prefix, rate, seconds)
@@ -61,7 +75,11 @@ def run(bed: Bed, variant: Variant, *, rate: float, kills: int, restart: bool, s
                 time.sleep(draw.uniform(0.0, 2.0))
                 victim = number % len(workers)
                 moment = time.time_ns()
-                workers[victim].kill()
+                if gently:
+                    workers[victim].stop(patience=60)
+                    exits.append((time.time_ns() - moment) / 1e9)
+                else:
+                    workers[victim].kill()
                 if restart:
                     workers[victim] = bed.launch(variant, prefix, victim)
                 time.sleep(SETTLE_SECONDS)
@@ -85,6 +103,7 @@ def run(bed: Bed, variant: Variant, *, rate: float, kills: int, restart: bool, s
         stalls=[stall(tail.arrivals, start, end) for start, end in killed],
         lost=load.count - len(ids),
         doubled=len(tail.arrivals) - len(ids),
+        exits=exits,
     )
 
 

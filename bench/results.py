@@ -61,6 +61,7 @@ def targets(results: Results) -> list[Target]:
         _p99(results, 1000, 35),
         _p99(results, 3000, 60),
         _stall(results, 2.0),
+        _exit(results, 5.0),
         _memory(results, 250),
         _flat(results),
         _intact(results),
@@ -91,10 +92,20 @@ def _p99(results: Results, load: float, most: float) -> Target:
 
 def _stall(results: Results, most: float) -> Target:
     text = f"stall after kill -9, started again at once, <= {most:g} s (worst)"
-    worst = [each.worst for each in results.recovery if each.restarted]
+    worst = [each.worst for each in results.recovery if each.restarted and not each.exits]
     return (
         Target(text, f"{max(worst):.1f} s", max(worst) <= most)
         if worst
+        else Target(text, "not measured", None)
+    )
+
+
+def _exit(results: Results, most: float) -> Target:
+    text = f"a worker ends within {most:g} s of SIGTERM, under load (worst)"
+    found = [seconds for each in results.recovery for seconds in each.exits]
+    return (
+        Target(text, f"{max(found):.1f} s", max(found) <= most)
+        if found
         else Target(text, "not measured", None)
     )
 

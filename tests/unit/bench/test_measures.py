@@ -8,7 +8,7 @@ import pytest
 
 from bench.latency import percentile
 from bench.processes import interpolate
-from bench.recovery import stall
+from bench.recovery import Recovery, stall
 from bench.results import Results, targets
 from bench.soak import block_means, slope_with_interval
 from bench.tail import Arrival
@@ -64,6 +64,21 @@ def test_a_survivor_does_not_hide_the_silence_of_the_other_partitions():
     dead = [Arrival(n, 1, n * second // 10) for n in range(200) if not 50 <= n < 130]
     assert stall([*alive, *dead], 5 * second, 15 * second) == pytest.approx(8.1)
     assert stall([*alive, *dead], 16 * second, 18 * second) == pytest.approx(0.1)
+
+
+def test_a_worker_that_is_ended_counts_for_its_exit_and_one_that_is_killed_for_the_stall():
+    def recovery(stalls: list[float], exits: list[float]) -> Recovery:
+        return Recovery(
+            variant="all", restarted=True, rate=1000, stalls=stalls, lost=0, doubled=0, exits=exits
+        )
+
+    def judged(*found: Recovery) -> dict[str, bool | None]:
+        return {one.text.split()[0]: one.met for one in targets(Results(recovery=list(found)))}
+
+    assert judged() | {"stall": None, "a": None} == judged()
+    assert judged(recovery([1.9], []), recovery([4.0], [1.0, 4.9]))["stall"] is True
+    assert judged(recovery([1.9], []), recovery([4.0], [1.0, 4.9]))["a"] is True
+    assert judged(recovery([4.0], [1.0, 5.1]))["a"] is False
 
 
 def test_a_leak_shows_and_noise_does_not():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.console.identity import Visitor, parts_of
@@ -24,7 +24,7 @@ from app.desk.errors import NotAllowedError
 from app.domain import words
 from app.domain.authority import Denial
 from app.domain.people import Profile
-from app.domain.quality.figures import PoolFigures, ReviewerFigures
+from app.domain.quality.figures import FunnelPoint, PoolFigures, ReviewerFigures
 from app.domain.quality.snapshot import Snapshot
 from app.domain.review import Review, ReviewState
 from app.review_queue.errors import QueueError
@@ -38,6 +38,14 @@ how many are late in all is counted by the queue itself."""
 _HELD = 200
 """Leases of a pool that are counted by person."""
 _SHOWN = 40
+_PEOPLE = 30
+"""People of one page; most in hand first."""
+_STAMPS = 20
+"""Rubber-stamp scores that are shown in full; most signals first."""
+_POINTS = 40
+"""Rows of the table beside a funnel plot."""
+_CHOICES = 20
+"""People that one can choose from; of more one types the name, and the list is on the page once."""
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -49,6 +57,8 @@ class Late(msgspec.Struct, frozen=True):
     standing: Standing
     receivers: Sequence[Profile]
     """To whom it can be given."""
+    among: str
+    """Where they are too many to choose from: the list on the page that has them. Else empty."""
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -69,12 +79,19 @@ class PoolPanel(msgspec.Struct, frozen=True):
     stats: PoolStats | None
     figures: PoolFigures
     plot: FunnelPlot | None
+    points: Sequence[FunnelPoint]
+    """Of the plot, as many as its table has rows: those outside first, then who answered most."""
 
 
 @router.get("/lead")
-def lead_page(request: Request, visitor: Who, notice: str = "") -> Response:
-    """The page of a lead."""
-    return _page(request, visitor, notice=notice)
+def lead_page(
+    request: Request,
+    visitor: Who,
+    notice: str = "",
+    people: Annotated[int, Query(ge=0, le=10**6)] = 0,
+) -> Response:
+    """The page of a lead; ``people`` is how many of them are on the pages before."""
+    return _page(request, visitor, notice=notice, people=people)
 
 
 @router.post("/lead/reassign")
@@ -99,6 +116,7 @@ def _page(
     visitor: Visitor,
     *,
     notice: str = "",
+    people: int = 0,
     refused: Refused | None = None,
     status_code: int = 200,
 ) -> Response:
@@ -113,11 +131,11 @@ def _page(
         status_code=status_code,
         notice=notice_of(notice),
         refused=refused,
-        **_lead(parts, visitor.profile),
+        **_lead(parts, visitor.profile, people),
     )
 
 
-def _lead(parts: ConsoleParts, who: Profile) -> dict[str, Any]:
+def _lead(parts: ConsoleParts, who: Profile, first: int) -> dict[str, Any]:
     snapshot, pools = snapshot_of(parts), led_pools(parts, who)
     titles = {pool.name: pool.title or pool.name for pool in parts.policy.pools}
     stats = {pool.pool: pool for pool in parts.desk.stats(who)}
@@ -125,17 +143,23 @@ def _lead(parts: ConsoleParts, who: Profile) -> dict[str, Any]:
         review for pool in pools for review in parts.desk.list(who, pool, ReviewState.CLAIMED, limit=_HELD)
     ]
     late = sorted(_late(parts, who, pools, claimed, titles), key=lambda case: case.standing.until or 0)
-    people = _people(parts, pools, snapshot)
+    loads = _loads(parts, _people(parts, pools, snapshot), claimed, snapshot, titles)
     return {
         "late": late[:_SHOWN],
+        "choices": {case.among: case.receivers for case in late[:_SHOWN] if case.among},
         "overdue": sum(stats[pool].overdue for pool in pools if pool in stats),
-        "loads": _loads(parts, people, claimed, snapshot, titles),
+        "loads": loads[first : first + _PEOPLE],
+        "before": max(0, first - _PEOPLE) if first else None,
+        "after": first + _PEOPLE if first + _PEOPLE < len(loads) else None,
+        "people": len(loads),
+        "stamps": _stamps(loads),
         "pools": [
             PoolPanel(
                 titles.get(pool, pool),
                 stats.get(pool),
                 figures := snapshot.pools.get(pool, PoolFigures(pool=pool)),
                 funnel_plot(figures.funnel),
+                sorted(figures.funnel.points, key=lambda dot: (not dot.flagged, -dot.answers))[:_POINTS],
             )
             for pool in pools
         ],
@@ -150,6 +174,9 @@ def _late(
     parts: ConsoleParts, who: Profile, pools: Sequence[str], claimed: Sequence[Review], titles: dict[str, str]
 ) -> list[Late]:
     now = parts.clock()
+    receivers = {
+        (pool, senior): _receivers(parts, pool, senior) for pool in pools for senior in (False, True)
+    }
     heads = [
         review
         for pool in pools
@@ -160,15 +187,11 @@ def _late(
     for review in (*heads, *claimed):
         where = standing(review, now)
         if where.urgent and len(found) < _SHOWN:
-            found.append(
-                Late(
-                    review,
-                    _title(parts, who, review),
-                    titles.get(review.pool, review.pool),
-                    where,
-                    _receivers(parts, review),
-                )
-            )
+            senior = review.tier > 0
+            others = [p for p in receivers[review.pool, senior] if p.name != review.holder]
+            among = f"people-{review.pool}-{senior:d}" if len(others) > _CHOICES else ""
+            title, pool = _title(parts, who, review), titles.get(review.pool, review.pool)
+            found.append(Late(review, title, pool, where, others, among))
     return found
 
 
@@ -179,11 +202,10 @@ def _title(parts: ConsoleParts, who: Profile, review: Review) -> str:
         return review.decision_id
 
 
-def _receivers(parts: ConsoleParts, review: Review) -> list[Profile]:
-    people = parts.directory.people.values()
-    wanted = [p for p in people if review.pool in p.all_pools and p.name != review.holder]
+def _receivers(parts: ConsoleParts, pool: str, senior: bool) -> list[Profile]:
+    wanted = [p for p in parts.directory.people.values() if pool in p.all_pools]
     return sorted(
-        (p for p in wanted if not review.tier or review.pool in p.supervises),
+        (p for p in wanted if not senior or pool in p.supervises),
         key=lambda profile: profile.title or profile.name,
     )
 
@@ -219,3 +241,9 @@ def _loads(
             )
         )
     return sorted(loads, key=lambda load: (-load.in_hand, load.title))
+
+
+def _stamps(loads: Sequence[Load]) -> list[Load]:
+    """Whose score is shown in full."""
+    scores = [load for load in loads if load.figures.rubber_stamp.fired or load.figures.rubber_stamp.raw]
+    return sorted(scores, key=lambda load: -load.figures.rubber_stamp.fired)[:_STAMPS]

@@ -112,7 +112,9 @@ def _password(stdin: bool) -> str:
     if stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise UsageError("nobody is there to type a password", hint="use --stdin")
+        raise UsageError(
+            "no terminal to type a password at", hint="pipe it: hitl people add NAME --stdin < password.txt"
+        )
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 

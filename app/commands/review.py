@@ -18,7 +18,7 @@ from app.desk.desk import ReviewDesk
 from app.domain.answers import Verdict
 from app.domain.events import OverrideCategory
 from app.domain.people import Profile
-from app.domain.review import Review, ReviewState
+from app.domain.review import Review, ReviewState, locate
 from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy
 from app.policy.durations import format_duration
@@ -31,7 +31,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-ReviewId = Annotated[str, typer.Argument(help="Review id, as `hitl review list` prints it.")]
+
+def _shaped(review_id: str) -> str:
+    """What is no id is said before any service is asked."""
+    locate(review_id)
+    return review_id
+
+
+ReviewId = Annotated[
+    str, typer.Argument(help="Review id, as `hitl review list` prints it.", callback=_shaped)
+]
 As = Annotated[str | None, typer.Option("--as", help="Who you are; your login name unless given.")]
 Supervisor = Annotated[bool, typer.Option("--supervisor", help="Act as a supervisor of the pool.")]
 Epoch = Annotated[int | None, typer.Option(help="Epoch of your claim; the one you hold unless given.", min=1)]
@@ -165,8 +174,6 @@ def decide(
     Example: `hitl review decide finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --action approve
     --reasoning "receipt matches" --as ann`
     """
-    desk = _desk()
-    person = _person(desk, who)
     verdict = Verdict(
         action=action,
         changes=_json_object(changes),
@@ -176,6 +183,8 @@ def decide(
         note=note,
         tags=tuple(tag or ()),
     )
+    desk = _desk()
+    person = _person(desk, who)
     held = _held(desk, review_id, person, epoch)
     bound_to = digest or desk.glance(person, review_id).review.digest
     decided = desk.decide(person, review_id, held, bound_to, verdict)

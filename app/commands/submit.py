@@ -45,7 +45,6 @@ def submit(
 
     Example: `hitl submit decisions.jsonl`
     """
-    policy = policy_to_act_by(load_settings())
     seen: set[str] = set()
 
     def parse(line: bytes) -> DecisionSubmitted | Rejected:
@@ -62,7 +61,9 @@ def submit(
         seen.add(decision.decision_id)
         return decision
 
-    _publish(file, parse, Topic.DECISIONS_SUBMITTED, as_json=as_json)
+    with _lines(file) as lines:
+        policy = policy_to_act_by(load_settings())
+        _publish(file, lines, parse, Topic.DECISIONS_SUBMITTED, as_json=as_json)
 
 
 def observe(
@@ -78,14 +79,15 @@ def observe(
 
     Example: `hitl observe truths.jsonl`
     """
-    _publish(file, parse_observation, Topic.OUTCOMES_OBSERVED, as_json=as_json)
+    with _lines(file) as lines:
+        _publish(file, lines, parse_observation, Topic.OUTCOMES_OBSERVED, as_json=as_json)
 
 
-def _publish(file: str, parse: Parser, topic: Topic, *, as_json: bool) -> None:
+def _publish(file: str, lines: Iterable[bytes], parse: Parser, topic: Topic, *, as_json: bool) -> None:
     outcome = Outcome()
     rejects = Path("stdin.rejected.jsonl" if file == "-" else f"{file}.rejected.jsonl")
     rejects.unlink(missing_ok=True)
-    with _lines(file) as lines, open_writer(load_settings()) as writer, _progress() as advance:
+    with open_writer(load_settings()) as writer, _progress() as advance:
         for number, line in enumerate(lines, start=1):
             text = line.strip()
             if not text:

@@ -60,7 +60,10 @@ def test(
     settings = load_settings()
     hooks = policy_to_look_by(settings).webhooks
     if name not in hooks:
-        raise UsageError(f"the policy has no webhook '{name}'", hint=f"it has {', '.join(hooks) or 'none'}")
+        raise UsageError(
+            f"the policy has no webhook '{name}'",
+            hint=f"it has: {', '.join(hooks)}" if hooks else "add it to `webhooks` (docs/webhooks.md)",
+        )
     hook = hooks[name]
     address = _addresses(settings).get(hook.address)
     if address is None:

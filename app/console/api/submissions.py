@@ -169,9 +169,12 @@ def _hand_in(
 ) -> None:
     name = decision.decision_id
     came_otherwise = parts.submissions.find(name) is None and parts.following.knows(name)
-    standing = Standing.OTHER
-    if not came_otherwise:
-        standing = parts.submissions.begin(name, submission_of(decision, body, visitor.name, parts.clock()))
+    if came_otherwise:  # perhaps it is this one: a new id would have it decided twice
+        raise DecisionConflictError(
+            f"a decision '{name[:100]}' came by Kafka, or before the store was rebuilt",
+            hint=f"look at GET {_address(name)}, open to its submitter, before you take a new id",
+        )
+    standing = parts.submissions.begin(name, submission_of(decision, body, visitor.name, parts.clock()))
     if standing is Standing.OTHER:
         raise DecisionConflictError(
             f"another decision was submitted as '{name[:100]}'",

@@ -183,6 +183,18 @@ def test_an_id_that_came_by_kafka_is_not_captured(house):
     assert kind(thief.get("/v1/decisions/exp-1"))[0] == 404
 
 
+def test_a_repeat_whose_note_was_lost_is_told_to_look_before_it_takes_a_new_id(house):
+    """Whether it is the same to the last field, the log does not say: none may be decided twice."""
+    handed_in(house)
+    house.ask("exp-1")
+    house.store.client.execute_command("DEL", house.parts.keys.submission("exp-1"))
+    body = DECISION | {"decision_id": "exp-1", "subject": "emp-3", "submitted_by": "svc"}
+    answer = producer(house, "svc").post("/v1/decisions", json=body)
+    assert kind(answer) == (409, "another-decision")
+    assert "GET /v1/decisions/exp-1" in answer.json()["hint"] and "rebuilt" in answer.json()["detail"]
+    assert len(house.topics.events) == 1
+
+
 def test_an_id_that_was_handed_in_before_kafka_had_it_shows_only_the_same_decision(house):
     thief = producer(house, "thief")
     thief.post("/v1/decisions", json=DECISION | {"decision_id": "exp-1"})

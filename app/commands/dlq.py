@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
@@ -28,7 +29,21 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 Reason = Annotated[str | None, typer.Option(help="Only letters with this reason.")]
 Stage = Annotated[str | None, typer.Option(help="Only letters of this agent.")]
-Position = Annotated[str | None, typer.Argument(help="A letter, as `hitl dlq list` names it.")]
+
+
+def _shaped(position: str | None) -> str | None:
+    """What is no position is said before the broker is asked."""
+    if position is not None and not re.fullmatch(r".+\[\d+\]@\d+", position):
+        raise UsageError(
+            f"'{position}' is no position of a dead letter",
+            hint="`hitl dlq list` prints them, like 'deadletter[3]@17'",
+        )
+    return position
+
+
+Position = Annotated[
+    str | None, typer.Argument(help="A letter, as `hitl dlq list` names it.", callback=_shaped)
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Everything = Annotated[bool, typer.Option("--all", help="Every open letter.")]
 
@@ -180,7 +195,8 @@ def _print_done(done: Closed, what: str, *, as_json: bool) -> None:
     else:
         for letter in done.closed:
             console.print(f"{what} {escape(letter.position)} ({escape(letter.reason)})", highlight=False)
-        errors.print(f"{what}: {len(done.closed)}", highlight=False)
+        nothing = "" if done.closed or done.gone else "; no open letter is meant: hitl dlq list"
+        errors.print(f"{what}: {len(done.closed)}{nothing}", highlight=False)
     for letter in done.gone:
         errors.print(
             f"{escape(letter.position)} stays open: its value was too large to keep, and "

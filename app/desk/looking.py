@@ -10,7 +10,7 @@ import msgspec
 from app.desk.authority import Authority
 from app.desk.case import ReviewCase, discreet
 from app.desk.errors import NotAllowedError
-from app.desk.matter import actions_of
+from app.desk.matter import actions_of, not_in_pool
 from app.domain import context_package
 from app.domain.authority import Deed, Denial, action_refused
 from app.domain.events import Answer, ReviewKind, ReviewRequested
@@ -18,6 +18,9 @@ from app.domain.people import Profile, Role
 from app.domain.review import Review, ReviewState, review_id_of, wordless
 from app.review_queue.errors import UnknownReview
 from app.review_queue.values import PoolStats
+
+_UNDOABLE = 200
+"""Answers of a pool that are looked through for one's own: more than a window lets through."""
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +74,9 @@ class Looking(Authority):
         review = look.review
         if look.event is None:
             return  # there is nothing to read
+        route = look.event.routed.route
         if (
-            ReviewKind.SECOND_LOOK not in look.event.routed.route.review_kinds
+            (ReviewKind.SECOND_LOOK not in route.review_kinds and not route.evidence)
             or review.kind is ReviewKind.SECOND_LOOK
             or review.holder == who.name
             or review.pool not in self.pools_of(who)
@@ -137,9 +141,17 @@ class Looking(Authority):
     ) -> Sequence[Review]:
         """A page of a pool's reviews in the order of their queue."""
         if pool not in self.pools_of(who):
-            raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'"))
+            raise NotAllowedError(not_in_pool(who, pool, self.pools_of(who)))
         found = self._queue.list(pool, state, offset, limit, escalated=escalated, offered_to=offered_to)
         return [discreet(review) for review in found]
+
+    def undoable(self, who: Profile, pool: str) -> Sequence[Review]:
+        """What this person answered in a pool and may still take back."""
+        if pool not in self.pools_of(who):
+            return ()
+        now = self._clock()
+        found = self._queue.undoable(pool, limit=_UNDOABLE)
+        return [discreet(one) for one in found if one.holder == who.name and one.undo_until > now]
 
     def stats(self, who: Profile) -> Sequence[PoolStats]:
         """The pools that this person may see, at this moment."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from app.domain.authority import Matter
+from app.domain.authority import Denial, Matter
 from app.domain.events import ReviewRequested
 from app.domain.facts import Invalid, parse_facts
+from app.domain.people import Profile
 from app.domain.review import Review
 from app.domain.terms import Terms
 
@@ -50,6 +51,12 @@ def erased_matter(review: Review, backups: Mapping[str, frozenset[str]]) -> Matt
         backup_pools=backups.get(review.pool, frozenset()) if review.backups else frozenset(),
         erased=True,
     )
+
+
+def not_in_pool(who: Profile, pool: str, theirs: Sequence[str]) -> Denial:
+    """Why a person can take nothing from a pool, and from which they can."""
+    hint = f"yours: {', '.join(theirs)}" if theirs else "see `people` in the policy"
+    return Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'", hint)
 
 
 def actions_of(package: dict[str, object]) -> tuple[str, ...]:

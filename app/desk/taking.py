@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from app.desk.authority import Authority
 from app.desk.case import leased
 from app.desk.errors import NotAllowedError
-from app.domain.authority import Deed, Denial
+from app.desk.matter import not_in_pool
+from app.domain.authority import Deed
 from app.domain.people import Profile
 from app.domain.review import Refusal, Review, locate
 from app.review_queue.errors import BreakDue, QueueError
@@ -38,7 +39,7 @@ class Taking(Authority):
 
         Raises ``BreakDue`` when there is none but where the person has taken enough for now."""
         if pool is not None and pool not in (*self.pools_of(who), *self._helps_out(who)):
-            raise NotAllowedError(Denial("not_your_pool", f"{who.name} does not work in pool '{pool}'"))
+            raise NotAllowedError(not_in_pool(who, pool, self.pools_of(who)))
         if pool is not None and who.unlimited and (lease := self._claim_head(who, pool)) is not None:
             return lease
         pools = [pool] if pool else [*self.pools_of(who), *self._helps_out(who)]

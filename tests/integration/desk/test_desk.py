@@ -58,7 +58,8 @@ class Office:
         self, decision="exp-1", *, amount=1240.5, kind=ReviewKind.DECIDE, harm=ConsequenceClass.LOW, **more
     ):
         event = routed(decision, at=self.store.clock(), subject=more.pop("subject", "emp-3"))
-        route = msgspec.structs.replace(event.route, review_kinds=more.pop("kinds", [kind]))
+        kinds, evidence = more.pop("kinds", [kind]), more.pop("evidence", event.route.evidence)
+        route = msgspec.structs.replace(event.route, review_kinds=kinds, evidence=evidence)
         event = msgspec.structs.replace(event, route=route)
         submitted = msgspec.structs.replace(
             event.scored.decision, facts=msgspec.json.encode({"amount": amount}).decode()
@@ -237,6 +238,18 @@ def test_nobody_who_may_give_the_second_answer_reads_the_first_case(office):
     assert office.desk.look(office.who("ann"), first).package
 
 
+def test_whoever_may_confirm_a_finding_does_not_read_what_was_found(office):
+    drawn = {"kinds": [ReviewKind.DECIDE], "evidence": True}
+    first = office.ask("found", kind=ReviewKind.DECIDE, **drawn)
+    assert office.desk.look(office.who("ann"), first).package
+    office.decide("cleo", first)
+    second = office.ask("found", kind=ReviewKind.SECOND_LOOK, **drawn)
+    assert refused(office.desk.look, office.who("ann"), first) == "second_look_open"
+    with pytest.raises(NotDistinct):
+        office.desk.claim(office.who("cleo"), second)
+    assert office.decide("ann", second).answer
+
+
 def test_two_people_never_hold_one_case(office):
     identifier = office.ask()
     assert office.next("ann", "finance") == identifier
@@ -250,3 +263,10 @@ def test_everybody_sees_the_pools_they_work_in_and_no_others(office):
     assert len(office.desk.stats(office.who("eve"))) == len(POOLS)
     assert office.desk.stats(office.who("root")) == []
     assert refused(office.desk.list, office.who("ann"), "people") == "not_your_pool"
+
+
+def test_whoever_asks_for_another_pool_is_told_their_own(office):
+    for ask in (office.desk.claim_next, office.desk.list):
+        with pytest.raises(NotAllowedError, match="ann does not work in pool 'support'") as refused:
+            ask(office.desk.person("ann"), "support")
+        assert refused.value.hint == "yours: finance"

@@ -98,6 +98,7 @@ def test_the_version(monkeypatch, capsys):
         (("submit", "--frobnicate", "x"), "--frobnicate"),
         (("submit", "nowhere.jsonl"), "nowhere.jsonl: No such file"),
         (("submit", "nowhere.jsonl", "@away"), "nowhere.jsonl: No such file"),
+        (("dlq", "replay", "x", "@away"), "'x' is no position of a dead letter"),
         (("review", "show", "nope", "@away"), "'nope' is not a review id"),
         (
             ("review", "decide", REVIEW, "--action", "x", "--reasoning", "y", "--changes", "{", "@away"),

@@ -82,6 +82,15 @@ LAST_SEEN: Mapping[str, str] = {
 }
 """What a person did last when looking at a review."""
 
+FACTORS: Mapping[str, str] = {
+    "financial": "Financial impact",
+    "customer": "Impact on the customer",
+    "compliance": "Compliance and law",
+    "reputation": "Reputation",
+    "undo": "Of that, an undo takes away",
+}
+"""What a consequence is made of."""
+
 ON_DEADLINE: Mapping[OnDeadline, str] = {
     OnDeadline.ESCALATE: "it goes to a supervisor",
     OnDeadline.SAFE_DEFAULT: "the safe default is taken",

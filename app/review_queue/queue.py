@@ -430,6 +430,10 @@ class ReviewQueue:
         what is about to be."""
         return self._page(pool, self._keys.pool(pool, names.DEADLINES), offset, limit)
 
+    def undoable(self, pool: str, offset: int = 0, limit: int = 50) -> Sequence[Review]:
+        """A page of the answered reviews whose answer may still be taken back, the soonest final first."""
+        return self._page(pool, self._keys.pool(pool, names.HELD), offset, limit)
+
     def offered_to_backups(self, pool: str, offset: int = 0, limit: int = 50) -> Sequence[Review]:
         """A page of the open reviews that people of the pool's backup pools may take as well."""
         return self._page(pool, self._keys.pool(pool, names.BACKUPS), offset, limit)

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 
 from app.console.errors import MissingScopeError
 from app.console.identity import Visitor, count_read, identify, parts_of, signed_in
-from app.console.pages.reading import action_label, label
+from app.console.pages.reading import action_label, label, sentence
 from app.console.pages.standing import spoken
 from app.console.rendering import TEMPLATES
 from app.domain import words
@@ -88,6 +88,7 @@ def epoch_of(form: FormData) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
+TEMPLATES.filters.update(count=words.count, sentence=sentence)
 TEMPLATES.globals.update(
     places_of=places_of,
     action_label=action_label,

@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from markupsafe import Markup, escape
 
+from app.domain import words
 from app.domain.terms import FactWords, Terms
 
 Package = Mapping[str, Any]
@@ -112,7 +114,8 @@ def read(package: Package, revealed: Package | None = None, terms: Terms | None 
         recommendation=_mapping(whole.get("ai_recommendation")) or None,
         confidence=confidence,
         signals=[
-            (name, in_words(value)) for name, value in _mapping((confidence or {}).get("signals")).items()
+            (name, words.number(value) if isinstance(value, float) else in_words(value))
+            for name, value in _mapping((confidence or {}).get("signals")).items()
         ],
         alternatives=_mappings(whole.get("alternatives")),
         involvement=_mapping(whole.get("involvement")) or None,
@@ -152,8 +155,8 @@ def label(name: str) -> str:
     >>> label("tenure_days"), label("")
     ('Tenure days', '(no name)')
     """
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:] if words else "(no name)"
+    said = name.replace("_", " ").strip()
+    return _begun(said) if said else "(no name)"
 
 
 def action_label(action: str) -> str:
@@ -163,6 +166,21 @@ def action_label(action: str) -> str:
     ('Approve with changes', 'Second tier')
     """
     return ACTIONS.get(action) or label(action)
+
+
+def sentence(text: str) -> Markup:
+    """An error's words as a page says them: begun and ended as a sentence, what is typed as code.
+
+    >>> sentence("see `hitl rules <list>`"), sentence("")
+    (Markup('See <code>hitl rules &lt;list&gt;</code>.'), Markup(''))
+    """
+    plain = text.strip()
+    ended = plain if plain[-1:] in ("", ".", "!", "?", ":") else f"{plain}."
+    parts = [escape(part) for part in _begun(ended).split("`")]
+    if len(parts) % 2 == 0:  # a backtick that nothing closes
+        return escape(_begun(ended))
+    typed = [Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts)]
+    return Markup("").join(typed)
 
 
 def in_words(value: object) -> str:
@@ -196,10 +214,13 @@ def _begun(text: str) -> str:
 
 
 def _factors(factors: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The factors of the consequence, highest first: (name, score)."""
+    """The factors of the consequence, highest first, and how much of it can be undone: (name, score)."""
     scored = [(name, _mapping(factor).get("score")) for name, factor in factors.items()]
     known = [(name, float(score)) for name, score in scored if isinstance(score, int | float)]
-    return [(label(name), f"{score:.2f}") for name, score in sorted(known, key=lambda pair: -pair[1])]
+    harm = [(name, score) for name, score in known if name != "undo"]
+    undo = [(name, score) for name, score in known if name == "undo"]
+    ranked = [*sorted(harm, key=lambda pair: -pair[1]), *undo]
+    return [(words.FACTORS.get(name) or label(name), f"{score:.2f}") for name, score in ranked]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -50,6 +50,14 @@ class Given(msgspec.Struct, frozen=True):
     """Until when, as the page says it."""
 
 
+class Undoable(msgspec.Struct, frozen=True):
+    """An answer that this person may still take back, for ``left``."""
+
+    review: Review
+    title: str
+    left: str
+
+
 class PoolTile(msgspec.Struct, frozen=True):
     """A pool at a glance."""
 
@@ -130,6 +138,7 @@ def _live(parts: ConsoleParts, visitor: Visitor, filters: Filters, start: int) -
     return {
         "mine": [held for pool in known for held in _held(parts, who, pool, now)],
         "given": [given for pool in known for given in _given(parts, who, pool, now)],
+        "undoable": [undoable for pool in known for undoable in _undoable(parts, who, pool, now)],
         "pools": tiles,
         "pool_titles": titles,
         "waiting_count": sum(tile.waiting for tile in tiles),
@@ -171,6 +180,17 @@ def _given(parts: ConsoleParts, who: Profile, pool: str, now: int) -> list[Given
         end = review.reserved_until
         until, moment = (spoken(max(0, end - now)), words.moment(end)) if end else ("", "")
         found.append(Given(review, title_of(look, parts.policy), standing(review, now), until, moment))
+    return found
+
+
+def _undoable(parts: ConsoleParts, who: Profile, pool: str, now: int) -> list[Undoable]:
+    found: list[Undoable] = []
+    for review in parts.desk.undoable(who, pool):
+        try:
+            look = parts.desk.glance(who, review.review_id)
+        except (NotAllowedError, QueueError):
+            continue
+        found.append(Undoable(review, title_of(look, parts.policy), spoken(review.undo_until - now)))
     return found
 
 

@@ -219,3 +219,29 @@ def test_a_page_of_the_list_reads_no_more_however_long_the_queue(house, monkeypa
         assert len(found) == 20 and not found & seen
         seen |= found
         path = re.search(r'href="([^"]+)" rel="next"', text)[1].replace("&amp;", "&")
+
+
+def test_an_error_is_a_sentence_and_shows_what_to_type_as_code(house):
+    page = house.signed_in("eve").get("/decisions/nope", headers=HTML)
+    assert page.status_code == 404
+    assert "<p>Decision &#39;nope&#39; is not remembered.</p>" in page.text
+    assert "<code>hitl status</code> reads the whole log." in page.text
+
+
+def test_my_work_offers_to_undo_what_one_has_just_answered(house):
+    review_id = house.ask()
+    program, browser = house.program("ann"), house.signed_in("ann")
+    review = house.claimed(program, review_id)
+    path = f"/v1/reviews/{review_id}"
+    assert program.post(f"{path}/decide", json=house.answer(review)).status_code == 200
+    page = browser.get("/", headers=HTML)
+    assert "Just answered" in page.text and f'action="/reviews/{review_id}/undo"' in page.text
+    assert "Just answered" not in house.signed_in("cleo").get("/", headers=HTML).text
+    undone = browser.post(f"/reviews/{review_id}/undo", data={"epoch": review["epoch"]}, headers=HTML)
+    assert undone.headers["location"] == f"/reviews/{review_id}?notice=undone"
+    assert "Just answered" not in browser.get("/", headers=HTML).text
+    again = program.get(path).json()["review"]
+    assert program.post(f"{path}/decide", json=house.answer(again)).status_code == 200
+    assert "Just answered" in browser.get("/", headers=HTML).text
+    house.clock.advance(house.policy.terms["expense.approval"].undo_window)
+    assert "Just answered" not in browser.get("/", headers=HTML).text

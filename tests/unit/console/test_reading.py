@@ -75,3 +75,20 @@ def test_only_plain_web_addresses_become_links(link):
 )
 def test_a_package_of_another_shape_is_still_shown(broken):
     assert read(broken).question == "A decision is needed"
+
+
+def test_scores_are_rounded_and_named_as_people_say_them():
+    page = read(
+        {
+            "decision_required": {
+                "factors": {"undo": {"score": 0.3}, "financial": {"score": 0.254321}, "customer": {"score": 0.5}}
+            },
+            "confidence": {"signals": {"model probability": 0.863612345, "similarity": None}},
+        }
+    )
+    assert page.factors == [
+        ("Impact on the customer", "0.50"),
+        ("Financial impact", "0.25"),
+        ("Of that, an undo takes away", "0.30"),
+    ]
+    assert page.signals == [("model probability", "0.86"), ("similarity", "not given")]

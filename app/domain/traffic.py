@@ -18,7 +18,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self._bins: dict[tuple[str, int], dict[int, list[int]]] = {}
-        self._latest: dict[tuple[str, int], tuple[int, float]] = {}
+        self._latest: dict[tuple[str, int], tuple[int, Terms]] = {}
 
     def count(self, routed: DecisionRouted, terms: Terms) -> None:
         """Add one decision."""
@@ -26,22 +26,28 @@ class Traffic:
             return
         route = routed.route
         key = (route.learning_key, route.epoch)
-        counts = self._bins.setdefault(key, {}).setdefault(bin_of(route.score), [0, 0])
+        bins = self._bins.get(key)
+        if bins is None:
+            bins = self._bins[key] = {}
+        score_bin = bin_of(route.score)
+        counts = bins.get(score_bin)
+        if counts is None:
+            counts = bins[score_bin] = [0, 0]
         counts[0] += 1
         counts[1] += route.action is not None
         at = routed.scored.assessment.received_at
         latest = self._latest.get(key)
         if latest is None or at > latest[0]:
-            self._latest[key] = (at, own_threshold(terms))
+            self._latest[key] = (at, terms)
 
     def tallies(self) -> Iterable[ScoreTally]:
         """One record for each key and epoch, bins in order."""
         for (key, epoch), bins in self._bins.items():
-            at, own = self._latest[key, epoch]
+            at, terms = self._latest[key, epoch]
             yield ScoreTally(
                 learning_key=key,
                 epoch=epoch,
                 bins=[number for index in sorted(bins) for number in (index, *bins[index])],
-                policy_threshold=own,
+                policy_threshold=own_threshold(terms),
                 routed_at=at,
             )

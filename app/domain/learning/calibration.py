@@ -47,12 +47,18 @@ class PlattFit(msgspec.Struct, frozen=True, array_like=True):
         return max(abs(intercept), abs(slope * math.log(99) + intercept))
 
 
-def fit_platt(counts: Sequence[float], errors: Sequence[float], ridge: float) -> PlattFit:
+TAKEN_AT_ITS_WORD = PlattFit()
+
+
+def fit_platt(
+    counts: Sequence[float], errors: Sequence[float], ridge: float, start: PlattFit = TAKEN_AT_ITS_WORD
+) -> PlattFit:
     """Two-parameter Platt fit on counts per bin, pulled towards (1, 0).
 
     Minimises -sum_b [(n_b - e_b) log p_b + e_b log(1 - p_b)] + ridge/2 [(slope - 1)² + intercept²]
-    by Newton's method with step halving from (1, 0); strictly convex for ridge > 0, so the result does
-    not depend on where it starts. Platt (1999); Gupta and Ramdas, Online Platt Scaling (2305.00070).
+    by Newton's method with step halving from (1, 0), or ``start``; strictly convex for ridge > 0, so that
+    where it starts makes a difference of rounding only. Platt (1999); Gupta and Ramdas, Online Platt
+    Scaling (2305.00070).
 
     Parameters
     ----------
@@ -71,7 +77,7 @@ def fit_platt(counts: Sequence[float], errors: Sequence[float], ridge: float) ->
     (1.0, 0.0)
     """
     rows = [(x, n, max(n - e, 0.0)) for x, n, e in zip(_LOGITS, counts, errors, strict=True) if n > 0]
-    slope, intercept = 1.0, 0.0
+    slope, intercept = start.slope, start.intercept
     loss, g0, g1, h00, h01, h11 = _newton(rows, slope, intercept, ridge)
     for _ in range(50):
         determinant = h00 * h11 - h01 * h01

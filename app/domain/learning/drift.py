@@ -60,6 +60,7 @@ from app.domain.learning.threshold_rule import propose, quantised_probability
 from app.errors import HitlError
 
 FORMAT = 3
+_ROUNDING = 1e-6
 
 _NO_JUDGEMENT = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION, ReviewKind.HUMAN_ONLY})
 Change = ThresholdUpdated | CalibrationUpdated | PatternDetected
@@ -329,6 +330,10 @@ class KeyState(msgspec.Struct, kw_only=True):
 
     def _recalibrate(self, terms: LearningTerms) -> list[Change]:
         if self.evidence.calibrated < terms.calibration_labels:
+            return []
+        # From the one in force it is near, so that most looks end here; rounding is far below the margin.
+        near = self.evidence.fit_by_raw(terms.ridge, self.calibration)
+        if near.distance(self.calibration) < terms.calibration_step - _ROUNDING:
             return []
         fitted = self.evidence.fit_by_raw(terms.ridge)
         if fitted.distance(self.calibration) < terms.calibration_step:

@@ -13,6 +13,7 @@ import msgspec
 
 from app.domain.learning.bins import BINS, bin_of
 from app.domain.learning.calibration import (
+    TAKEN_AT_ITS_WORD,
     CalibrationScores,
     PlattFit,
     fit_platt,
@@ -184,10 +185,11 @@ class EvidenceCounts(msgspec.Struct):
         """The same of this epoch's answers to shown recommendations."""
         return self._fit(self.shown_labels, self.shown_errors, ridge)
 
-    def fit_by_raw(self, ridge: float) -> PlattFit:
+    def fit_by_raw(self, ridge: float, start: PlattFit = TAKEN_AT_ITS_WORD) -> PlattFit:
         """The Platt fit of raw confidences, before contextual adjustments."""
         unit = 1 / self.scale
-        return fit_platt([x * unit for x in self.raw_labels], [x * unit for x in self.raw_errors], ridge)
+        labels, errors = [x * unit for x in self.raw_labels], [x * unit for x in self.raw_errors]
+        return fit_platt(labels, errors, ridge, start)
 
     def from_threshold(self, threshold: float) -> tuple[int, int]:
         """Evidence labels and errors of the epoch in the bins from a threshold up."""

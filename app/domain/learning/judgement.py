@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.domain.events import LearningLabel
@@ -112,5 +113,10 @@ def judgement(
             | (_MISSED if label.source == MISSED_SLA else 0)
             | (_PAIRED if label.source == UNASKED else 0)
         ),
-        reviewer=digest(label.reviewer, 2),
+        reviewer=_short(label.reviewer),
     )
+
+
+@lru_cache(maxsize=1024)
+def _short(reviewer: str) -> int:
+    return digest(reviewer, 2)

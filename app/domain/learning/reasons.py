@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import msgspec
 
 from app.domain.learning.bins import BINS, bin_of
@@ -15,7 +17,7 @@ from app.domain.words import count
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """One look at the evidence: what was in force, what is now, and the numbers behind it.
 
-    ``curve`` is the expected error of automating from each bin up, ``catch`` the catch rate in percent,
+    ``curve`` gives the expected error of automating from each bin up, ``catch`` the catch rate in percent,
     ``gold`` caught and answered gold items, ``step`` what the next lower threshold needs, ``cause`` what
     happened besides evidence.
     """
@@ -23,7 +25,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     before: InForce
     after: InForce
     evidence: EvidenceCounts
-    curve: list[float | None]
+    curve: Callable[[], Sequence[float | None]]
     terms: LearningTerms
     catch: int
     gold: tuple[int, int]
@@ -167,7 +169,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     def _expected(self, threshold: float) -> str:
         first = bin_of(max(threshold, 0.5)) if threshold <= 1 else BINS
-        expected = self.curve[first] if first < BINS else None
+        expected = self.curve()[first] if first < BINS else None
         if expected is None:
             return f"No recent decision reached {number(threshold)}."
         side, alpha = "within", self.terms.alpha

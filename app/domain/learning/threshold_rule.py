@@ -9,6 +9,7 @@ certificate, and the cap tightens it only once there is enough evidence, without
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import msgspec
 
@@ -44,10 +45,16 @@ def propose(
     """The threshold that the evidence asks for; settles ``automation.expansion``. About half a millisecond.
 
     ``cause`` is what happened besides evidence, in words; it makes an announcement."""
-    counts, wrong, platt = evidence.fit_by_score(terms.ridge)
-    curve = expected_errors(error_by_bin(counts, wrong, platt, terms.prior_labels), evidence.traffic)
+
+    @cache  # dear, and of no consequence while everything is reviewed
+    def curve() -> list[float | None]:
+        counts, wrong, platt = evidence.fit_by_score(terms.ridge)
+        return expected_errors(error_by_bin(counts, wrong, platt, terms.prior_labels), evidence.traffic)
+
     seen = terms.alpha * automation.catch(terms) / 100
-    comfortable = tau_cal(curve, terms.floor, terms.restart_share * seen)
+    comfortable = REVIEW_EVERYTHING
+    if automation.certified_before < REVIEW_EVERYTHING:
+        comfortable = tau_cal(curve(), terms.floor, terms.restart_share * seen)
     automation.expansion.settle(automation.allowed(evidence, comfortable, terms), evidence.clock, terms)
     own = REVIEW_EVERYTHING if terms.guaranteed else terms.own_threshold
     base = max(min(own, automation.expansion.in_force), terms.floor)
@@ -55,7 +62,9 @@ def propose(
     enough = before.enough or enough_evidence(
         labels, errors, terms.alpha, terms.delta, terms.early_significance
     )
-    cap = _cap(curve, base, before, terms, seen, enough=enough)
+    cap = base
+    if base < REVIEW_EVERYTHING:
+        cap = _cap(curve(), base, before, terms, seen, enough=enough)
     if terms.guaranteed and automation.certificate.fixed and cap > automation.top:
         cap = REVIEW_EVERYTHING
     after = InForce(

@@ -14,7 +14,7 @@ def test_large_counts_have_separators():
         before=before,
         after=InForce(version=2, own=1.01, certified=0.9, evidence_probability=0.1),
         evidence=many,
-        curve=[None] * 100,
+        curve=lambda: [None] * 100,
         terms=LearningTerms(own_threshold=1.01, alpha=0.02, delta=0.05),
         catch=80,
         gold=(1_900, 2_000),

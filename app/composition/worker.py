@@ -258,7 +258,7 @@ class Worker:
     def _source(
         self, group: str, channel: Channel, topics: Sequence[Topic], listener: Listener | None = None
     ) -> None:
-        self.app.host(
+        self.app.host_source(
             TransactionalSource(
                 self._connection,
                 app="hitl",

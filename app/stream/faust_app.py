@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import faust
@@ -21,6 +22,10 @@ class HitlApp(faust.App):
 
     BootStrategy = NoKafka
 
+    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 - whatever Faust takes
+        super().__init__(*arguments, **settings)
+        self._sources: list[Service] = []
+
     def _create_directories(self) -> None:
         """Nothing is kept on disk: without tables, Faust's data directory would stay empty."""
 
@@ -32,6 +37,19 @@ class HitlApp(faust.App):
         """Start a source, or any other service, after the agents and stop it before them, in the
         reverse order of ``host`` calls."""
         self.service(cast(Any, service))  # takes instances too, whatever its annotation says
+
+    def host_source(self, source: Service) -> None:
+        """As ``host``; but all sources stop side by side and before anything else, so that no batch begins
+        while another source finishes its last one."""
+        self._sources.append(source)
+        self.host(source)
+
+    async def on_stop(self) -> None:
+        """Sources first: the agents are there to answer, and what counts batches has counted them all."""
+        for failed in await asyncio.gather(*(one.stop() for one in self._sources), return_exceptions=True):
+            if isinstance(failed, BaseException):
+                self.log.error("a source did not stop well: %r", failed)
+        await super().on_stop()
 
     async def on_started_init_extra_services(self) -> None:
         """Open the channels before the first source runs. Once: opening clears what is in them."""

@@ -33,6 +33,7 @@ def error_response(scope: Scope, error: BaseException, parts: ConsoleParts) -> R
         heading=told.title,
         text=told.detail,
         hint=told.hint,
+        take="",
         safe=told.status >= 500 or request.method == "POST",
         again=local_path(request.url.path) if request.method == "GET" else "",
     )

@@ -30,6 +30,7 @@ from app.console.pages.shelves import TASKS, task_of
 from app.console.pages.standing import spoken, standing
 from app.console.parts import ConsoleParts
 from app.console.rendering import render
+from app.desk.errors import NotAllowedError
 from app.desk.looking import Look
 from app.domain import words
 from app.domain.answers import MAX_TEXT
@@ -51,8 +52,24 @@ class Change(msgspec.Struct, frozen=True):
 
 @router.get("/reviews/{review_id}")
 def show(request: Request, visitor: Who, review_id: str, notice: str = "") -> Response:
-    """The case."""
-    return case_response(request, visitor, review_id, notice=notice)
+    """The case; or why it stays closed until one takes it, with the button to do so."""
+    try:
+        return case_response(request, visitor, review_id, notice=notice)
+    except NotAllowedError as error:
+        if error.code != "second_look_open":
+            raise
+        review = parts_of(request).desk.glance(visitor.profile, review_id).review
+        return render(
+            request,
+            "error.html",
+            status_code=403,
+            heading="Two people answer this, each alone",
+            text=str(error),
+            hint=error.hint,
+            safe=False,
+            again="",
+            take=review_id if review.state is ReviewState.OPEN else "",
+        )
 
 
 @router.post("/reviews/{review_id}/seen", status_code=204)

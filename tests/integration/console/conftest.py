@@ -173,7 +173,9 @@ class House:
         facts = msgspec.json.encode({"amount": 1240.5} | more.pop("facts", {})).decode()
         submitted = msgspec.structs.replace(event.scored.decision, facts=facts)
         scored = msgspec.structs.replace(event.scored, decision=submitted)
-        route = msgspec.structs.replace(event.route, arm=Arm.BLIND if blind else Arm.SHOWN, pool=pool)
+        kinds = more.pop("kinds", event.route.review_kinds)
+        arm = Arm.BLIND if blind else Arm.SHOWN
+        route = msgspec.structs.replace(event.route, arm=arm, pool=pool, review_kinds=kinds)
         event = msgspec.structs.replace(event, scored=scored, route=route)
         package = context_package.build(event, self.policy.terms["expense.approval"], [], [], kind=kind)
         request = ReviewRequest(

@@ -245,3 +245,16 @@ def test_my_work_offers_to_undo_what_one_has_just_answered(house):
     assert "Just answered" in browser.get("/", headers=HTML).text
     house.clock.advance(house.policy.terms["expense.approval"].undo_window)
     assert "Just answered" not in browser.get("/", headers=HTML).text
+
+
+def test_a_case_that_two_answer_alone_opens_by_taking_it(house):
+    """Also from a link of the list: no dead end."""
+    kinds = [ReviewKind.DECIDE, ReviewKind.SECOND_LOOK]
+    first = house.ask("exp-9", kinds=kinds)
+    house.ask("exp-9", kind=ReviewKind.SECOND_LOOK, kinds=kinds)
+    browser = house.signed_in("ann")
+    page = browser.get(f"/reviews/{first}", headers=HTML)
+    assert page.status_code == 403
+    assert "each alone" in page.text and f'action="/reviews/{first}/claim"' in page.text
+    assert browser.post(f"/reviews/{first}/claim", headers=HTML).headers["location"] == f"/reviews/{first}"
+    assert browser.get(f"/reviews/{first}", headers=HTML).status_code == 200

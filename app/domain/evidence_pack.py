@@ -21,7 +21,17 @@ from app.domain.events import (
 )
 from app.domain.evidence_chain import Evidence, Head, Told, chained, head, ordered
 from app.domain.terms import Terms
-from app.domain.words import CLASSES, KINDS, LEVEL_MEANINGS, LEVELS, against, confidence, duration, moment
+from app.domain.words import (
+    CLASSES,
+    KINDS,
+    LEVEL_MEANINGS,
+    LEVELS,
+    OBSERVED,
+    against,
+    confidence,
+    duration,
+    moment,
+)
 
 FORMAT = 1
 NO_TEXT = "The text of this policy version is not at hand; the version names it exactly."
@@ -107,7 +117,7 @@ def explain(records: Sequence[Told]) -> list[str]:
                 at = moment(resolution.resolved_at)
                 told.append(f"'{resolution.action}' was decided by {who} at {at}.")
             case ObservedOutcome() as observed:
-                action, kind = observed.correct_action, observed.kind.value.replace("_", " ")
+                action, kind = observed.correct_action, OBSERVED[observed.kind]
                 right = f"; right would have been '{action}'" if action else ""
                 source = observed.source or "somebody"
                 told.append(f"Later, at {moment(observed.observed_at)}, {source} reported: {kind}{right}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from app.domain.events import ConsequenceClass, OnDeadline, ReviewKind
+from app.domain.events import ConsequenceClass, ObservationKind, OnDeadline, ReviewKind
 
 LEVELS: Mapping[int, str] = {
     1: "full automation",
@@ -90,6 +90,15 @@ FACTORS: Mapping[str, str] = {
     "undo": "Of that, an undo takes away",
 }
 """What a consequence is made of."""
+
+OBSERVED: Mapping[ObservationKind, str] = {
+    ObservationKind.CONFIRMED_CORRECT: "confirmed as right",
+    ObservationKind.GROUND_TRUTH: "the truth became known",
+    ObservationKind.DOWNSTREAM_ERROR: "an error came up later",
+    ObservationKind.CUSTOMER_INCIDENT: "a customer was harmed",
+    ObservationKind.AUDIT_FINDING: "an audit found it wrong",
+}
+"""How a decision turned out."""
 
 ON_DEADLINE: Mapping[OnDeadline, str] = {
     OnDeadline.ESCALATE: "it goes to a supervisor",

@@ -133,7 +133,7 @@ def _timeline(story: Story, titles: dict[str, str]) -> list[Moment]:
             moments.append(
                 Moment(
                     case.observed.observed_at,
-                    f"Turned out later: {case.observed.kind.value.replace('_', ' ')}",
+                    f"Turned out later: {words.OBSERVED[case.observed.kind]}",
                     f"Right would have been “{action_label(correct)}”." if correct else "",
                 )
             )

@@ -96,4 +96,5 @@ TEMPLATES.globals.update(
     spoken=spoken,
     moment=words.moment,
     events_url=EVENTS,
+    OBSERVED=words.OBSERVED,
 )

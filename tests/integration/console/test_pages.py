@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from app.domain.events import ConsequenceClass, ReviewKind
+from app.domain.events import ConsequenceClass, ObservationKind, ObservedOutcome, ReviewKind
 from app.domain.review import ReviewState, review_id_of
 from app.review_queue.errors import StoreUnavailableError
 from app.review_queue.values import NewReview
@@ -258,3 +258,21 @@ def test_a_case_that_two_answer_alone_opens_by_taking_it(house):
     assert "each alone" in page.text and f'action="/reviews/{first}/claim"' in page.text
     assert browser.post(f"/reviews/{first}/claim", headers=HTML).headers["location"] == f"/reviews/{first}"
     assert browser.get(f"/reviews/{first}", headers=HTML).status_code == 200
+
+
+def test_how_a_decision_turned_out_is_said_in_words(house):
+    house.ask("exp-1")
+    kind = ObservationKind.DOWNSTREAM_ERROR
+    late = ObservedOutcome(
+        observation_id="o-1",
+        decision_id="exp-1",
+        kind=kind,
+        correct_action="reject",
+        observed_at=house.clock(),
+        source="bookkeeping",
+        note="",
+    )
+    house.cases.observed([late])
+    page = house.signed_in("eve").get("/decisions/exp-1", headers=HTML).text
+    assert "Turned out later: an error came up later" in page
+    assert "Right would have been “Reject”." in page

@@ -1,7 +1,7 @@
 """Whatever a page, a message or an evidence pack may name is said in words."""
 
 from app.domain import attention, words
-from app.domain.events import ReviewKind
+from app.domain.events import ObservationKind, ReviewKind
 from app.policy.webhooks import HookEvent
 
 
@@ -10,5 +10,10 @@ def test_every_step_has_words():
     assert set(words.HAPPENED) == {event.value for event in HookEvent if event not in patterns}
     assert set(words.LAST_SEEN) == attention._LOOKING | attention._ENDING
     assert set(words.KINDS) == set(ReviewKind)
-    said = [*words.HAPPENED.values(), *words.LAST_SEEN.values(), *words.KINDS.values()]
+    assert set(words.OBSERVED) == set(ObservationKind)
+    said = [
+        text
+        for table in (words.HAPPENED, words.LAST_SEEN, words.KINDS, words.OBSERVED)
+        for text in table.values()
+    ]
     assert not any("_" in text for text in said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import msgspec
@@ -64,6 +65,8 @@ def targets(results: Results) -> list[Target]:
         _exit(results, 5.0),
         _memory(results, 250),
         _flat(results),
+        _claims(results, 5.0),
+        _pages(results),
         _intact(results),
     ]
 
@@ -128,6 +131,31 @@ def _flat(results: Results) -> Target:
     flat = [s.slope_low <= 0 or s.end_mb - s.start_mb < 0.02 * s.start_mb for s in results.soak]
     found = "; ".join(f"{s.slope:+.1f} MB/h [{s.slope_low:+.1f}, {s.slope_high:+.1f}]" for s in results.soak)
     return Target(text, found, all(flat))
+
+
+_UNDER_LOAD = re.compile(
+    r"enqueues ([\d,]+) reviews/s \(what a worker asks for[^)]*\), at 1,000,000 open: "
+    r"claim p50 [\d.]+, p99 ([\d.]+) ms; decide p50 [\d.]+, p99 ([\d.]+) ms"
+)
+_WITHIN = re.compile(r"(\d+) of (\d+) pages within .+?;")
+
+
+def _claims(results: Results, most: float) -> Target:
+    text = f"p99 of claim and decide < {most:g} ms at 1,000,000 open reviews, under a worker's load"
+    found = _UNDER_LOAD.search(results.queue)
+    if found is None:
+        return Target(text, "not measured", None)
+    rate, claim, decide = found.groups()
+    return Target(text, f"{claim} and {decide} ms at {rate}/s", max(float(claim), float(decide)) < most)
+
+
+def _pages(results: Results) -> Target:
+    text = "every page of the console within 100 ms and 150 kB at 100,000 open reviews"
+    found = _WITHIN.search(results.console)
+    if found is None or not results.console.startswith("100,000 reviews open"):
+        return Target(text, "not measured", None)
+    within, pages = found.groups()
+    return Target(text, f"{within} of {pages}", within == pages)
 
 
 def _intact(results: Results) -> Target:

@@ -18,7 +18,7 @@ from functools import lru_cache
 SHALLOW, DEEP = 0.25, 1.0
 """``rho`` of regions with few decisions and with many: deep ones have more labels, and wait for them."""
 
-_BISECTIONS = 24
+_HALVINGS = 24
 _LARGEST = 0.5
 _TINY = 1e-18
 
@@ -27,7 +27,7 @@ _TINY = 1e-18
 def boundary(rate: float, delta: float, planned: int, rho: float) -> tuple[int, ...]:
     """N_0 < N_1 < ...: labels that are enough with 0, 1, ... errors. Those above ``planned`` are left out.
 
-    Exact: ``g`` is found by bisection on :func:`crossing`, which adds up all paths. Learning without a
+    Exact: ``g`` is searched on :func:`crossing`, which adds up all paths. Learning without a
     martingale's factor for the unknown time of the look, so tighter than betting where labels are few.
     After J. Bather and the sequential probability ratio tests of Wald; docs/learning.md.
 
@@ -51,9 +51,10 @@ def boundary(rate: float, delta: float, planned: int, rho: float) -> tuple[int, 
     True
     """
     low, high = 0.0, min(delta / (1 - rate), _LARGEST)  # N_0 alone is crossed with more than g (1 - a)
+    close = high * 2.0**-_HALVINGS
     enough, too_few = _Paths(), _Paths()
-    for _ in range(_BISECTIONS):
-        g = (low + high) / 2
+    while high - low > close:
+        g = _next(low, high, enough, delta)
         # N_j falls with g: it lies between those of the two that are known
         labels = _labels_enough(rate, g, planned, rho, too_few.labels, enough.labels)
         tried = _Paths()
@@ -62,6 +63,15 @@ def boundary(rate: float, delta: float, planned: int, rho: float) -> tuple[int, 
         else:
             high, too_few = g, tried
     return tuple(enough.labels)
+
+
+def _next(low: float, high: float, enough: _Paths, delta: float) -> float:
+    """Which ``g`` to try between two. The chance of crossing grows about as ``g`` does: what is crossed at
+    ``low`` tells where delta is reached, and an eighth of the way from there brings the other end close."""
+    if not enough.crossed:
+        return (low + high) / 2
+    step = (high - low) / 8
+    return min(max(low * delta / enough.crossed[-1], low + step), high - step)
 
 
 def crossing(enough: tuple[int, ...], rate: float) -> float:

@@ -508,12 +508,12 @@ def _refusal(review_id: str, answer: Sequence[Any]) -> Exception:
 
 
 def _stats(pool: str, now: int, found: Sequence[Any]) -> PoolStats:
-    undecided, ready, supervisor, claimed, waiting, overdue, oldest, unpublished = found
+    everything, ready, supervisor, claimed, waiting, overdue, oldest, unpublished = found
     return PoolStats(
         pool=pool,
         open=ready,
         supervisor=supervisor,
-        offered=max(0, undecided - ready - supervisor - claimed - waiting),
+        offered=max(0, everything - ready - supervisor),
         claimed=claimed,
         waiting=waiting,
         overdue=overdue,

@@ -409,6 +409,13 @@ class SideBySide(RuleBasedStateMachine):
         assert self.times_of_the_store("clock") == {
             r.review_id: step[1] for r in clocks if (step := next_step(r)) is not None
         }
+        undecided = [*clocks, *self.in_state(ReviewState.WAITING)]
+        assert stats.oldest_age == max((self.desk.clock() - r.requested_at for r in undecided), default=None)
+        assert stats.open == sum(not r.offered_to and not r.tier for r in open_)
+        assert stats.offered == sum(bool(r.offered_to) for r in open_)
+        assert stats.open + stats.supervisor + stats.offered == len(open_)
+        assert stats.claimed == len(self.in_state(ReviewState.CLAIMED))
+        assert stats.waiting == len(self.in_state(ReviewState.WAITING))
         assert stats.overdue == sum(r.deadline is not None and r.deadline < self.desk.clock() for r in clocks)
         assert self.times_of_the_store("held") == {r.review_id: r.undo_until for r in self.held()}
 

@@ -81,7 +81,11 @@ def test_scores_are_rounded_and_named_as_people_say_them():
     page = read(
         {
             "decision_required": {
-                "factors": {"undo": {"score": 0.3}, "financial": {"score": 0.254321}, "customer": {"score": 0.5}}
+                "factors": {
+                    "undo": {"score": 0.3},
+                    "financial": {"score": 0.254321},
+                    "customer": {"score": 0.5},
+                }
             },
             "confidence": {"signals": {"model probability": 0.863612345, "similarity": None}},
         }

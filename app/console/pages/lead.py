@@ -144,6 +144,7 @@ def _lead(parts: ConsoleParts, who: Profile, first: int) -> dict[str, Any]:
     ]
     late = sorted(_late(parts, who, pools, claimed, titles), key=lambda case: case.standing.until or 0)
     loads = _loads(parts, _people(parts, pools, snapshot), claimed, snapshot, titles)
+    first = min(first, max(0, len(loads) - 1) // _PEOPLE * _PEOPLE)
     return {
         "late": late[:_SHOWN],
         "choices": {case.among: case.receivers for case in late[:_SHOWN] if case.among},

@@ -21,6 +21,7 @@ def test_a_lead_of_many_people_sees_them_a_page_at_a_time_and_types_who_gets_a_c
     address = re.search(r'href="(/lead\?people=\d+)', first)[1]
     later = cleo.get(address).text
     assert not [name for name in shown if f'scope="row">{name.title()}' in later]
+    assert f'scope="row">{names[-1].title()}' in cleo.get("/lead?people=1000").text
     assert first.count('<option value="reviewer-42">') == 1, "of many people there is one list on the page"
     assert re.search(r'<input id="to-1" name="to" list="people-finance-0"', first)
     done = cleo.post("/lead/reassign", data={"review_id": review, "to": "reviewer-42", "reason": "hers"})

@@ -7,7 +7,7 @@ the fast cap, the monitors and people can only hold it back.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -48,6 +48,10 @@ class Automation(msgspec.Struct):
     confirmed: bool = False
     """Whether second persons were asked about findings of this epoch: its labels stay what two people found,
     whatever the policy says later."""
+    findings: int = 0
+    """Findings about which a second person was asked and has answered ..."""
+    upheld: int = 0
+    """... and those that were confirmed."""
 
     def catch(self, terms: LearningTerms) -> int:
         """The catch rate in force, in percent, of one blind check with all that follows it: a lower bound
@@ -109,11 +113,21 @@ class Automation(msgspec.Struct):
         """An answer to a shown recommendation passes the monitors, against a reference of its own."""
         self.monitors.update(score_bin, error, audit=False, shown=True)
 
-    def refresh(self, evidence: EvidenceCounts, terms: LearningTerms) -> None:
-        """Renew what the monitors compare with, when it is time."""
+    def settled(self, *, upheld: bool) -> None:
+        """A second person has answered about a finding."""
+        self.findings += 1
+        self.upheld += upheld
+
+    def refresh(
+        self, evidence: EvidenceCounts, terms: LearningTerms, pending: Callable[[], Sequence[Judgement]]
+    ) -> None:
+        """Renew what the monitors compare with, when it is time. They hear of a finding once it is settled:
+        what is ``pending`` counts as far as findings were upheld so far."""
 
         def known() -> tuple[Sequence[float], float]:
-            counts, wrong, platt = evidence.fit_of_epoch(terms.ridge)
+            upheld = (self.upheld + 1) / (self.findings + 2)
+            waiting = pending() if terms.confirm_errors else ()
+            counts, wrong, platt = evidence.fit_of_epoch(terms.ridge, waiting, upheld)
             return error_by_bin(counts, wrong, platt, terms.prior_labels), sum(wrong)
 
         def known_of_shown() -> tuple[Sequence[float], float]:

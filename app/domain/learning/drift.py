@@ -119,7 +119,7 @@ class KeyState(msgspec.Struct, kw_only=True):
         )
         self.automation.expansion.count(self._by_canary(tally))
         self.decisions_waiting += self.evidence.count_traffic(tally.bins, drawn)
-        self.automation.refresh(self.evidence, terms)
+        self.automation.refresh(self.evidence, terms, self.judgements.pending)
         if self.automation.certificate.watch(tally.bins, terms.order_scores, terms.first_mass):
             self._count_from_here(self.epoch + 1)
         return changes + self._look(terms)
@@ -293,6 +293,8 @@ class KeyState(msgspec.Struct, kw_only=True):
             pair, counted = self.judgements.judge(label, self.evidence, self.calibration, self.ignored, terms)
             if counted is not None:
                 self.automation.monitor(counted)
+                if label.source == CONFIRMATION:
+                    self.automation.settled(upheld=counted.error)
             if pair is not None and label.source != CONFIRMATION:
                 self.overrides.add_pair(label.score, agreed=pair, half_life=terms.patterns.half_life)
 

@@ -177,9 +177,16 @@ class EvidenceCounts(msgspec.Struct):
         errors = [new + old for new, old in zip(self.score_errors, self.old_errors, strict=True)]
         return self._fit(labels, errors, ridge)
 
-    def fit_of_epoch(self, ridge: float) -> tuple[list[float], list[float], PlattFit]:
-        """The same of this epoch alone."""
-        return self._fit(self.score_labels, self.score_errors, ridge)
+    def fit_of_epoch(
+        self, ridge: float, pending: Sequence[Judgement] = (), upheld: float = 1.0
+    ) -> tuple[list[float], list[float], PlattFit]:
+        """The same of this epoch alone; of findings that wait to be confirmed so much as will be upheld."""
+        errors = list(self.score_errors)
+        for judged in pending:
+            if judged.score_bin >= 0:
+                doubtful = self._weight(judged.clock) * (1 - upheld)
+                errors[judged.score_bin] = max(0.0, errors[judged.score_bin] - doubtful)
+        return self._fit(self.score_labels, errors, ridge)
 
     def fit_of_shown(self, ridge: float) -> tuple[list[float], list[float], PlattFit]:
         """The same of this epoch's answers to shown recommendations."""

@@ -89,6 +89,10 @@ class StandingJudgements(msgspec.Struct):
         evidence.count(judged)
         return agreed, _settled(judged, terms)
 
+    def pending(self) -> list[Judgement]:
+        """Findings that nobody has confirmed."""
+        return [known for known in self.standing.values() if known.unconfirmed]
+
     def _forget_one(self, terms: LearningTerms) -> None:
         oldest = next(iter(self.standing))
         if terms.confirm_errors:

@@ -226,6 +226,19 @@ def test_a_finding_counts_at_once_and_is_heard_by_the_monitors_once_it_is_settle
     assert sum(band.pairs for band in state.overrides.bands) == 0
 
 
+def test_of_findings_that_wait_the_monitors_expect_what_was_upheld_so_far(state, a_label):
+    for upheld in (True, False, False):
+        audit = a_label(error=True)
+        apply(state, audit, confirmation(audit, error=upheld, a_label=a_label), terms=CONFIRMING)
+    apply(state, a_label(error=True), a_label(error=True), terms=CONFIRMING)
+    assert (state.automation.findings, state.automation.upheld) == (3, 1)
+    pending = state.judgements.pending()
+    assert len(pending) == 2
+    _, errors, _ = state.evidence.fit_of_epoch(10.0, pending, 0.25)
+    assert errors[BIN] == pytest.approx(1 + 2 * 0.25)
+    assert state.evidence.score_errors[BIN] == 3, "cap and certificate count them whole"
+
+
 def test_a_finding_that_waits_is_remembered_longer_than_what_is_settled(state, a_label):
     terms = msgspec.structs.replace(CONFIRMING, memory=4)
     audit = a_label(error=True)

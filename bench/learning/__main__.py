@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,9 +35,15 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="40 runs of the tuning set, printed only.")] = False,
     sets: Annotated[str, typer.Option(help="Sets, comma separated: scoring, tuning.")] = "scoring,tuning",
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is on the page already.")] = False,
+    product: Annotated[
+        bool, typer.Option("--product", help="The product itself on the scoring set; takes long a run.")
+    ] = False,
     only: Annotated[str, typer.Option(help="Policies by name, semicolon between them; printed only.")] = "",
 ) -> None:
     """Measure, and write results.md, results.json and the plots."""
+    if product:
+        _product(runs, resume=resume)
+        return
     wanted = ["tuning"] if quick else [name.strip() for name in sets.split(",")]
     if unknown := set(wanted) - set(SETS):
         raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}", param_hint="--sets")
@@ -65,6 +72,19 @@ def main(
                 _write(results)
     if not keep:
         print(report.page(results))
+
+
+def _product(runs: int, *, resume: bool) -> None:
+    results = json.loads((HERE / "results.json").read_text())
+    known = results.get("product", {"runs": 0, "rows": []})
+    rows: list[dict[str, Any]] = known["rows"] if resume and known["runs"] == runs else []
+    done = {(row["scenario"], row["alpha"]) for row in rows}
+    left = [one for one in SCORING if (one.name, one.alpha) not in done]
+    random.Random(SCORING_SEED).shuffle(left)
+    results["product"] = {"runs": runs, "scenarios": len(SCORING), "rows": rows}
+    for found in contest.run_product(left, runs, SCORING_SEED, _say):
+        rows += found
+        _write(results)
 
 
 def _say(words: str) -> None:

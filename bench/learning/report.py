@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bench.learning.measures import wilson
+
 Row = dict[str, Any]
 
 _HEAD = """# Learning: is the promise kept, and what does it reach?
@@ -28,6 +30,8 @@ def page(results: dict[str, Any]) -> str:
     for name, found in results["sets"].items():
         parts += [f"## {found['title']}", "", f"{found['words']} {_extent(found)}", ""]
         parts += list(_set(found["rows"], name))
+    if "product" in results:
+        parts += _product(results["product"])
     parts += ["## Machine and seeds", "", *(f"- {k}: {v}" for k, v in results["machine"].items()), "", _AGAIN]
     return "\n".join(parts) + "\n"
 
@@ -39,14 +43,69 @@ _AGAIN = """## Run it again
 .venv/bin/python -m bench.learning --quick         # 40 runs of the tuning set, printed only
 .venv/bin/python -m bench.learning --sets scoring  # one set, replaced on this page
 .venv/bin/python -m bench.learning --resume        # only what is not on this page yet
+.venv/bin/python -m bench.learning --product --runs 1  # the product itself
 ```
 What was tried and did not win is in [notes.md](notes.md)."""
+
+
+def _product(found: dict[str, Any]) -> list[str]:
+    """All settings of an alpha together: a run of the product takes seconds, so there are few of each."""
+    rows, runs = found["rows"], found["runs"]
+    parts = [
+        "## The product itself",
+        "",
+        "`KeyState` in the lab's simulation (`product.py`), not the second implementation of the rule above,"
+        f" on streams of the scoring set. {_extent(found)} That says nothing about a single setting: all"
+        " settings of an alpha are taken together. Everybody meets the same streams.",
+        "",
+    ]
+    still = [row for row in rows if row["kind"] == "stationary"]
+    parts += _rule(
+        ["stationary, alpha", "policy", "runs ever above", "auto: clean", "late, anchored", "noisy", "work"]
+    )
+    for alpha in sorted({row["alpha"] for row in still}):
+        for policy in _names(rows):
+            mine = [row for row in still if row["policy"] == policy and row["alpha"] == alpha]
+            parts.append(_together(f"{alpha:.0%}", policy, mine, runs))
+    moving = [row for row in rows if row["kind"] == "change"]
+    parts.append("")
+    if moving:
+        parts += ["After a change at half of 30,000 decisions:", ""]
+        parts += _rule(["alpha", "policy", "auto before", "auto after", "error after", "time above", "work"])
+        for alpha in sorted({row["alpha"] for row in moving}):
+            for policy in _names(rows):
+                mine = [row for row in moving if row["policy"] == policy and row["alpha"] == alpha]
+                after = [
+                    sum(row["after"][what] for row in mine) / len(mine)
+                    for what in ("automation", "error", "time_above", "work")
+                ]
+                said = [f"{after[0]:.3f}", f"{after[1]:.4f}", f"{after[2]:.3f}", f"{after[3]:.3f}"]
+                parts.append(_cells([f"{alpha:.0%}", policy, f"{_mean(mine, 'automation'):.3f}", *said]))
+        parts.append("")
+    return parts
+
+
+def _together(alpha: str, policy: str, rows: list[Row], runs: int) -> str:
+    ever = sum(round(row["stationary"]["any"] * runs) for row in rows)
+    low, high = wilson(ever, runs * len(rows))
+    groups: dict[str, list[Row]] = {"clean": [], "kept": [], "noisy": []}
+    for row in rows:
+        who = row["scenario"].rpartition(", ")[2]
+        kind = {"noisy": "noisy", "all of it": "noisy", "late": "kept", "anchored": "kept"}.get(who, "clean")
+        if not row["scenario"].startswith("just above"):
+            groups[kind].append(row)
+    shares = [f"{_mean(group, 'automation'):.3f}" if group else "-" for group in groups.values()]
+    share = ever / (runs * len(rows))
+    broken = "**" if low > rows[0]["delta"] else ""  # of so few runs only what is beyond chance
+    said = f"{broken}{ever} of {runs * len(rows)}{broken} = {share:.3f} [{low:.3f}, {high:.3f}]"
+    return _cells([alpha, policy, said, *shares, f"{_mean(rows, 'work'):.3f}"])
 
 
 def _extent(found: dict[str, Any]) -> str:
     measured, all_of_it = len({(row["scenario"], row["alpha"]) for row in found["rows"]}), found["scenarios"]
     missing = "" if measured == all_of_it else " (the rest: `--resume`)"
-    return f"{measured} of {all_of_it} scenarios{missing}, {found['runs']} runs of each."
+    runs = "1 run" if found["runs"] == 1 else f"{found['runs']} runs"
+    return f"{measured} of {all_of_it} scenarios{missing}, {runs} of each."
 
 
 def _set(rows: list[Row], name: str) -> Iterable[str]:

@@ -19,7 +19,8 @@ from bench.drill.table import HEAD, PACES, RATE, calm, endure, row, write
 from bench.drill.watcher import Watcher
 from tests.kafka_broker import KafkaBroker, free_ports
 
-EARLIER = "6f61223"
+EARLIER = "a6a80f7"
+"""A version with which this one can take turns: of the same format of the learning state (docs/upgrading.md)."""
 MOVES: dict[str, moves.Move] = {
     "upgrade": moves.upgrade,
     "earlier": moves.roll_from(EARLIER),

@@ -20,7 +20,7 @@ from bench.drill.watcher import Watcher
 from tests.kafka_broker import KafkaBroker, free_ports
 
 EARLIER = "a6a80f7"
-"""A version with which this one can take turns: of the same format of the learning state (docs/upgrading.md)."""
+"""A version with which this one can take turns: their learning state has one format (docs/upgrading.md)."""
 MOVES: dict[str, moves.Move] = {
     "upgrade": moves.upgrade,
     "earlier": moves.roll_from(EARLIER),

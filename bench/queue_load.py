@@ -2,8 +2,8 @@
 
 The load does what the worker's agents do with a batch, by the same code: which decisions are repeats
 (scoring), the histories of their subjects, the reviews, the briefs (review_request). One in four decisions
-goes to people. It is a process of its own that keeps out of the way of the caller who is measured: it is
-nice, and makes what it enqueues beforehand. Where there are two cores, the store has one for itself.
+goes to people. It is a process of its own that keeps out of the way of the caller who is measured: it makes
+what it enqueues beforehand, and runs while store and caller leave a core idle (what it reached is told).
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import psutil
 
 from app.domain.events import Arm, ConsequenceClass
 from app.review_queue.cases import Brief, CaseFile
@@ -74,15 +72,8 @@ class Load:
 
 
 @contextmanager
-def loaded(url: str, server: int, record: int, rate: float) -> Iterator[None]:
-    """``rate`` reviews a second, or 0 for as fast as it can, until the end of the block. ``server`` is the
-    store's process, 0 where it runs elsewhere."""
-    ours = psutil.Process()
-    before = ours.cpu_affinity()
-    apart = server > 0 and len(before) > 1
-    if apart:  # its main thread; what it does beside stays where there is room
-        psutil.Process(server).cpu_affinity(before[:1])
-        ours.cpu_affinity(before[1:])
+def loaded(url: str, record: int, rate: float) -> Iterator[None]:
+    """``rate`` reviews a second, or 0 for as fast as it can, until the end of the block."""
     loader = subprocess.Popen(
         python_module("bench.queue_load", url, "--record", str(record), "--rate", str(rate)),
         cwd=PROJECT,
@@ -97,9 +88,6 @@ def loaded(url: str, server: int, record: int, rate: float) -> Iterator[None]:
     finally:
         loader.terminate()
         loader.wait(10)
-        if apart:
-            psutil.Process(server).cpu_affinity(before)
-            ours.cpu_affinity(before)
 
 
 @contextmanager
@@ -153,6 +141,8 @@ def run(load: Load, making: Making, record: int, rate: float) -> None:
         return reviews, load.briefs(reviews)
 
     prepared = [batch(count) for count in range(0, PREPARED, REVIEWS)]
+    if hasattr(os, "SCHED_IDLE"):  # Linux: a nice process would still keep a core for a few ms
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     print("ready", flush=True)
     begin = time.perf_counter()
     for number in itertools.count():
@@ -170,7 +160,6 @@ def main() -> None:
     parser.add_argument("--record", type=int, default=1500)
     parser.add_argument("--rate", type=float, default=0.0)
     options = parser.parse_args()
-    os.nice(10)
     client = open_client(options.url, timeout=30)
     run(Load(client, bench_queue(client), clock), reviews, options.record, options.rate)
 

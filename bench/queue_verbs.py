@@ -128,8 +128,7 @@ def under_load(url: str, client, calls: int, record: int, rate: float):
     """Claim and decide while a worker's load (``bench.queue_load``) enqueues ``rate`` reviews a second, or 0
     for as fast as it can."""
     queue = bench_queue(client)
-    server = int(client.execute_command("INFO", "server")["process_id"]) if url.startswith("unix://") else 0
-    with no_rewrite(client), loaded(url, server, record, rate):
+    with no_rewrite(client), loaded(url, record, rate):
         depth = queue.stats()[0].open
         begin, leases = time.perf_counter(), []
         claims = timed(calls, lambda _: leases.append(queue.claim_next(POOL, PERSON).review))

@@ -146,6 +146,8 @@ def _claims(results: Results, most: float) -> Target:
     if found is None:
         return Target(text, "not measured", None)
     rate, claim, decide = found.groups()
+    if int(rate.replace(",", "")) < 1_800:  # it asks for 2,000: the machine had other things to do
+        return Target(text, f"not measured: the load reached only {rate}/s", None)
     return Target(text, f"{claim} and {decide} ms at {rate}/s", max(float(claim), float(decide)) < most)
 
 

@@ -29,12 +29,12 @@ def test_claim_and_decide_are_both_within(claim, decide, met):
     )
 
 
-@pytest.mark.parametrize(("within", "met"), [("25", True), ("24", False)])
 def test_a_load_that_was_not_reached_proves_nothing():
     slow = LOAD.format("1.00", "1.00").replace("2,004", "651")
     assert found("claim and decide", queue=slow) == ("not measured: the load reached only 651/s", None)
 
 
+@pytest.mark.parametrize(("within", "met"), [("25", True), ("24", False)])
 def test_every_page_is_within(within, met):
     assert found("every page", console=PAGES.format(within)) == (f"{within} of 25", met)
 

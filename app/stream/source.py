@@ -122,7 +122,7 @@ class TransactionalSource(Service):
         observer: Observer | None = None,
         tracing: Tracing | None = None,
         backoff: Backoff | None = None,
-        max_batch: int = 2000,
+        max_batch: int = 2500,
         session_timeout_ms: int = 10_000,
         transaction_timeout_ms: int = 15_000,
         max_poll_interval_ms: int = 60_000,

@@ -38,7 +38,7 @@ class TransactionalClient:
         slot: str,
         topics: Sequence[str],
         listener: Listener | None = None,
-        max_batch: int = 2000,
+        max_batch: int = 2500,
         session_timeout_ms: int = 10_000,
         transaction_timeout_ms: int = 15_000,
         max_poll_interval_ms: int = 60_000,

@@ -41,7 +41,8 @@ BULLMQ_VERSION = "6.7.0"
 BULLMQ_HOME = PROJECT / ".cache" / f"bench-bullmq-{BULLMQ_VERSION}"
 
 POOL = "bench"
-RATE = 2000.0  # reviews a second: a quarter of 8,000 decisions go to people
+LOADS = (2000, 4000, 8000)
+"""Decisions a second of a worker beside the one who claims: a quarter of them go to people."""
 PERSON = Reviewer(name="ann", pools=frozenset({POOL}))
 CLASSES = list(ConsequenceClass)
 
@@ -235,7 +236,8 @@ def main() -> None:
                 print_rows(size, f"BullMQ {BULLMQ_VERSION}", rows, peer["load"], peer["each"], options.record)
             rows, rate, each = measure(client, size, calls, options.record)
             print_rows(size, "ours", rows, rate, each, options.record)
-        for asked, words in ((RATE, "what a worker asks for at 8,000 decisions/s"), (0.0, "all it can")):
+        loads = [(load / 4, f"what a worker asks for at {load:,} decisions/s") for load in LOADS]
+        for asked, words in [*loads, (0.0, "all it can")]:
             claims, answers, rate = under_load(url, client, calls, options.record, asked)
             print(
                 f"\nWhile a worker's load enqueues {rate:,.0f} reviews/s ({words}), at {size:,} open: "

@@ -26,7 +26,6 @@ from app.domain.events import (
     ReviewRequested,
 )
 from app.domain.review import review_id_of
-from app.domain.second_opinion import second_deadline
 from app.domain.sla import climb
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.cases import Case, CaseFile
@@ -212,7 +211,7 @@ class ReviewRequests:
         )
         asked_at, deadline = item.routed.scored.assessment.received_at, route.deadline
         if item.since is not None:
-            asked_at, deadline = item.since, second_deadline(terms, route.sla_class, item.since)
+            asked_at, deadline = item.since, terms.due(route.sla_class, item.since)
         sla = policy.sla_classes.get(route.sla_class)
         request = ReviewRequest(
             review_id=review_id_of(route.pool, decision.decision_id, item.kind),

@@ -12,7 +12,7 @@ from app.composition.parts import now, store_of
 from app.errors import ServiceUnreachableError
 from app.review_queue.keys import Keys
 from app.review_queue.layout import ADVICE, laid_out_otherwise, told
-from app.review_queue.store import Client
+from app.review_queue.store import Client, milliseconds
 from app.settings import Settings, without_password
 
 OLDEST = 7
@@ -65,7 +65,7 @@ def _ask(client: Client, settings: Settings) -> tuple[dict[str, str], int]:
         info |= _info(ask("INFO", section))
     ask("EXISTS", Keys(settings.topic_prefix).cases())
     ask("EVALSHA", ask("SCRIPT", "LOAD", "return 1"), 0)
-    return info, _milliseconds(ask("TIME"))
+    return info, milliseconds(client.execute_command("TIME"))
 
 
 def _memory(info: dict[str, str]) -> Iterator[Finding]:
@@ -98,10 +98,3 @@ def _info(answer: object) -> dict[str, str]:
         return {str(name): str(value) for name, value in answer.items()}
     text = answer.decode() if isinstance(answer, bytes) else str(answer)
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-
-
-def _milliseconds(answer: object) -> int:
-    if not isinstance(answer, list | tuple):
-        return 0
-    seconds, micros = answer
-    return int(seconds) * 1000 + int(micros) // 1000

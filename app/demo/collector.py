@@ -26,8 +26,8 @@ from app.domain.events import (
 from app.errors import HitlError
 from app.stream.codec import Codec
 from app.stream.connection import Connection, incoming
-from app.stream.reader import Partition, partitions_of, watermarks
-from app.stream.records import Incoming
+from app.stream.reader import partitions_of, watermarks
+from app.stream.records import Incoming, Partition
 from app.stream.topics import Topic, pool_topic
 
 UNDECODED = frozenset({Topic.DECISIONS_SUBMITTED, Topic.DECISIONS_SCORED, Topic.LEARNING_STATE})

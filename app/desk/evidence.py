@@ -169,7 +169,7 @@ class EvidenceRoom:
             return {}
         decision_id, route = routed.scored.decision.decision_id, routed.route
         steps: dict[str, int] = {}
-        for kind in (*route.review_kinds, ReviewKind.SECOND_LOOK):
+        for kind in dict.fromkeys((*route.review_kinds, ReviewKind.SECOND_LOOK)):
             review_id = review_id_of(route.pool, decision_id, kind)
             try:
                 steps[review_id] = self._queue.get(review_id).review.step

@@ -17,7 +17,7 @@ from app.domain.events import (
 from app.domain.evidence import reviewed_probability
 from app.domain.gold import caught, truth_of
 from app.domain.ids import derived_id
-from app.domain.resolution import HAND_ONS, agrees
+from app.domain.resolution import HAND_ONS, JUDGING, agrees, differs
 from app.domain.review import Review
 from app.domain.routing import eligible
 from app.domain.second_opinion import is_confirmation
@@ -29,7 +29,6 @@ CONFIRMATION = "confirmation"
 UNASKED = "unasked"
 """Source of a finding about a shadow alone: nobody is asked to confirm it."""
 
-_CERTIFYING = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.AUDIT})
 _MEASURING = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION})
 _WRONG = frozenset(
     {ObservationKind.DOWNSTREAM_ERROR, ObservationKind.CUSTOMER_INCIDENT, ObservationKind.AUDIT_FINDING}
@@ -73,12 +72,9 @@ def label_for(decided: ReviewDecided) -> LearningLabel | None:
         return None
     decision, route = routed.scored.decision, routed.route
     blind = is_blind(routed, kind)
-    recommended = decision.recommendation.action
-    if blind and answer.first_action is not None:
-        error = not agrees(recommended, answer.first_action, None)
-    else:
-        error = not agrees(recommended, answer.action, answer.changes)
-    evidence = route.evidence and blind and kind in _CERTIFYING and eligible(routed)
+    advised, action, changes = decision.recommendation.action, answer.action, answer.changes
+    error = differs(advised, answer) if blind else not agrees(advised, action, changes)
+    evidence = route.evidence and blind and kind in JUDGING and eligible(routed)
     return _label(
         _brief_of(routed),
         label_id=derived_id(answer.answer_id, "label"),
@@ -123,7 +119,7 @@ def gold_label(decided: ReviewDecided) -> LearningLabel | None:
 def missed_label(brief: DecisionBrief, review: Review, missed_at: int) -> LearningLabel | None:
     """The label of a check that nobody answered in time: an error, until somebody does. Otherwise what is
     hard to judge would count for less. ``None`` for reviews that are no evidence."""
-    if not brief.sampled or review.kind not in _CERTIFYING:
+    if not brief.sampled or review.kind not in JUDGING:
         return None
     return _label(
         brief,

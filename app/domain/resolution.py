@@ -17,6 +17,9 @@ from app.domain.ids import derived_id
 DECIDING = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.HUMAN_ONLY})
 """The kinds of review whose answer is acted on."""
 
+JUDGING = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.AUDIT})
+"""The kinds of review whose blind answer judges the AI: evidence, where the decision was drawn for it."""
+
 HAND_ONS = frozenset({"request_info", "escalate", "delegate", "release"})
 """What a reviewer can do that decides nothing."""
 
@@ -35,6 +38,13 @@ def changed(changes: str | None) -> bool:
 def agrees(recommended: str, action: str, changes: str | None) -> bool:
     """Whether an answer is what the AI recommended: the same action and no changed values."""
     return action == recommended and action != "modify" and not changed(changes)
+
+
+def differs(recommended: str, answer: Answer) -> bool:
+    """Whether a blind answer finds a recommendation wrong: the first one counts, given before it was seen."""
+    if answer.first_action is not None:
+        return not agrees(recommended, answer.first_action, None)
+    return not agrees(recommended, answer.action, answer.changes)
 
 
 def resolve_automated(routed: DecisionRouted) -> Resolution:

@@ -35,7 +35,6 @@ from app.domain.standing_rules import AUTO_APPROVED, EXCEPTION, NO_RULES, RulesI
 from app.domain.terms import Context, RuleTerms, SignalAction, Terms
 from app.domain.thresholds import ThresholdInForce
 from app.domain.words import LEVELS, SIGNALS, against
-from app.domain.working_time import due
 
 SIGNAL_LEVELS = {
     SignalAction.FLAG: 1,
@@ -279,9 +278,7 @@ def _deadline(
     decision: DecisionSubmitted, assessment: Assessment, terms: Terms, sla_class: str, human: bool
 ) -> int | None:
     """When the answer is due; what the decision itself is due counts only while it is undecided."""
-    duration = terms.sla_durations.get(sla_class)
-    calendar = terms.sla_calendars.get(sla_class)
-    deadline = None if duration is None else due(calendar, assessment.received_at, duration)
+    deadline = terms.due(sla_class, assessment.received_at)
     wanted = decision.due_at
     if not human or wanted is None:
         return deadline

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 from app.domain.context_package import is_blind
 from app.domain.events import Arm, DecisionRouted, ReviewDecided, ReviewKind
-from app.domain.resolution import HAND_ONS, agrees
+from app.domain.resolution import HAND_ONS, JUDGING, differs
 from app.domain.routing import eligible
-from app.domain.terms import Terms
-from app.domain.working_time import due
-
-_FINDING = frozenset({ReviewKind.REVIEW, ReviewKind.DECIDE, ReviewKind.AUDIT})
 
 
 def is_confirmation(routed: DecisionRouted, kind: ReviewKind) -> bool:
@@ -31,19 +27,10 @@ def to_confirm(decided: ReviewDecided) -> bool:
     requested, answer = decided.requested, decided.answer
     routed, request = requested.routed, requested.request
     route = routed.route
-    if not route.evidence or request.kind not in _FINDING or route.approvals > 1 or not eligible(routed):
+    if not route.evidence or request.kind not in JUDGING or route.approvals > 1 or not eligible(routed):
         return False
     if ReviewKind.SECOND_LOOK in route.review_kinds or not is_blind(routed, request.kind):
         return False
     if answer.action in HAND_ONS:
         return False
-    recommended = routed.scored.decision.recommendation.action
-    if answer.first_action is not None:
-        return not agrees(recommended, answer.first_action, None)
-    return not agrees(recommended, answer.action, answer.changes)
-
-
-def second_deadline(terms: Terms, sla_class: str, since: int) -> int | None:
-    """When a confirmation that is asked for at ``since`` (ms UTC) is due; ``None`` without such a class."""
-    duration = terms.sla_durations.get(sla_class)
-    return None if duration is None else due(terms.sla_calendars.get(sla_class), since, duration)
+    return differs(routed.scored.decision.recommendation.action, answer)

@@ -28,7 +28,7 @@ from app.domain.evidence import Draws
 from app.domain.expression_context import context as build_context
 from app.domain.ids import derived_id
 from app.domain.labels import CONFIRMATION, UNASKED, DecisionBrief
-from app.domain.resolution import DECIDING, HAND_ONS, agrees
+from app.domain.resolution import DECIDING, HAND_ONS, differs
 from app.domain.review import Review
 from app.domain.routing import eligible, learning_key, route
 from app.domain.scoring import assess
@@ -118,10 +118,7 @@ def shadow_labels(decided: ReviewDecided) -> Iterator[LearningLabel]:
     for shadow in led.shadows:
         if not shadow.eligible:
             continue
-        if answer.first_action is not None:
-            error = not agrees(shadow.action, answer.first_action, None)
-        else:
-            error = not agrees(shadow.action, answer.action, answer.changes)
+        error = differs(shadow.action, answer)
         yield LearningLabel(
             label_id=derived_id(derived_id(answer.answer_id, "label"), shadow.learning_key),
             decision_id=routed.scored.decision.decision_id,

@@ -13,7 +13,7 @@ import msgspec
 
 from app.domain.events import ConsequenceClass, OnDeadline, OverrideCategory
 from app.domain.learning.pattern_terms import PatternTerms, ScanTerms
-from app.domain.working_time import Calendar
+from app.domain.working_time import Calendar, due
 
 Fact = None | bool | int | float | str
 Facts = Mapping[str, Fact]
@@ -239,7 +239,16 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def confirms_errors(self) -> bool:
-        """Whether a second person is asked to confirm what a blind check finds: unless the policy says, where
-        gold items show which share of errors both of them catch."""
-        said = self.learning.confirm_errors
-        return self.gold_share > 0.0 if said is None else said
+        """As :func:`confirms_errors` says."""
+        return confirms_errors(self.learning.confirm_errors, self.gold_share)
+
+    def due(self, sla_class: str, since: int) -> int | None:
+        """When what is asked for at ``since`` has to be answered, both ms UTC; ``None`` without the class."""
+        duration = self.sla_durations.get(sla_class)
+        return None if duration is None else due(self.sla_calendars.get(sla_class), since, duration)
+
+
+def confirms_errors(said: bool | None, gold_share: float) -> bool:
+    """Whether a second person is asked to confirm what a blind check finds: unless the policy says
+    (``said``), where gold items show which share of errors both of them catch."""
+    return gold_share > 0.0 if said is None else said

@@ -36,9 +36,15 @@ class Given(msgspec.Struct, frozen=True, gc=False):
 
     kind: ReviewKind
     action: str
-    reviewer: str
+    person: int
+    """Which of the simulated people, from 0."""
     seat: int
     delay: int
+
+    @property
+    def reviewer(self) -> str:
+        """The person's name."""
+        return f"reviewer-{self.person + 1}"
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
@@ -89,7 +95,7 @@ def judge(
         if truth is not None:
             person = (int(first.who * reviewers.people) + one.number + people - 1) % reviewers.people
             delay = delayed(reviewers.delay_mean, one.luck.delay)
-            given.append(Given(kind, action, f"reviewer-{person + 1}", one.number, delay))
+            given.append(Given(kind, action, person, one.number, delay))
     confirmation = _confirmation(routed, truth, terms, reviewers, seed, given)
     if confirmation is not None:
         work += 1
@@ -103,7 +109,7 @@ def judge(
         caught = found == right
         person = int(chance.who * reviewers.people)
         delay = delayed(reviewers.delay_mean, chance.delay)
-        given.append(Given(ReviewKind.GOLD, found, f"reviewer-{person + 1}", GOLD_SEAT, delay))
+        given.append(Given(ReviewKind.GOLD, found, person, GOLD_SEAT, delay))
     return Judged(final, blind, tuple(given), work, shown, override, caught, confirmation is not None)
 
 
@@ -143,9 +149,9 @@ def _confirmation(
         return None
     chance = luck(seed, decision.decision_id, SECOND_LOOK_SEAT)
     action = answer(reviewers, decision, truth, terms, chance.verdict, blind=True)
-    person = int(first.reviewer.removeprefix("reviewer-")) % reviewers.people
+    person = (first.person + 1) % reviewers.people
     delay = first.delay + delayed(reviewers.delay_mean, chance.delay)
-    return Given(ReviewKind.SECOND_LOOK, action, f"reviewer-{person + 1}", 1, delay)
+    return Given(ReviewKind.SECOND_LOOK, action, person, 1, delay)
 
 
 def _decided(routed: DecisionRouted, given: Given, known_at: int) -> ReviewDecided:

@@ -10,7 +10,7 @@ from app.domain.learning.bins import LOWER_EDGES
 from app.domain.learning.boundary import SHALLOW, boundary
 from app.domain.learning.certificate import catch_percent
 from app.domain.learning.delta_ladder import delta_of
-from app.domain.terms import LearningPlan, Preset
+from app.domain.terms import LearningPlan, Preset, confirms_errors
 from app.policy.learning import AutomationBasis, ExpansionMode
 from app.policy.model import RISK_DEFAULTS, DecisionType, PolicyContent
 from app.policy.patterns import pattern_terms, scan_terms
@@ -61,12 +61,6 @@ def learning_plan(t: DecisionType) -> LearningPlan:
     )
 
 
-def confirms_errors(t: DecisionType) -> bool:
-    """Whether a second person confirms what a blind check finds (``Terms.confirms_errors``)."""
-    said = t.learning.confirm_errors
-    return t.gold_share > 0 if said is None else said
-
-
 def is_small(t: DecisionType) -> bool:
     """Whether its learning keys are expected to see few decisions."""
     expected = t.learning.expected_decisions
@@ -106,7 +100,8 @@ def warnings(content: PolicyContent) -> Iterator[tuple[tuple[str, ...], str]]:
             )
         alpha, delta = tolerance(t)
         once = t.learning.catch_rate
-        rate = alpha * catch_percent(once * once if confirms_errors(t) else once) / 100
+        caught = once * once if confirms_errors(t.learning.confirm_errors, t.gold_share) else once
+        rate = alpha * catch_percent(caught) / 100
         delta_first = delta_of(0, delta / t.learning.keys)
         enough = boundary(rate, delta_first, t.learning.planned_labels, SHALLOW)
         if not enough:

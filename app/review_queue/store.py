@@ -105,7 +105,12 @@ def is_outage(error: BaseException) -> bool:
 def clock_of(client: Client) -> int:
     """What time it is at the store, ms UTC. Raises ``StoreUnavailableError``."""
     with reachable:
-        seconds, micros = client.execute_command("TIME")
+        return milliseconds(client.execute_command("TIME"))
+
+
+def milliseconds(time: tuple[str | bytes | int, str | bytes | int]) -> int:
+    """What TIME answers, seconds and microseconds, as ms UTC."""
+    seconds, micros = time
     return int(seconds) * 1000 + int(micros) // 1000
 
 

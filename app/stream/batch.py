@@ -7,10 +7,11 @@ from typing import Protocol
 
 import msgspec
 
-from app.stream.records import Incoming
+from app.stream.records import Incoming, Partition
 
-Partition = tuple[str, int]
-"""Logical topic and partition number."""
+MOST = 2500
+"""Records of a batch at most: what a transaction costs is shared by them, and they have to fit into memory
+several times over (`python -m bench --only fused`)."""
 
 
 class Batch(msgspec.Struct):

@@ -11,8 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from app.errors import HitlError
 from app.stream.connection import Connection, incoming
-from app.stream.reader import Partition, partitions_of, watermarks
-from app.stream.records import Incoming
+from app.stream.reader import partitions_of, watermarks
+from app.stream.records import Incoming, Partition
 
 log = structlog.get_logger("hitl.stream")
 

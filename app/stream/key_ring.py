@@ -22,7 +22,6 @@ from app.stream.topics import Topic
 
 PATIENCE = 2.0  # seconds: a key is committed with the first record under it, and arrives on another way
 
-
 FRESH = 10.0
 """Seconds for which a key that was made here goes out again. Whoever does not hear of it in the topic by then
 does not hear of erasures either: the subject gets another key, so that none is written after its erasure."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
+from app.stream.records import Partition
+
 INTERVAL_MS = 5000
 """How often the client says how it stands."""
-
-Partition = tuple[str, int]
 
 
 class _Place(msgspec.Struct):

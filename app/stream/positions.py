@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.stream.batch import Partition
 from app.stream.errors import FatalStreamError
+from app.stream.records import Partition
 
 
 class Positions:

@@ -9,8 +9,8 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from app.stream.connection import ANY_PARTITION, MAX_MESSAGE_BYTES, PARTITIONER, Connection
-from app.stream.reader import Partition, partitions_of, watermarks
-from app.stream.records import Outgoing
+from app.stream.reader import partitions_of, watermarks
+from app.stream.records import Outgoing, Partition
 
 
 class Undelivered(msgspec.Struct, frozen=True):

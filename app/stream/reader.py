@@ -18,9 +18,7 @@ from confluent_kafka import (
 from app.stream.connection import Connection, incoming
 from app.stream.errors import BrokerUnreachableError
 from app.stream.partitioner import partition_of
-from app.stream.records import Incoming
-
-Partition = tuple[str, int]
+from app.stream.records import Incoming, Partition
 
 _SETTLING = (
     KafkaError.NOT_LEADER_FOR_PARTITION,

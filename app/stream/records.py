@@ -6,6 +6,9 @@ import msgspec
 
 Headers = list[tuple[str, bytes]]
 
+Partition = tuple[str, int]
+"""Topic, by its logical name unless something else is said, and partition number."""
+
 ORIGIN = "hitl_origin"
 REPLAYED = "replay_attempts"
 """Header of a replayed dead letter: the position at which its record was first read."""

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from mode import Service
 
-from app.stream.batch import Batch, Listener
+from app.stream.batch import MOST, Batch, Listener
 from app.stream.bisection import isolate
 from app.stream.connection import Connection
 from app.stream.dead_letters import DeadLetters
@@ -122,7 +122,7 @@ class TransactionalSource(Service):
         observer: Observer | None = None,
         tracing: Tracing | None = None,
         backoff: Backoff | None = None,
-        max_batch: int = 2500,
+        max_batch: int = MOST,
         session_timeout_ms: int = 10_000,
         transaction_timeout_ms: int = 15_000,
         max_poll_interval_ms: int = 60_000,

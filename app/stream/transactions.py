@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from app.stream.batch import Aborted, Batch, Listener, Partition
+from app.stream.batch import MOST, Aborted, Batch, Listener
 from app.stream.client_settings import consumer_settings, producer_settings
 from app.stream.connection import ANY_PARTITION, Connection, incoming
 from app.stream.lag import Lag
 from app.stream.patience import Patience, fatal
 from app.stream.positions import Positions
 from app.stream.record_limits import RecordLimits
-from app.stream.records import Incoming, Outgoing
+from app.stream.records import Incoming, Outgoing, Partition
 
 log = logging.getLogger("hitl.stream")
 
@@ -38,7 +38,7 @@ class TransactionalClient:
         slot: str,
         topics: Sequence[str],
         listener: Listener | None = None,
-        max_batch: int = 2500,
+        max_batch: int = MOST,
         session_timeout_ms: int = 10_000,
         transaction_timeout_ms: int = 15_000,
         max_poll_interval_ms: int = 60_000,

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from app.stream.batch import Aborted, Batch, Partition
+from app.stream.batch import Aborted, Batch
 from app.stream.connection import Connection
 from app.stream.errors import FatalStreamError
-from app.stream.records import Outgoing
+from app.stream.records import Outgoing, Partition
 from app.stream.transactions import TransactionalClient
 from tests.chaos.harness import count, read, submit
 from tests.chaos.oracle import check

@@ -8,9 +8,9 @@ import pytest
 from app.domain.events import Arm, ReviewKind, Shadowed
 from app.domain.labels import CONFIRMATION, label_for
 from app.domain.learning.judgement import judgement
-from app.domain.second_opinion import is_confirmation, second_deadline, to_confirm
+from app.domain.second_opinion import is_confirmation, to_confirm
 from app.domain.shadows import shadow_labels
-from tests.unit.domain.cases import HOUR, NOW, answered, decision, routed, terms
+from tests.unit.domain.cases import answered, decision, routed, terms
 
 SHADOW = Shadowed(
     learning_key="t|m:2",
@@ -81,9 +81,3 @@ def test_a_confirmation_is_no_sample_of_how_often_people_agree():
     assert (second.source, second.evidence, other.source) == (CONFIRMATION, False, "review")
     assert is_confirmation(case(), ReviewKind.SECOND_LOOK)
     assert not is_confirmation(case(), ReviewKind.REVIEW)
-
-
-def test_it_has_the_time_of_its_class_from_when_it_is_asked_for():
-    rules = terms()
-    assert second_deadline(rules, "standard", NOW + HOUR) == NOW + HOUR + rules.sla_durations["standard"]
-    assert second_deadline(rules, "none", NOW) is None

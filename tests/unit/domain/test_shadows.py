@@ -163,7 +163,7 @@ def test_an_answer_with_the_recommendation_in_sight_says_nothing(life):
     _, routed, _ = life
     drawn = next(each for each in routed if each.route.evidence)
     shown = msgspec.structs.replace(drawn, route=msgspec.structs.replace(drawn.route, evidence=False))
-    given = Given(ReviewKind.AUDIT, "approve", "ann", 0, 0)
+    given = Given(ReviewKind.AUDIT, "approve", 0, 0, 0)
     assert list(labels_of_shadows(drawn, given, 1))
     assert not list(labels_of_shadows(shown, given, 1))
 

@@ -27,7 +27,8 @@ from app.domain.rule_trial import Trial, tried
 from app.domain.standing_rules import RuleState, SpotChecks, Standing, record_key
 from app.domain.terms import Terms
 from app.policy.compiled import CompiledPolicy
-from app.policy.expressions import ExpressionError, Expressions, check_condition
+from app.policy.expression_text import ExpressionError
+from app.policy.expressions import Expressions, check_condition
 from app.review_queue.rule_tallies import RuleTallies
 
 

@@ -14,19 +14,14 @@ from app.domain.deadline import APPROVALS
 from app.domain.events import ConsequenceClass, OnDeadline
 from app.domain.people import Role
 from app.domain.undo import LONGEST as LONGEST_UNDO
+from app.policy.confidence import SIGNAL_NAMES
+from app.policy.consequence import FACTOR_NAMES
 from app.policy.durations import format_duration
-from app.policy.expressions import ExpressionError, check_condition, check_number
-from app.policy.model import (
-    FACTOR_NAMES,
-    SIGNAL_NAMES,
-    Activation,
-    DecisionType,
-    FactType,
-    Handout,
-    PolicyContent,
-    Risk,
-)
+from app.policy.expression_text import ExpressionError
+from app.policy.expressions import check_condition, check_number
+from app.policy.model import Activation, DecisionType, FactType, PolicyContent, Risk
 from app.policy.people import Person
+from app.policy.pools import Handout
 from app.policy.webhooks import Webhook
 
 Path = tuple[str | int, ...]

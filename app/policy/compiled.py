@@ -23,22 +23,15 @@ from app.domain.terms import (
 )
 from app.domain.working_time import Calendar
 from app.policy.automation import learning_plan, scoring_digest, threshold_floor
+from app.policy.confidence import SIGNAL_NAMES
+from app.policy.consequence import FACTOR_NAMES
 from app.policy.console import ConsoleTerms, console_terms
 from app.policy.expressions import Expressions
 from app.policy.learning import AutomationBasis
 from app.policy.load import Policy
-from app.policy.model import (
-    FACTOR_NAMES,
-    RISK_DEFAULTS,
-    SIGNAL_NAMES,
-    Activation,
-    DecisionType,
-    Fatigue,
-    Handout,
-    PolicyContent,
-    Pool,
-)
+from app.policy.model import RISK_DEFAULTS, Activation, DecisionType, PolicyContent
 from app.policy.people import directory_of
+from app.policy.pools import Fatigue, Handout, Pool
 from app.policy.sla import SlaTerms, sla_terms
 from app.policy.webhooks import WebhookTerms, webhook_terms
 

@@ -8,12 +8,14 @@ JSON Schema that editors read while a policy is written. Checks that compare fie
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from app.domain.events import ConsequenceClass, OnDeadline, OverrideCategory
-from app.domain.terms import Preset, SignalAction
+from app.domain.terms import Preset
+from app.policy.confidence import Bands, Signals
+from app.policy.consequence import ConsequenceTerms
 from app.policy.console import Console
 from app.policy.fields import (
     Duration,
@@ -27,12 +29,12 @@ from app.policy.fields import (
     Share,
     Text,
     TypeName,
-    Weight,
     Word,
 )
 from app.policy.learning import AutomationBasis, Learning
 from app.policy.patterns import Patterns
 from app.policy.people import Person, PersonName
+from app.policy.pools import Pool, ReviewWork
 from app.policy.sla import BusinessCalendar, SlaClassOrDuration, usual_sla_classes
 from app.policy.webhooks import Webhook
 
@@ -51,70 +53,6 @@ class Risk(StrEnum):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
-
-
-class Handout(StrEnum):
-    """How the work of a pool reaches its people."""
-
-    PULL = "pull"
-    """Whoever is free takes the next one."""
-    PUSH = "push"
-    """The system gives each review to one person, who has it reserved for a while."""
-
-
-class Fatigue(Part):
-    """How much one person takes on in a pool before a break, however the work is handed out."""
-
-    per_hour: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Most reviews that a person takes within any hour; no limit unless given."""
-    per_day: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Most reviews that a person takes within any 24 hours; no limit unless given."""
-    rest: Duration = 900_000
-    """The break that is due once the most of an hour was taken."""
-
-
-class Pool(Part):
-    """A group of reviewers who take from one queue (and have one topic)."""
-
-    title: Text
-    """What people call this group."""
-    description: str = ""
-    """Who is in it and why they are the right people."""
-    backup_pools: tuple[PoolName, ...] = ()
-    """Pools whose people may take a review as well when it is about to be late: the first claim wins."""
-    assignment: Handout = Handout.PULL
-    """pull: people take the next review. push: each review is given to one person first."""
-    reserve: Duration = 1_800_000
-    """With push: how long a review is kept for the person; then anybody of the pool may take it."""
-    most_reserved: Annotated[int, Field(ge=1, le=100)] = 3
-    """With push: nobody has more reviews waiting than this."""
-    fatigue: Fatigue = Fatigue()
-    """How much one person takes on before a break."""
-
-
-class ReviewWork(Part):
-    """How reviewers hold work."""
-
-    lease: Duration = 600_000
-    """A claimed review returns to its queue after this long without a sign of life."""
-    boosts: dict[ConsequenceClass, Duration] = {
-        ConsequenceClass.MEDIUM: 3_600_000,
-        ConsequenceClass.HIGH: 4 * 3_600_000,
-        ConsequenceClass.CRITICAL: 24 * 3_600_000,
-    }
-    """How much earlier a review ranks than its deadline says, by consequence class."""
-    escalation_boost: Duration = 24 * 3_600_000
-    """How much earlier a review ranks after each escalation."""
-    raise_boost: Duration = 8 * 3_600_000
-    """How much earlier a review ranks once its priority was raised because time runs out."""
-    max_delegations: int = Field(default=3, ge=0, le=100)
-    """How often a review may be handed on."""
-    max_questions: int = Field(default=3, ge=0, le=100)
-    """How often information may be asked for in a review; each question stops its SLA clock."""
-    max_pause: Duration = 604_800_000
-    """How long the clock stands still for one question; then the review goes on without an answer."""
-    words_per_minute: Annotated[float, Field(ge=50, le=2000)] = 400
-    """Nobody reads faster: an answer that comes sooner than its package takes is flagged, never refused."""
 
 
 class Memory(Part):
@@ -144,89 +82,6 @@ class Limits(Part):
     """A decision dated further ahead is refused."""
     max_age: Duration = 31_536_000_000
     """An older decision is refused."""
-
-
-class Bands(Part):
-    """Where confidence counts as high and as low."""
-
-    high: Probability = 0.90
-    """Above: high confidence."""
-    low: Probability = 0.70
-    """Below: low confidence. Between the two: medium."""
-
-
-class Factor(Part):
-    """One way in which a wrong decision hurts."""
-
-    weight: Weight = 1.0
-    """Share of this factor in the expected harm, relative to the other weights."""
-    score: Expression
-    """CEL expression for the harm, 0 (none) to 1 (worst); results outside are clamped."""
-
-
-class Cuts(Part):
-    """Expected harm from which a class begins."""
-
-    medium: Probability = 0.15
-    """From here: medium."""
-    high: Probability = 0.40
-    """From here: high."""
-    critical: Probability = 0.75
-    """From here: critical."""
-
-
-class ConsequenceTerms(Part):
-    """How harmful an error would be: weighted mean of the factors, times (1 - undo)."""
-
-    financial: Factor | None = None
-    """Money lost by a wrong decision."""
-    customer: Factor | None = None
-    """Satisfaction and churn."""
-    compliance: Factor | None = None
-    """Legal and regulatory exposure."""
-    reputation: Factor | None = None
-    """Public standing."""
-    undo: Expression = "0.0"
-    """CEL expression: share of the harm, 0 to 1, that undoing the decision takes away."""
-    cuts: Cuts = Cuts()
-    """Where the classes low, medium, high and critical begin."""
-
-
-class Signal(Part):
-    """How much one confidence signal counts, and what a weak one asks for. In the file, what is not
-    written keeps that signal's default."""
-
-    model_config = ConfigDict(json_schema_extra=lambda schema: schema.pop("required", None))
-
-    weight: Weight
-    """Weight in the fusion (in log-odds); 0 leaves the signal to its action only."""
-    prior: Probability = 0.5
-    """Used when the signal is absent. Absence is never good news: keep it low."""
-    below: Share
-    """The signal is weak below this value; 0 switches its action off."""
-    action: SignalAction
-    """What a weak signal does: review, flag, expert, interpret or ask."""
-
-
-class Signals(Part):
-    """The five confidence signals. What is not written keeps its default."""
-
-    model_probability: Signal = Signal(weight=0.5, below=0.70, action=SignalAction.REVIEW)
-    """How certain the model is about its recommendation."""
-    similarity: Signal = Signal(weight=0.15, below=0.50, action=SignalAction.FLAG)
-    """How close this case is to what the model was trained on."""
-    consensus: Signal = Signal(weight=0.15, below=0.60, action=SignalAction.EXPERT)
-    """Whether several methods agree."""
-    rule_clarity: Signal = Signal(weight=0.1, below=0.50, action=SignalAction.INTERPRET)
-    """Whether the case clearly matches a rule."""
-    completeness: Signal = Signal(weight=0.1, below=1.0, action=SignalAction.ASK)
-    """Share of the required facts that is there (computed, never taken from the producer)."""
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _keep_defaults(cls, value: object, info: ValidationInfo) -> object:
-        default = cls.model_fields[str(info.field_name)].default
-        return {**default.model_dump(), **value} if isinstance(value, dict) else value
 
 
 class Rule(Part):
@@ -491,9 +346,6 @@ class PolicyContent(Part):
     """The kinds of decisions, by name."""
 
 
-FactorName = Literal["financial", "customer", "compliance", "reputation"]
-FACTOR_NAMES: tuple[FactorName, ...] = ("financial", "customer", "compliance", "reputation")
-SIGNAL_NAMES: tuple[str, ...] = tuple(Signals.model_fields)
 RISK_DEFAULTS: dict[Risk, tuple[float, float, float, float]] = {
     Risk.LOW: (0.05, 0.10, 0.015, 800.0),
     Risk.MEDIUM: (0.02, 0.05, 0.025, 500.0),

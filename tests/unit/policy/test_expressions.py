@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.expression_context import context
+from app.policy.expression_text import ExpressionError
 from app.policy.expressions import (
     MOST_REMEMBERED,
-    ExpressionError,
     Expressions,
     check_condition,
     check_number,

@@ -73,14 +73,14 @@ class Meter:
 
 
 class Watched:
-    """A program that was started for a measurement."""
+    """A program that was started for a measurement; it runs where its log is, for peers that leave files."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.command = list(command)
         self._log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                self.command, cwd=PROJECT, stdout=output, stderr=output, env={**os.environ, **env}
+                self.command, cwd=log.parent, stdout=output, stderr=output, env={**os.environ, **env}
             )
         self.meter = Meter(self.process.pid)
 

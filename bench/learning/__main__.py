@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from bench.learning import contest, plots, report
+from bench.learning import contest, plots, promise, report
 from bench.learning.scenarios import (
     SCORING,
     SCORING_SEED,
@@ -24,6 +24,7 @@ from bench.learning.scenarios import (
 )
 
 HERE = Path(__file__).parent
+PROMISE = HERE / "promise.json"
 SETS: dict[str, tuple[list[Scenario], int, str, str]] = {
     "scoring": (SCORING, SCORING_SEED, "Scoring set", "Scored once, after everything was settled."),
     "tuning": (TUNING, TUNING_SEED, "Tuning set", "What the rule was tuned on; the table's stream is here."),
@@ -38,9 +39,30 @@ def main(
     product: Annotated[
         bool, typer.Option("--product", help="The product itself on the scoring set; takes long a run.")
     ] = False,
+    promised: Annotated[
+        bool,
+        typer.Option(
+            "--promise",
+            help="The product itself in 12 stationary settings (alpha 1, 2, 5 %; clean, noisy, late, "
+            "anchored reviewers), all others beside it. A run takes 2 seconds: 200 runs of each take 80 "
+            "minutes of one core. Stop it whenever you like: what is done is kept, and --resume goes on.",
+        ),
+    ] = False,
+    alphas: Annotated[
+        str, typer.Option(help="Of --promise only these, in percent; two processes may share the work.")
+    ] = "1,2,5",
+    page: Annotated[
+        bool, typer.Option("--page", help="Write the page of what is there; run nothing.")
+    ] = False,
     only: Annotated[str, typer.Option(help="Policies by name, semicolon between them; printed only.")] = "",
 ) -> None:
     """Measure, and write results.md, results.json and the plots."""
+    if page:
+        _write(json.loads((HERE / "results.json").read_text()))
+        return
+    if promised:
+        _promise(runs, alphas, resume=resume)
+        return
     if product:
         _product(runs, resume=resume)
         return
@@ -87,6 +109,24 @@ def _product(runs: int, *, resume: bool) -> None:
         _write(results)
 
 
+def _promise(runs: int, alphas: str, *, resume: bool) -> None:
+    kept = promise.Kept(PROMISE, runs)
+    if resume and PROMISE.exists():
+        kept = promise.Kept.read(PROMISE)
+        if kept.runs != runs:
+            raise typer.BadParameter(
+                f"{PROMISE.name} has {kept.runs} of each; go on with these", param_hint="--runs"
+            )
+    else:
+        PROMISE.unlink(missing_ok=True)
+    wanted = {one.strip() for one in alphas.split(",")}
+    mine = [one for one in promise.settings() if f"{one.alpha * 100:g}" in wanted]
+    if not mine:
+        raise typer.BadParameter("one or more of 1, 2, 5", param_hint="--alphas")
+    promise.play(mine, kept, _say)
+    _write(json.loads((HERE / "results.json").read_text()))
+
+
 def _say(words: str) -> None:
     print(words, flush=True)
 
@@ -94,9 +134,14 @@ def _say(words: str) -> None:
 def _write(results: dict[str, Any]) -> None:
     results["sets"] = {name: results["sets"][name] for name in SETS if name in results["sets"]}
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (HERE / "results.md").write_text(report.page(results), encoding="utf-8")
+    shown = dict(results)
+    if PROMISE.exists():
+        shown["promise"] = promise.Kept.read(PROMISE).shown()
+        drawn = plots.any_above(shown["promise"]["rows"])
+        (HERE / "promise-any.svg").write_text(drawn, encoding="utf-8")
+    (HERE / "results.md").write_text(report.page(shown), encoding="utf-8")
     for name, found in results["sets"].items():
-        (HERE / f"{name}-any.svg").write_text(plots.any_above(found["rows"], found["runs"]), encoding="utf-8")
+        (HERE / f"{name}-any.svg").write_text(plots.any_above(found["rows"]), encoding="utf-8")
         if any("path" in row for row in found["rows"]):
             drawn = plots.over_time(found["rows"], TABLE_CHANGE.alpha)
             (HERE / f"{name}-change.svg").write_text(drawn, encoding="utf-8")

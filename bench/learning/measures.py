@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple, dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -22,10 +23,49 @@ def wilson(hits: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, (middle - half) / (1 + squared)), min(1.0, (middle + half) / (1 + squared))
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What some runs of a policy came to; those of further runs of the same setting add up."""
+
+    runs: int
+    decisions: int
+    """Of all runs together."""
+    ever: int
+    """Runs that were ever above alpha."""
+    above: int
+    """Decisions under a threshold that was above alpha."""
+    automated: int
+    wrong: int
+    work: int
+    """Answers that people gave, all kinds together."""
+    warned: int = 0
+    cheered: int = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def numbers(self) -> dict[str, Any]:
+        """Shares of decisions and of runs, with the 95 % interval of those ever above alpha."""
+        return {
+            "automation": self.automated / self.decisions,
+            "error": self.wrong / max(self.automated, 1),
+            "any": self.ever / self.runs,
+            "any_interval": wilson(self.ever, self.runs),
+            "time_above": self.above / self.decisions,
+            "work": self.work / self.decisions,
+        }
+
+
+def sums(stream: Stream, outcome: Outcome) -> Sums:
+    """Those of a stationary scenario, with its alarms: all of them are false."""
+    found = _sums(stream, outcome, _above(stream, outcome), slice(None))
+    return replace(found, warned=len(outcome.warned), cheered=len(outcome.cheered))
+
+
 def measure(stream: Stream, outcome: Outcome) -> dict[str, Any]:
     """All numbers of one policy on one scenario; a changing one is measured before and after its change."""
     scenario, size = stream.scenario, stream.block
-    above = np.take_along_axis(stream.truth(), outcome.k.astype(np.int64), 1) > scenario.alpha * (1 + 1e-9)
+    above = _above(stream, outcome)
     cut = stream.blocks if scenario.after is None else scenario.change_at // size
     found: dict[str, Any] = {
         "stationary": _period(stream, outcome, above, slice(0, cut)),
@@ -46,18 +86,27 @@ def measure(stream: Stream, outcome: Outcome) -> dict[str, Any]:
 
 
 def _period(stream: Stream, outcome: Outcome, above: np.ndarray, when: slice) -> dict[str, Any]:
-    decisions = above[when].shape[0] * stream.block
-    automated = outcome.automated[when].sum()
-    work = (outcome.reviews + outcome.audits + outcome.more_work)[when].sum()
-    ever = int(above[when].any(0).sum())
-    return {
-        "automation": float(automated / (decisions * stream.runs)),
-        "error": float(outcome.wrong[when].sum() / max(automated, 1)),
-        "any": ever / stream.runs,
-        "any_interval": wilson(ever, stream.runs),
-        "time_above": float(above[when].mean()),
-        "work": float(work / (decisions * stream.runs)),
-    }
+    return _sums(stream, outcome, above, when).numbers()
+
+
+def _sums(stream: Stream, outcome: Outcome, above: np.ndarray, when: slice) -> Sums:
+    work = outcome.reviews + outcome.audits + outcome.more_work
+    return Sums(
+        runs=above.shape[1],
+        decisions=above[when].size * stream.block,
+        ever=int(above[when].any(0).sum()),
+        above=int(above[when].sum()) * stream.block,
+        automated=int(outcome.automated[when].sum()),
+        wrong=int(outcome.wrong[when].sum()),
+        work=int(work[when].sum()),
+    )
+
+
+def _above(stream: Stream, outcome: Outcome) -> np.ndarray:
+    """Is the threshold in force above alpha? Shape (blocks, runs)."""
+    return np.take_along_axis(stream.truth(), outcome.k.astype(np.int64), 1) > stream.scenario.alpha * (
+        1 + 1e-9
+    )
 
 
 def _before(alarms: list[tuple[int, int]], end: int) -> int:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bench.learning.measures import wilson
-
 Row = dict[str, Any]
-COLOURS = ("#0b6e4f", "#45b39d", "#7a3db8", "#8a8a8a", "#c0392b", "#d68910", "#2471a3", "#17202a")
+COLOURS = ("#0b6e4f", "#45b39d", "#7a3db8", "#8a8a8a", "#c0392b", "#d68910", "#2471a3", "#17202a", "#a04000")
 
 
-def any_above(rows: list[Row], runs: int) -> str:
+def any_above(rows: list[Row]) -> str:
     """One line for each policy: its settings as dots, the promise as a line."""
     still = [row for row in rows if row["kind"] == "stationary"]
     names = list(dict.fromkeys(row["policy"] for row in still))
@@ -23,7 +21,7 @@ def any_above(rows: list[Row], runs: int) -> str:
         parts.append(_text(190, y + 4, name, "#222", "end"))
         for row in (row for row in still if row["policy"] == name):
             share = row["stationary"]["any"]
-            low, high = wilson(round(share * runs), runs)
+            low, high = row["stationary"]["any_interval"]
             ends = f'x1="{_x(low)}" y1="{y}" x2="{_x(high)}" y2="{y}"'
             parts.append(f'<line {ends} stroke="{COLOURS[i]}" stroke-opacity=".15" />')
             dot = f'cx="{_x(share)}" cy="{y}" r="3.5" fill="{COLOURS[i]}" fill-opacity=".55"'

@@ -62,15 +62,16 @@ _LINE = b"""{"decision_id": "0", "decision_type": "type", "occurred_at": "2026-0
 "alternatives": [{"action": "reject", "probability": 0.1}]}"""
 
 
-def play(stream: Stream, seed: int) -> Outcome:
-    """The product over all runs of a stream, one after the other."""
+def play(stream: Stream, seed: int, runs: range | None = None) -> Outcome:
+    """The product over all runs of a stream, or over these of them, one after the other."""
     policy = _policy(stream.scenario)
-    k = np.full((stream.blocks, stream.runs), BINS, np.int8)
-    counts = np.zeros((5, stream.blocks, stream.runs), np.int32)
+    runs = range(stream.runs) if runs is None else runs
+    k = np.full((stream.blocks, len(runs)), BINS, np.int8)
+    counts = np.zeros((5, stream.blocks, len(runs)), np.int32)
     automated, wrong, reviews, audits, more_work = counts
     outcome = Outcome(k, automated, wrong, reviews, audits, more_work, warned=[], cheered=[])
-    for run in range(stream.runs):
-        _one(stream, run, policy, f"{seed}/{run}", outcome)
+    for column, run in enumerate(runs):
+        _one(stream, run, policy, f"{seed}/{run}", outcome, column)
     return outcome
 
 
@@ -81,7 +82,7 @@ def _policy(scenario: Scenario) -> CompiledPolicy:
     return compile_policy(policy_from_text(text))
 
 
-def _one(stream: Stream, run: int, policy: CompiledPolicy, name: str, outcome: Outcome) -> None:
+def _one(stream: Stream, run: int, policy: CompiledPolicy, name: str, outcome: Outcome, column: int) -> None:
     people = stream.scenario.reviewers
     reviewers = Reviewers(
         sensitivity=people.sensitivity,
@@ -100,7 +101,7 @@ def _one(stream: Stream, run: int, policy: CompiledPolicy, name: str, outcome: O
             restarts = state.automation.restarts
             # after worse more is checked for a while
             found = outcome.warned if state.automation.recheck_until >= 0 else outcome.cheered
-            found.append((run, now))
+            found.append((column, now))
         return state, changes
 
     simulation = Simulation(policy.terms, reviewers, secret_of(run), learning_terms, watched)
@@ -108,18 +109,18 @@ def _one(stream: Stream, run: int, policy: CompiledPolicy, name: str, outcome: O
     for start in range(0, len(submissions), STRIDE):
         now = min(start + STRIDE, len(submissions))
         for place, done in enumerate(simulation.stride(submissions[start:now]), start=start):
-            _count(done, outcome, place // stream.block, run)
+            _count(done, outcome, place // stream.block, column)
 
 
-def _count(done: Simulated, outcome: Outcome, block: int, run: int) -> None:
+def _count(done: Simulated, outcome: Outcome, block: int, column: int) -> None:
     line, judged = done.line, done.judged
     threshold = PRODUCT_BINS if line.threshold >= 1 else bin_of(line.threshold)
-    outcome.k[block, run] = min(int(outcome.k[block, run]), threshold)
-    outcome.automated[block, run] += line.automated
-    outcome.wrong[block, run] += line.automated and done.submission.truth != line.final_action
-    outcome.reviews[block, run] += not line.automated
-    outcome.audits[block, run] += line.audited
-    outcome.more_work[block, run] += judged.work - (not line.automated) - line.audited
+    outcome.k[block, column] = min(int(outcome.k[block, column]), threshold)
+    outcome.automated[block, column] += line.automated
+    outcome.wrong[block, column] += line.automated and done.submission.truth != line.final_action
+    outcome.reviews[block, column] += not line.automated
+    outcome.audits[block, column] += line.audited
+    outcome.more_work[block, column] += judged.work - (not line.automated) - line.audited
 
 
 def _submissions(stream: Stream, run: int, name: str) -> list[Submission]:

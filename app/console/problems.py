@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -182,8 +183,8 @@ def problem(error: BaseException, *, base: str, request_id: str) -> tuple[Proble
     own address."""
     kind = kind_of(error)
     detail, hint = str(error), getattr(error, "hint", "")
-    if isinstance(error, HTTPException):
-        detail = str(error.detail)
+    if isinstance(error, HTTPException):  # without words of its own it has those of the status
+        detail = kind.meaning if error.detail == HTTPStatus(error.status_code).phrase else str(error.detail)
     elif isinstance(error, RequestValidationError):
         detail = "the request does not fit the description of the API"
     if kind in _SILENT:

@@ -13,6 +13,8 @@ from app.console.problems import NOT_SIGNED_IN, Problem, problem
 from app.console.rendering import render
 
 MEDIA_TYPE = "application/problem+json"
+AGAIN = {429, 500, 503}
+"""Where the same request may go better a little later."""
 
 
 def error_response(scope: Scope, error: BaseException, parts: ConsoleParts) -> Response:
@@ -35,7 +37,7 @@ def error_response(scope: Scope, error: BaseException, parts: ConsoleParts) -> R
         hint=told.hint,
         take="",
         safe=told.status >= 500 or request.method == "POST",
-        again=local_path(request.url.path) if request.method == "GET" else "",
+        again=local_path(request.url.path) if request.method == "GET" and told.status in AGAIN else "",
     )
 
 

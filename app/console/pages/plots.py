@@ -11,6 +11,8 @@ from app.domain.quality.figures import Funnel, FunnelPoint
 
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 48, 16, 16, 40
+GRID = 6
+"""Names are kept apart by cells of a grid, this wide and high."""
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -20,13 +22,22 @@ class Tick(msgspec.Struct, frozen=True):
     text: str
 
 
+class Label(msgspec.Struct, frozen=True):
+    """Where a name is written: ``anchor`` is which part of it stands at ``x`` (as SVG's text-anchor)."""
+
+    x: float
+    y: float
+    anchor: str
+
+
 class Dot(msgspec.Struct, frozen=True):
-    """A point with its name."""
+    """A point with its name, and where there is room to write it (``None``: nowhere; the table has it)."""
 
     x: float
     y: float
     name: str
     outside: bool
+    label: Label | None = None
 
 
 class FunnelPlot(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +80,9 @@ def funnel_plot(funnel: Funnel) -> FunnelPlot | None:
     most = _round_up(max(point.expected for point in points) * 1.08)
     top = _round_up(max(2.0, *(_ratio(p) for p in points), *(min(p.upper, 4.0) for p in points)))
     return FunnelPlot(
-        dots=[Dot(_x(p.expected, most), _y(_ratio(p), top), p.reviewer, p.flagged) for p in points],
+        dots=_labelled(
+            [Dot(_x(p.expected, most), _y(_ratio(p), top), p.reviewer, p.flagged) for p in points]
+        ),
         upper=" ".join(f"{_x(p.expected, most):.1f},{_y(min(p.upper, top), top):.1f}" for p in points),
         lower=" ".join(f"{_x(p.expected, most):.1f},{_y(max(p.lower, 0), top):.1f}" for p in points),
         middle=_y(1.0, top),
@@ -101,6 +114,52 @@ def column_chart(values: Sequence[tuple[str, float]], every: int = 1) -> Columns
         x_ticks=ticks,
         y_ticks=[Tick(_y(top * i / 4, top), f"{top * i / 4:g}") for i in range(5)],
     )
+
+
+def _labelled(dots: Sequence[Dot]) -> list[Dot]:
+    """Names beside their dots, none across another name or dot: those outside the limits first, then those
+    farthest from what is expected. Who finds no room has no name in the picture.
+
+    >>> [dot.label for dot in _labelled([Dot(300, 100, "ann", False), Dot(310, 102, "bob", True)])]
+    [Label(x=291, y=104, anchor='end'), Label(x=319, y=106, anchor='start')]
+    """
+    taken = {cell for dot in dots for cell in _cells(dot.x - 5, dot.x + 5, dot.y - 5, dot.y + 5)}
+    middle = (HEIGHT - TOP - BOTTOM) / 2
+    labels: dict[str, Label] = {}
+    for dot in sorted(dots, key=lambda dot: (not dot.outside, -abs(dot.y - middle))):
+        # On a phone only names outside the limits are shown, nearly twice as large.
+        letter, height = (13.0, 22.0) if dot.outside else (7.0, 12.0)
+        for label in _places(dot, height):
+            left = label.x - {"start": 0.0, "middle": 0.5, "end": 1.0}[label.anchor] * letter * len(dot.name)
+            right = left + letter * len(dot.name)
+            cells = _cells(left, right, label.y - height * 0.75, label.y)
+            if left >= LEFT and right <= WIDTH and label.y > TOP and taken.isdisjoint(cells):
+                labels[dot.name] = label
+                taken |= cells
+                break
+    return [msgspec.structs.replace(dot, label=labels.get(dot.name)) for dot in dots]
+
+
+def _places(dot: Dot, height: float) -> list[Label]:
+    """Where the name of a dot may stand, the best place first."""
+    high, low = dot.y - 8, dot.y + height * 0.75 + 8
+    return [
+        Label(dot.x + 9, dot.y + 4, "start"),
+        Label(dot.x - 9, dot.y + 4, "end"),
+        Label(dot.x, high, "middle"),
+        Label(dot.x, low, "middle"),
+        Label(dot.x + 6, high, "start"),
+        Label(dot.x - 6, high, "end"),
+        Label(dot.x + 6, low, "start"),
+        Label(dot.x - 6, low, "end"),
+    ]
+
+
+def _cells(left: float, right: float, top: float, bottom: float) -> set[tuple[int, int]]:
+    """The cells of the grid that a box touches."""
+    columns = range(int(left // GRID), int(right // GRID) + 1)
+    rows = range(int(top // GRID), int(bottom // GRID) + 1)
+    return {(x, y) for x in columns for y in rows}
 
 
 def _ratio(point: FunnelPoint) -> float:

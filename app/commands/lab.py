@@ -28,7 +28,7 @@ from app.commands.lab_output import (
 )
 from app.commands.lab_shadow import shadow
 from app.domain.events import Record
-from app.errors import UsageError
+from app.errors import HitlError, UsageError
 from app.lab.beside import Beside
 from app.lab.comparison import compare
 from app.lab.comparison_words import text as comparison_text
@@ -113,6 +113,11 @@ def simulate(
     write_reports(report, html, result, lambda: page(result))
     print(encoder.encode(result).decode() if as_json else text(result))
     judge(required, failed)
+    if result.rejected.total and not result.decisions:
+        raise HitlError(
+            f"none of the {result.rejected.total:,} lines of {decisions} could be simulated",
+            hint="the first of them, and what is wrong, are in the report; docs/lab.md says what a line has",
+        )
 
 
 @app.command()

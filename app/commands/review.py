@@ -32,9 +32,10 @@ app = typer.Typer(
 )
 
 
-def _shaped(review_id: str) -> str:
+def _shaped(review_id: str | None) -> str | None:
     """What is no id is said before any service is asked."""
-    locate(review_id)
+    if review_id is not None:
+        locate(review_id)
     return review_id
 
 
@@ -90,7 +91,7 @@ def show(review_id: ReviewId, who: As = None, as_json: AsJson = False) -> None:
 @app.command()
 def claim(
     review_id: Annotated[
-        str | None, typer.Argument(help="A review; the most urgent one unless given.")
+        str | None, typer.Argument(help="A review; the most urgent one unless given.", callback=_shaped)
     ] = None,
     pool: Annotated[
         str | None, typer.Option(help="Take the most urgent one of this pool; of all yours unless given.")

@@ -12,6 +12,7 @@ from typer.core import TyperOption
 from typer.testing import CliRunner
 
 from app import __version__, cli
+from app.composition import supervisor
 from app.errors import HitlError, ServiceUnreachableError, UsageError
 
 ROOT = typer.main.get_command(cli.app)
@@ -44,6 +45,7 @@ def run(monkeypatch, *arguments, **environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["hitl", *arguments])
+    monkeypatch.setattr(supervisor, "supervise", lambda work: work())  # a test is no place to fork
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return ended.value.code or 0
@@ -100,6 +102,7 @@ def test_the_version(monkeypatch, capsys):
         (("submit", "nowhere.jsonl", "@away"), "nowhere.jsonl: No such file"),
         (("dlq", "replay", "x", "@away"), "'x' is no position of a dead letter"),
         (("review", "show", "nope", "@away"), "'nope' is not a review id"),
+        (("review", "claim", "nope", "@away"), "'nope' is not a review id"),
         (
             ("review", "decide", REVIEW, "--action", "x", "--reasoning", "y", "--changes", "{", "@away"),
             "--changes is not a JSON",

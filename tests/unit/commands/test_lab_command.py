@@ -101,6 +101,14 @@ def test_bad_lines_are_counted_and_do_not_stop_the_run(files):
     assert "decision_id" in told["rejected"]["first"][0]["message"]
 
 
+def test_a_file_of_nothing_but_bad_lines_has_failed(files):
+    (files / "d.jsonl").write_bytes(b'{"decision_id": 1}\nnonsense\n')
+    result = run(files, "--json")
+    assert json.loads(result.stdout)["rejected"]["total"] == 2
+    assert isinstance(result.exception, HitlError), "a gate must not let through what tried nothing"
+    assert "none of the 2 lines" in str(result.exception)
+
+
 def test_an_empty_file_is_a_report_of_nothing(files):
     (files / "d.jsonl").write_bytes(b"")
     result = run(files, "--json")

@@ -16,7 +16,7 @@ from bench.processes import PROJECT, python_module
 from bench.results import Results
 from bench.variants import VARIANTS, prepare_quix
 
-PARTS = ("latency", "recovery", "queue", "console", "soak")
+PARTS = ("encryption", "latency", "recovery", "queue", "console", "soak")
 PAGE = Path(__file__).with_name("results.md")
 NUMBERS = Path(__file__).with_name("results.json")
 
@@ -65,6 +65,7 @@ def main(
             results.throughput, results.unequal = throughput.run_rounds(bed, variants, decisions, rounds)
             done()
         parts: dict[str, Callable[[], None]] = {
+            "encryption": lambda: _encryption(bed, results, decisions, rounds),
             "latency": lambda: _latency(bed, results, seconds),
             "recovery": lambda: _recovery(bed, results, kills),
             "queue": lambda: _queue(results),
@@ -85,6 +86,11 @@ def profile_command(
 ) -> None:
     """Where a decision's time goes: our codec and rules in this process, without Kafka."""
     profile.main(decisions, functions)
+
+
+def _encryption(bed: Bed, results: Results, decisions: int, rounds: int) -> None:
+    variants = [VARIANTS["fused"], VARIANTS["encrypted"]]
+    results.encryption, _ = throughput.run_rounds(bed, variants, decisions, rounds)
 
 
 def _latency(bed: Bed, results: Results, seconds: float) -> None:

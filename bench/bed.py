@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import redis
+from ruamel.yaml import YAML
 
 from app.review_queue.embedded import EmbeddedStore
 from app.settings import load_settings
@@ -74,8 +75,18 @@ class Bed:
 
     def launch(self, variant: Variant, prefix: str, number: int) -> Watched:
         """One process of a variant (again)."""
-        env = environment(self.cluster.bootstrap, prefix, self.redis_url, self.policy)
+        policy = self._encrypting() if variant.encrypts else self.policy
+        env = environment(self.cluster.bootstrap, prefix, self.redis_url, policy)
         return Watched(variant.commands[number], env, self.logs / f"{prefix}{number}.log")
+
+    def _encrypting(self) -> Path:
+        """The same policy, but for the encryption of what is about people."""
+        yaml = YAML()
+        content = yaml.load(self.policy)
+        content["privacy"] = {"encrypt": True}
+        path = self.logs / "encrypting.yaml"
+        yaml.dump(content, path)
+        return path
 
     @staticmethod
     def say(text: str) -> None:

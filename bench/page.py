@@ -22,6 +22,8 @@ def _sections(results: Results) -> Iterable[Sequence[str]]:
     yield ["## Targets", "", *_targets(results)]
     if results.throughput:
         yield ["## Throughput", "", _throughput_words(results), "", *_throughput(results)]
+    if results.encryption:
+        yield ["## Encryption", "", _encryption_words(results), "", *_encryption(results)]
     if results.latency:
         yield ["## Latency, submit to routed", "", _LATENCY_WORDS, "", *_latency(results)]
     if results.recovery:
@@ -43,9 +45,11 @@ Streams commits every 5 s by default, and readers see nothing before: that is it
 
 _RECOVERY_WORDS = """\
 1,000 decisions/s; a worker is killed with SIGKILL, or ended with SIGTERM, at random moments. The stall is
-the longest silence of any partition that a read_committed consumer sees. *Started again at once* is what
-a supervisor does: same slot, so the group takes it back without a rebalance. Where *another takes over*,
-nobody starts it again and the group must first believe that it is gone (session timeout, 10 s)."""
+the longest silence of any partition that a read_committed consumer sees. *Started again at once*: same slot,
+so the group takes it back without a rebalance. After SIGKILL the process above the worker forks the next
+one, as `hitl worker` does by itself; after SIGTERM all of it ends and is started from nothing, as an upgrade
+does. Where *another takes over*, the process above was killed as well, nobody starts it again, and the group
+must first believe that it is gone (session timeout, 10 s)."""
 
 _QUEUE_WORDS = """\
 One client, one call after another, over a local socket, with so many reviews open
@@ -86,6 +90,30 @@ factors and the rules in CEL, five signals, routing with reasons; {people} go to
 an open transaction until the workers own their partitions; the rate is taken from the broker's own append
 times between 5 % and 95 % of the records. Medians over {results.throughput[0].rounds} rounds in turns, the
 range in brackets. CPU is that of all processes of the variant together. {same}"""
+
+
+def _encryption_words(results: Results) -> str:
+    plain, encrypting = results.encryption
+    return f"""\
+The same decisions, about 5,000 people, through the fused worker without and with `privacy.encrypt`, in
+turns: a decision takes **{encrypting.cpu_us / plain.cpu_us:.2f}x** the CPU of the worker, at
+{encrypting.per_second / plain.per_second:.0%} of the rate. Each person's first decision makes a key."""
+
+
+def _encryption(results: Results) -> list[str]:
+    rows = [
+        [
+            VARIANTS[s.variant].title,
+            f"**{s.per_second:,.0f}** ({s.slowest:,.0f}-{s.fastest:,.0f})",
+            f"{s.cpu_us:.0f}",
+            f"{s.peak_mb:.0f}",
+            f"{s.lost} / {s.doubled}",
+        ]
+        for s in results.encryption
+    ]
+    return _table(
+        ["variant", "decisions/s", "CPU us each", "peak MB", "lost / doubled"], rows, numbers=range(1, 5)
+    )
 
 
 def _throughput(results: Results) -> list[str]:

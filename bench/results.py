@@ -23,6 +23,8 @@ class Results(msgspec.Struct):
     unequal: list[str] = []
     """Records that two variants wrote differently; empty is as it should be."""
     throughput: list[Summary] = []
+    encryption: list[Summary] = []
+    """The fused worker without and with encryption, in turns."""
     latency: list[Latency] = []
     recovery: list[Recovery] = []
     queue: str = ""
@@ -167,8 +169,8 @@ def _pages(results: Results) -> Target:
 
 def _intact(results: Results) -> Target:
     text = "our workers: nothing lost, nothing doubled, in every part; all variants write equal records"
-    ours = ("fused", "fused-two", "staged", "all")
-    parts = [*results.throughput, *results.latency, *results.recovery, *results.soak]
+    ours = ("fused", "fused-two", "staged", "all", "encrypted")
+    parts = [*results.throughput, *results.encryption, *results.latency, *results.recovery, *results.soak]
     mine = [part for part in parts if part.variant in ours]
     if not mine:
         return Target(text, "not measured", None)

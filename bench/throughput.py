@@ -159,6 +159,6 @@ def run_rounds(
             )
             if reference is None:
                 reference = written
-            else:
+            elif not variant.encrypts:  # nobody here has the keys
                 unequal += [f"{variant.name}: {text}" for text in differences(bed, reference, written)]
     return [summarise(runs[variant.name]) for variant in variants], unequal

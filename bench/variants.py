@@ -26,6 +26,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """How many of the processes share `decisions.submitted`."""
     extra: bool = False
     """Not part of the throughput comparison."""
+    encrypts: bool = False
+    """With the policy's ``privacy.encrypt``."""
     share: float = 1.0
     """Part of the records it gets: enough for a steady state, few enough for slow variants."""
 
@@ -72,6 +74,14 @@ VARIANTS = {
             promise="exactly-once",
             commands=(tuple(python_module("app", "worker", "--slot", "0")),),
             extra=True,
+        ),
+        Variant(
+            name="encrypted",
+            title="our worker, fused, encrypting",
+            promise="exactly-once",
+            commands=(_worker("scoring,routing", 0),),
+            extra=True,
+            encrypts=True,
         ),
         Variant(
             name="bare-two",

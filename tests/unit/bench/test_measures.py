@@ -7,6 +7,7 @@ import math
 import pytest
 
 from bench.latency import percentile
+from bench.page import render
 from bench.processes import interpolate
 from bench.recovery import Recovery, stall
 from bench.results import Results, targets
@@ -37,6 +38,11 @@ def test_the_rate_is_the_true_one_whatever_the_batch_size():
         appended = [1000 + 100 * (number // batch) * batch // 10 for number in range(10_000)]  # 100 a second
         start, end, done = window(appended)
         assert done / (end - start) == pytest.approx(100, rel=0.001)
+
+
+def test_what_encryption_costs_is_said_as_a_ratio():
+    page = render(Results(encryption=[summary("fused", 10_000), summary("encrypted", 7_000, cpu_us=117.0)]))
+    assert "**1.30x** the CPU of the worker, at\n70% of the rate" in page
 
 
 def test_start_and_end_do_not_count():

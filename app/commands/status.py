@@ -20,8 +20,9 @@ from app.domain.events import (
     DecisionSubmitted,
     DecisionWithdrawn,
     Record,
+    ReviewKind,
 )
-from app.domain.review import ReviewState, review_id_of
+from app.domain.review import ReviewState, locate, review_id_of
 from app.domain.words import LEVELS, moment
 from app.errors import HitlError
 from app.review_queue.errors import UnknownReview
@@ -41,6 +42,7 @@ STORY = (
     Topic.DEADLETTER,
 )
 WAITING = "waits for a person"
+UNKNOWN_TO_QUEUE = "not in the queue"
 
 
 class Status(msgspec.Struct):
@@ -108,6 +110,7 @@ def _read(settings: Settings, decision_id: str) -> Status:
             _tell(found, codec.decode(record.value))
     if parts:
         found.reviews = [_review(parts, str(review["review_id"]), review) for review in found.reviews]
+        found.reviews += _asked_since(parts, found)
         if found.state == WAITING and any(one["state"] == ReviewState.DECIDED for one in found.reviews):
             found.state = "answered"  # it goes out once it can not be taken back any more
         parts.client.close()
@@ -162,9 +165,20 @@ def _review(parts: QueueParts, review_id: str, known: dict[str, object]) -> dict
     try:
         review = parts.queue.get(review_id).review
     except UnknownReview:
-        return {**known, "state": "not in the queue"}
+        return {**known, "state": UNKNOWN_TO_QUEUE}
     final = moment(review.undo_until) if review.undo_until else None
     return {**known, "state": review.state.value, "holder": review.holder or None, "final_at": final}
+
+
+def _asked_since(parts: QueueParts, found: Status) -> list[dict[str, object]]:
+    """The second look that a finding gave rise to: no route names it, so only the queue knows."""
+    kind = ReviewKind.SECOND_LOOK
+    if not found.reviews or any(review["kind"] == kind.value for review in found.reviews):
+        return []
+    pool, _ = locate(str(found.reviews[0]["review_id"]))
+    review_id = review_id_of(pool, found.decision_id, kind)
+    review = _review(parts, review_id, {"review_id": review_id, "kind": kind.value})
+    return [] if review["state"] == UNKNOWN_TO_QUEUE else [review]
 
 
 def _print(found: Status) -> None:

@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app.domain.answers import Verdict
-from app.domain.review import Reviewer
+from app.domain.events import ReviewKind, ReviewRequested
+from app.domain.review import Reviewer, review_id_of
 from app.domain.words import moment
+from app.review_queue.values import NewReview
 from app.settings import PROJECT
 from app.stream.topics import Topic
 from tests.integration.conftest import deployed
-from tests.integration.deployment import NOW, ROOT, Deployment, Given, by_key, header, letters, until
+from tests.integration.deployment import CODEC, NOW, ROOT, Deployment, Given, by_key, header, letters, until
 from tests.unit.agents.parts import OTHER_TYPE, POLICY_TEXT
 
 pytestmark = pytest.mark.broker
@@ -143,6 +146,13 @@ def test_status_follows_a_decision_to_its_end(deployment: Deployment) -> None:
     text = deployment.hitl("status", "person").stdout
     assert "person: resolved" in text
     assert "the vendor is unknown" in text
+
+    asked = CODEC.decode_as(queue.get(held.review_id).record, ReviewRequested).request
+    second = review_id_of("expenses", "person", ReviewKind.SECOND_LOOK)
+    again = msgspec.structs.replace(asked, review_id=second, kind=ReviewKind.SECOND_LOOK)
+    queue.enqueue(NewReview("person", again, b"nobody reads it here"))
+    looks = status(deployment, "person")["reviews"]
+    assert [(look["kind"], look["state"]) for look in looks][1:] == [("second_look", "open")], "of a finding"
 
 
 def test_status_of_what_nobody_knows_fails_with_advice(deployment: Deployment) -> None:

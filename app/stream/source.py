@@ -193,9 +193,7 @@ class TransactionalSource(Service):
         try:
             await self._kafka.call(self.client.open)
             while not self.should_stop:
-                batch = await self._kafka.call(self.client.next_batch)
-                if batch is not None:
-                    await self._process(batch)
+                await self._next()
         except StoppedError as stopped:
             log.warning("stopped during an outage; the batch will be read again", why=str(stopped))
         finally:
@@ -218,6 +216,12 @@ class TransactionalSource(Service):
 
     def _hung(self) -> bool:
         return self.client.patience.hung_for() > self._patience_seconds
+
+    async def _next(self) -> None:
+        """A frame of its own: nothing of a batch is left in memory while the next one is waited for."""
+        batch = await self._kafka.call(self.client.next_batch)
+        if batch is not None:
+            await self._process(batch)
 
     async def _process(self, batch: Batch) -> None:
         started = self.loop.time()
@@ -272,6 +276,7 @@ class TransactionalSource(Service):
         self._waiting = done
         await self._channel.put(Work(records, done))
         output = await done
+        self._waiting = None
         for record in output.outgoing:
             if self.client.limits.too_large(record):
                 raise StageError("publish", _TooLarge(_size_message(record)))

@@ -28,6 +28,13 @@ class Work(msgspec.Struct):
         """What the agent works on: what the stage before carried over, else the records."""
         return self.records if self.carried is None else self.carried
 
+    def take(self) -> Work:
+        """All of it, out of this: Faust keeps the last value of a channel until the next one comes, and so
+        would a batch that is over stay in memory beside the one that is worked on."""
+        taken = msgspec.structs.replace(self)
+        del self.records, self.done, self.carried, self.output
+        return taken
+
 
 class Channel(Protocol):
     """What we need of a Faust channel."""
@@ -52,8 +59,10 @@ async def answer(work: Work, handler: Callable[[Any], Output | Awaitable[Output]
     """End of a chain: run ``handler`` on the work's items and resolve the batch with its output, after
     that of the earlier stages.
 
-    Never raises, whatever the handler does: the agent lives on and the source hears of it.
+    Never raises, whatever the handler does: the agent lives on and the source hears of it. Leaves nothing
+    in the ``work`` that was given.
     """
+    work = work.take()
     try:
         output = handler(work.items)
         if inspect.isawaitable(output):
@@ -73,7 +82,9 @@ async def hand_on(
     stage: str,
 ) -> None:
     """Middle of a chain: ``handler`` gives (what to publish, what to carry) and the next agent gets
-    the batch through ``channel``, within the same transaction. Never raises, as ``answer``."""
+    the batch through ``channel``, within the same transaction. Never raises and leaves nothing, as
+    ``answer``."""
+    work = work.take()
     try:
         result = handler(work.items)
         output, carried = await result if inspect.isawaitable(result) else result

@@ -1,0 +1,106 @@
+"""A batch that is committed is gone: while a source waits for the next one, nothing of it is in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from app.stream.batch import Batch
+from app.stream.connection import Connection
+from app.stream.dead_letters import DeadLetters
+from app.stream.faust_app import create_app
+from app.stream.records import Incoming, Outgoing, Output
+from app.stream.source import TransactionalSource
+from app.stream.work import answer, hand_on
+
+
+class Read(Incoming, frozen=True, gc=True, weakref=True):
+    """A record whose end can be seen."""
+
+
+class Written(Outgoing, frozen=True, gc=True, weakref=True):
+    """As above."""
+
+
+class Client:
+    """Hands out so many batches, then lets the source wait; everything is committed."""
+
+    def __init__(self, batches: int) -> None:
+        self._left = batches
+        self.alive: list[weakref.ref[Any]] = []
+        self.waited_for = threading.Event()
+        self.ending = threading.Event()
+        self.limits = SimpleNamespace(too_large=lambda _record: False)
+        self.patience = SimpleNamespace(hung_for=lambda: 0.0, stop_by=lambda _seconds: None)
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def next_batch(self) -> Batch | None:
+        if not self._left:
+            self.waited_for.set()
+            self.ending.wait(30)
+            return None
+        self._left -= 1
+        records: list[Incoming] = [Read("in", 0, offset, b"k", b"v", [], 0) for offset in range(3)]
+        self.note(records)
+        return Batch(records, {("in", 0): 0}, {("in", 0): 3}, group=None, assignment=0)
+
+    def commit(self, _batch: Batch, _outgoing: Sequence[Outgoing]) -> None: ...
+
+    def note(self, records: Sequence[object]) -> None:
+        self.alive += [weakref.ref(record) for record in records]
+
+
+async def test_nothing_of_a_committed_batch_stays_in_memory() -> None:
+    client, app = Client(batches=3), create_app("t")
+    first, second = app.work_channel(), app.work_channel()
+
+    def score(records: list[Incoming]) -> tuple[Output, list[Outgoing]]:
+        return Output(), list(made(records))
+
+    def made(records: list[Incoming]) -> Iterator[Outgoing]:
+        for record in records:
+            written = Written("out", b"k", record.value, [])
+            client.note([written])
+            yield written
+
+    @app.agent(first, name="scoring")
+    async def scoring(stream: Any) -> None:
+        async for work in stream:
+            await hand_on(work, score, second, stage="scoring")
+
+    @app.agent(second, name="routing")
+    async def routing(stream: Any) -> None:
+        async for work in stream:
+            await answer(work, Output, stage="routing")
+
+    source = TransactionalSource(
+        Connection(bootstrap_servers="nowhere"),
+        app="t",
+        name="decide",
+        slot="0",
+        topics=["in"],
+        channel=first,
+        dead_letters=DeadLetters(lambda: 0, "0"),
+    )
+    source.client = client  # type: ignore[assignment]
+    app.host_source(source)
+    await app.start()
+    try:
+        async with asyncio.timeout(20):
+            while not client.waited_for.is_set():
+                await asyncio.sleep(0.01)
+            while any(record() is not None for record in client.alive):
+                await asyncio.sleep(0.01)
+    finally:
+        alive = [record() for record in client.alive]
+        client.ending.set()
+        await app.stop()
+    assert len(alive) == 3 * 2 * 3
+    assert alive == [None] * len(alive)

@@ -12,7 +12,7 @@ from bench.learning.measures import measure, sums
 from bench.learning.scenarios import NOISY, SCORING_SEED, SHAPES, Scenario
 from bench.learning.streams import draw
 
-SHORT = Scenario("short", SHAPES["calibrated"], 0.05, reviewers=NOISY, decisions=1_000)
+SHORT = Scenario("short", SHAPES["calibrated"], 0.2, reviewers=NOISY, decisions=1_000)
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def test_runs_by_chunks_are_the_runs_of_one_go(tmp_path, short):
     promise.play([SHORT], kept, said.append)
     stream = draw(SHORT, 5, seed_of(SHORT, SCORING_SEED))
     at_once = product.play(stream, SCORING_SEED)
+    assert at_once.automated.sum(0).min() > 0
     assert len(said) == 1 + 3
     assert kept.of(SHORT, product.NAME) == sums(stream, at_once)
     row = next(row for row in kept.rows() if row["policy"] == product.NAME)
@@ -68,7 +69,7 @@ def test_what_another_process_kept_stays(tmp_path, short):
     mine, theirs = promise.Kept(path, 2), promise.Kept(path, 2)
     promise.play([SHORT], mine, str)
     promise.play([other], theirs, str)
-    assert {alpha for _, alpha, _ in promise.Kept.read(path).sums} == {0.05, 0.02}
+    assert {alpha for _, alpha, _ in promise.Kept.read(path).sums} == {0.2, 0.02}
 
 
 def test_the_page_says_how_many_runs_are_in(tmp_path, short):

@@ -101,6 +101,7 @@ def _plots(r: Report) -> Sequence[Plot]:
             "Blind checks that the learner has had, all keys together.",
             xs,
             [Series("blind checks", [float(point.evidence) for point in r.over_time])],
+            highest=max(4.0, plots.rounded_up(max(point.evidence for point in r.over_time) * 1.1 or 1)),
             said=plots.whole,
         ),
     ]

@@ -43,6 +43,16 @@ def test_the_page_needs_nothing_else_and_is_well_formed(report):
     assert page(cases.simulated([], Reviewers())[1])
 
 
+def test_the_page_says_unknown_where_nothing_ran_alone():
+    for_people = cases.POLICY.replace("automation: policy_threshold", "automation: certificate", 1)
+    source = cases.lines(cases.decisions(300))
+    html = page(cases.simulated(source, Reviewers(delay_mean=1e6), text=for_people)[1])
+    assert "nothing ran alone: unknown" in html
+    evidence = html[html.index("Blind checks that the learner has had") :]
+    ticks = re.findall(r'text-anchor="end">([^<]*)<', evidence[: evidence.index("</svg>")])
+    assert ticks[:5] == ["0", "1", "2", "3", "4"], "also of an axis without evidence each mark says something"
+
+
 def test_the_page_takes_names_for_text():
     source = cases.lines(cases.decisions(5, model={"name": "<b>m</b>", "version": "1"}))
     html = page(cases.simulated(source, Reviewers())[1])

@@ -23,7 +23,7 @@ Sample = tuple[float, float, int]
 
 class Meter:
     """CPU seconds and resident memory of a process and its children, sampled from outside: every
-    variant is measured alike and helps with nothing."""
+    variant is measured alike and helps with nothing. Memory that they share counts once."""
 
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
@@ -51,24 +51,25 @@ class Meter:
         self._thread.join(2)
 
     def _watch(self) -> None:
-        tree, looked = [self._root], 0.0
+        tree, beside, looked = [self._root], 0, 0.0
         while not self._ended.is_set():
             now = time.time()
             try:
                 if now - looked > 1.0:
                     tree, looked = [self._root, *self._root.children(recursive=True)], now
-                cpu, memory = 0.0, 0
+                    beside = _beside_the_largest(tree)
+                cpu, largest = 0.0, 0
                 for each in tree:
                     with each.oneshot():
                         times = each.cpu_times()
                         cpu += times.user + times.system
-                        memory += each.memory_info().rss
+                        largest = max(largest, each.memory_info().rss)
             except psutil.NoSuchProcess:
                 if not self._root.is_running():
                     return
                 looked = 0.0
             else:
-                self._samples.append((now, cpu, memory))
+                self._samples.append((now, cpu, largest + beside))
             self._ended.wait(INTERVAL)
 
 
@@ -97,6 +98,11 @@ class Watched:
         self.process.wait(10)
         self.meter.stop()
 
+    def kill_worker(self) -> None:
+        """SIGKILL for the worker below `hitl worker`, whose supervisor starts the next one."""
+        [worker] = psutil.Process(self.process.pid).children()
+        worker.kill()
+
     def stop(self, patience: float = 10.0) -> None:
         """SIGTERM, then SIGKILL after ``patience`` seconds."""
         if self.process.poll() is None:
@@ -107,6 +113,12 @@ class Watched:
                 self.process.kill()
                 self.process.wait(10)
         self.meter.stop()
+
+
+def _beside_the_largest(tree: Sequence[psutil.Process]) -> int:
+    """Bytes that the others have to themselves: what they share with it is in its own."""
+    largest = max(tree, key=lambda each: each.memory_info().rss)
+    return sum(each.memory_full_info().uss for each in tree if each is not largest)
 
 
 def interpolate(samples: Sequence[Sample], at: float) -> float:

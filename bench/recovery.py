@@ -24,7 +24,7 @@ class Recovery(msgspec.Struct):
 
     variant: str
     restarted: bool
-    """By a supervisor, at once; else another worker takes over."""
+    """At once, after SIGKILL by its own supervisor; else another worker takes over."""
     rate: float
     stalls: list[float]
     lost: int
@@ -54,8 +54,9 @@ def run(
     """Kill one of the variant's processes ``kills`` times under load, at moments drawn by ``seed``;
     ``gently`` with SIGTERM, as an upgrade does.
 
-    With ``restart`` a supervisor starts it again at once, as itself (same slot); without, the others
-    must take over, and it comes back for the next kill only after the measurement.
+    With ``restart`` it is started again at once, as itself (same slot): after SIGKILL of the worker by the
+    process above it, after SIGTERM, which ends both, from nothing. Without, both are killed and the others
+    must take over; it comes back for the next kill only after the measurement.
     """
     draw = random.Random(seed)
     seconds = 8 + kills * (SETTLE_SECONDS + 3) + (0 if restart else kills * 10)
@@ -78,9 +79,11 @@ def run(
                 if gently:
                     workers[victim].stop(patience=60)
                     exits.append((time.time_ns() - moment) / 1e9)
+                elif restart:
+                    workers[victim].kill_worker()
                 else:
                     workers[victim].kill()
-                if restart:
+                if restart and gently:
                     workers[victim] = bed.launch(variant, prefix, victim)
                 time.sleep(SETTLE_SECONDS)
                 killed.append((moment, time.time_ns()))

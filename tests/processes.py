@@ -7,8 +7,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
 
 from app.review_queue.embedded import EmbeddedStore
 
@@ -59,6 +62,14 @@ class Process:
         return self._process.pid
 
     @property
+    def worker(self) -> int | None:
+        """Process id of the worker below `hitl worker`, which does the work; ``None`` while there is none."""
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.pid).children():
+                return child.pid
+        return None
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -81,10 +92,16 @@ class Process:
         return self.wait(timeout)
 
     def kill(self) -> None:
-        """SIGKILL, and gone."""
+        """SIGKILL, and gone, with the worker below it."""
         if self.running:
             self.signal(signal.SIGKILL)
             self.wait(20)
+
+    def kill_worker(self) -> None:
+        """SIGKILL for the process that works and not for the one above, which starts the next."""
+        with suppress(ProcessLookupError):
+            if worker := self.worker:
+                os.kill(worker, signal.SIGKILL)
 
     def stop(self) -> None:
         """SIGTERM, and by force when that takes too long."""

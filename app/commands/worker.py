@@ -39,19 +39,31 @@ def worker(
 ) -> None:
     """Run one worker until it is stopped. SIGTERM finishes the batch in hand.
 
+    It runs in a process of its own below this one (on Linux), which starts it again at once when it is
+    killed or crashes; when it ends by itself, this ends too, with its exit code.
+
     Scoring and routing together form one chain in one transaction; apart they are joined by the topic.
     Every worker of a deployment needs a slot of its own, and the same one after a restart.
 
     Example: `hitl worker --slot 1` · `hitl worker --agents scoring,routing --slot 2`
     """
-    from app.composition.worker import Worker  # noqa: PLC0415 - Faust: a third of a second for this verb alone
+    from app.composition.supervisor import supervise  # noqa: PLC0415 - Faust: a third of a second for this
+    from app.composition.worker import rehearse  # noqa: PLC0415 - verb alone
 
     configure_logs()
+    rehearse(load_settings())
+    chosen = [name.strip() for name in agents.split(",") if name.strip()]
+    supervise(lambda: _work(chosen, slot))
+
+
+def _work(agents: Sequence[str], slot: str | None) -> None:
+    """Places, secrets and the policy are read again each time: any of them may have changed."""
+    from app.composition.worker import Worker  # noqa: PLC0415 - as above
+
     settings = load_settings()
     if slot is not None:
         settings = msgspec.structs.replace(settings, worker_slot=slot)
-    chosen = [name.strip() for name in agents.split(",") if name.strip()]
-    process = Worker(settings, load_compiled_policy(settings), agents=chosen)
+    process = Worker(settings, load_compiled_policy(settings), agents=agents)
     if settings.secret_is_default:
         errors.print(
             "HITL_SECRET_FILE is not set: the evidence draw uses a development key that anybody can know",
@@ -60,7 +72,7 @@ def worker(
     _say_if_laid_out_otherwise(settings, process.policy().pool_names)
     if settings.metrics_port is not None:
         process.metrics.serve(settings.metrics_port)
-    errors.print(f"worker {settings.worker_slot}: {', '.join(chosen)}; stop with ctrl-c", highlight=False)
+    errors.print(f"worker {settings.worker_slot}: {', '.join(agents)}; stop with ctrl-c", highlight=False)
     process.run()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, cast
 
 from app import __version__
@@ -31,6 +32,7 @@ from app.agents.upkeep import (
 )
 from app.composition.parts import (
     connection_of,
+    load_compiled_policy,
     now,
     open_codec,
     open_desk,
@@ -42,7 +44,7 @@ from app.composition.parts import (
 )
 from app.desk.assigning import Assigning
 from app.domain.events import ReviewRequested
-from app.errors import UsageError
+from app.errors import HitlError, UsageError
 from app.memory import TrimService, tune_allocator, tune_garbage_collection
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.assignments import Assignments
@@ -62,6 +64,20 @@ from app.stream.topics import Topic
 from app.stream.work import Channel, Work, answer, hand_on
 from app.telemetry.learning import threshold_readings
 from app.telemetry.metrics import WorkerMetrics
+
+
+def rehearse(settings: Settings) -> None:
+    """Load, check and compile what a worker of these settings will need, and open nothing: no file, socket
+    or thread stays. What is wrong with it is for the worker to say."""
+    app = create_app("rehearsal")
+    app.agent(app.work_channel())(_nothing)  # Faust loads most of itself when it is first used
+    with suppress(HitlError):
+        open_codec(settings)
+        load_compiled_policy(settings)
+
+
+async def _nothing(_batches: Any) -> None:  # noqa: ANN401 - a Faust stream
+    """An agent that is never started."""
 
 
 class Worker:
@@ -105,6 +121,7 @@ class Worker:
             Broadcast(self._connection, Topic.CALIBRATION_UPDATED, self.calibrations.hear),
             Broadcast(self._connection, Topic.RULES_CHANGED, self.rules.hear),
         ]
+        self._sources: list[TransactionalSource] = []
         self.app = create_app("hitl")
         self.app.host(TrimService())
         tallies = Tallies(self._parts.client, self._parts.keys)
@@ -115,6 +132,8 @@ class Worker:
     def prepare(self) -> None:
         """Learn what must be known before the first record: policy, thresholds, calibrations, rules. Raises
         ``UnusablePolicyError`` when the activated policy can not be used here."""
+        for source in self._sources:  # the longest wait of a restart after a kill, so it begins first
+            source.fence()
         with ThreadPoolExecutor(len(self._broadcasts)) as side_by_side:  # a restart should be short
             list(side_by_side.map(Broadcast.start, self._broadcasts))
         self.policy.require_activated()
@@ -133,6 +152,8 @@ class Worker:
 
     def close(self) -> None:
         """End what ``prepare`` began."""
+        for source in self._sources:
+            source.abandon()
         for broadcast in self._broadcasts:
             broadcast.stop()
         self._keys.close()
@@ -258,17 +279,17 @@ class Worker:
     def _source(
         self, group: str, channel: Channel, topics: Sequence[Topic], listener: Listener | None = None
     ) -> None:
-        self.app.host_source(
-            TransactionalSource(
-                self._connection,
-                app="hitl",
-                name=group,
-                slot=self.settings.worker_slot,
-                topics=topics,
-                channel=channel,
-                dead_letters=DeadLetters(self._clock, __version__),
-                listener=listener,
-                observer=self.metrics.observe(group),
-                tracing=self._tracing if group != "drift" else None,
-            )
+        source = TransactionalSource(
+            self._connection,
+            app="hitl",
+            name=group,
+            slot=self.settings.worker_slot,
+            topics=topics,
+            channel=channel,
+            dead_letters=DeadLetters(self._clock, __version__),
+            listener=listener,
+            observer=self.metrics.observe(group),
+            tracing=self._tracing if group != "drift" else None,
         )
+        self._sources.append(source)
+        self.app.host_source(source)

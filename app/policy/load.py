@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -54,8 +55,11 @@ def load_policy(path: Path) -> Policy:
         raise PolicyError([Problem(file=name, line=line, column=1, field="", message=message)]) from error
 
 
+@lru_cache(maxsize=1)
 def policy_from_text(text: str, *, file: str = "policy") -> Policy:
-    """Check the policy in ``text``; ``file`` is what problems call it. Raises ``PolicyError``."""
+    """Check the policy in ``text``; ``file`` is what problems call it. Raises ``PolicyError``.
+
+    The last one is kept: a worker that is forked again finds it checked, unless the file has changed."""
     values, places = read_yaml(text, file)
     content, findings = _validated(values)
     if content is None or findings:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+log = logging.getLogger("hitl.stream")
 
 R = TypeVar("R")
 
@@ -20,8 +23,22 @@ class KafkaThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin to serve calls."""
-        self._thread.start()
+        """Begin to serve calls, unless that was done."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def begin(self, function: Callable[[], object]) -> None:
+        """Start, and make a call for which nobody waits. What it raises is only logged: for what a later call
+        does if need be."""
+
+        def serve() -> None:
+            try:
+                function()
+            except Exception as error:
+                log.debug("%s: %s", self._thread.name, error)
+
+        self._calls.put(serve)
+        self.start()
 
     def end(self) -> None:
         """End after the calls that were made; does not wait."""

@@ -165,6 +165,15 @@ class TransactionalSource(Service):
         """Name in the service tree."""
         return f"source {self.name}"
 
+    def fence(self) -> None:
+        """Ahead of the start, and without waiting for it: end what older incarnations of this slot left."""
+        self._kafka.begin(self.client.fence)
+
+    def abandon(self) -> None:
+        """End what ``fence`` began, where no start follows it; does not wait."""
+        self.client.patience.stop_by(0.0)
+        self._kafka.end()
+
     async def on_start(self) -> None:
         """Join the group once the agents are there to answer."""
         self._kafka.start()

@@ -56,6 +56,7 @@ class TransactionalClient:
         self.patience = Patience(self.member, on_stall)
         self.limits = RecordLimits(connection)
         self._positions = Positions()
+        self._fenced = False
         self._held: list[TopicPartition] = []
         self._member_id = ""
         self._failure: BaseException | None = None
@@ -73,11 +74,19 @@ class TransactionalClient:
 
     # --- life ---------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Fence older incarnations of this slot, end what they left open, join the group."""
+    def fence(self) -> None:
+        """End older incarnations of this slot and what they left open. Where there was something it takes
+        half a second: so long librdkafka waits before it asks again."""
         self._producer = Producer(self._producer_config)
-        self._member_id = ""
         self.patience.until_done(self._producer.init_transactions, "init_transactions")
+        self._fenced = True
+
+    def open(self) -> None:
+        """Fence older incarnations of this slot, unless that was done ahead; join the group."""
+        if not self._fenced:
+            self.fence()
+        self._fenced = False
+        self._member_id = ""
         self._consumer = Consumer(self._consumer_config)
         self._consumer.subscribe(
             [self._connection.topic(topic) for topic in self._topics],

@@ -122,15 +122,18 @@ class Run:
                 events.pop(0)()
             victim = self._draw.choice(running)
             if time.monotonic() > next_kill and self._may_be_killed(victim):
-                victim.kill()
-                victim.start()
+                if self.kills % 2:
+                    victim.kill_worker()  # the process above starts the next one
+                else:
+                    victim.kill()
+                    victim.start()
                 self.kills += 1
                 next_kill = time.monotonic() + self._draw.uniform(0.5, 1.5) * every
             time.sleep(0.05)
 
     def _may_be_killed(self, victim: Process) -> bool:
         """Any moment will do, but a broken worker is killed in the gap that it has."""
-        return self._module == "app" or (self._gaps / str(victim.pid)).exists()
+        return self._module == "app" or (self._gaps / str(victim.worker)).exists()
 
     def _broker_fails(self) -> None:
         self._broker.kill()

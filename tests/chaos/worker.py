@@ -72,6 +72,7 @@ def main(options: dict[str, Any]) -> None:
     if options.get("hold"):
         _hold_transactions_open(source, options["hold"], Path(options["flag"]))
     app.host(source)
+    source.fence()
     run(app)
 
 

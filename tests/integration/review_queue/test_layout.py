@@ -53,6 +53,7 @@ def start(desk, monkeypatch):
 
     monkeypatch.setattr(worker, "Worker", Idle)
     monkeypatch.setattr("app.commands.worker.configure_logs", lambda: None)
+    monkeypatch.setattr("app.composition.supervisor.supervise", lambda work: work())
 
     def run(url=desk.url):
         done = CliRunner().invoke(

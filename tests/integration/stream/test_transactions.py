@@ -199,6 +199,26 @@ def test_the_older_client_of_a_slot_is_fenced(connection: Connection) -> None:
     assert check(["a"], read(connection)).ok
 
 
+def test_fencing_ahead_ends_the_older_client_before_the_newer_one_joins(connection: Connection) -> None:
+    submit(connection, ["a"])
+    older = _client(connection, "0")
+    batch = _next(older)
+    newer = _unopened(connection, "0")
+    newer.fence()
+    with pytest.raises(FatalStreamError):
+        older.commit(batch, _copies(batch))
+    older.close()
+    ready = newer._producer
+    newer.open()
+    assert newer._producer is ready  # fenced once
+    taken = _next(newer, timeout=30)
+    assert newer.commit(taken, _copies(taken)) is None
+    newer._reopen()
+    assert newer._producer is not ready  # after an outage with a fresh one, fenced anew
+    newer.close()
+    assert check(["a"], read(connection)).ok
+
+
 class _Listener:
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -217,7 +237,13 @@ class _Listener:
 
 
 def _client(connection: Connection, slot: str, listener: _Listener | None = None) -> TransactionalClient:
-    client = TransactionalClient(
+    client = _unopened(connection, slot, listener)
+    client.open()
+    return client
+
+
+def _unopened(connection: Connection, slot: str, listener: _Listener | None = None) -> TransactionalClient:
+    return TransactionalClient(
         connection,
         app="t",
         name="copy",
@@ -227,8 +253,6 @@ def _client(connection: Connection, slot: str, listener: _Listener | None = None
         session_timeout_ms=6000,
         max_poll_interval_ms=6000,
     )
-    client.open()
-    return client
 
 
 def _next(client: TransactionalClient, timeout: float = 20.0) -> Batch:

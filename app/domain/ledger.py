@@ -43,7 +43,7 @@ from app.domain.quality.snapshot import Snapshot
 from app.domain.quality.volumes import Volumes, type_of
 from app.domain.resolution import HAND_ONS, agrees
 from app.domain.review import Review, ReviewState
-from app.domain.second_opinion import is_confirmation
+from app.domain.second_opinion import is_confirmation, to_confirm
 from app.domain.terms import Terms
 
 MOST_PEOPLE = 2000
@@ -165,9 +165,11 @@ class LedgerFold:
         self._case_mix.add(decision_type, band, override, person.shown, in_pool)
 
     def _pair(self, decided: ReviewDecided, pool: PoolRecord) -> None:
-        """Two independent answers to one decision."""
+        """Two independent answers to one decision. Where the second was asked for because of the first, the
+        two say nothing about how often people agree, but where they differ is worth talking about."""
         routed, answer = decided.requested.routed, decided.answer
-        if routed.route.arm is not Arm.SECOND_LOOK:
+        drawn = routed.route.arm is Arm.SECOND_LOOK
+        if not (drawn or to_confirm(decided) or is_confirmation(routed, decided.requested.request.kind)):
             return
         decision_id = routed.scored.decision.decision_id
         action = answer.first_action or answer.action
@@ -175,7 +177,8 @@ class LedgerFold:
         if other is None or other[0] == answer.reviewer:
             self._waiting.put(decision_id, (answer.reviewer, action))
             return
-        pool.pairs.append((other[1], action))
+        if drawn:
+            pool.pairs.append((other[1], action))
         if other[1] != action:
             self._offers.add(decided, "disagreement", None, (other[1], action))
 

@@ -256,6 +256,21 @@ def test_two_who_answer_alone_and_differ_make_a_case_for_a_session():
     assert desk.seen.candidates[0].truth == "reject"
 
 
+def test_a_finding_that_was_not_confirmed_is_a_case_for_a_session_and_no_sample_of_agreement():
+    """There is no third look: people who differ talk about the case."""
+    desk = Desk()
+    for n, two in enumerate(("reject", "approve")):
+        story = cases.routed(cases.decision(0.97, decision_id=f"found-{n}"), cases.terms())
+        drawn = {"level": 3, "action": None, "evidence": True, "evidence_probability": 1.0}
+        route = msgspec.structs.replace(story.route, review_kinds=[ReviewKind.REVIEW], **drawn)
+        story = msgspec.structs.replace(story, route=route)
+        desk.answer("ann", "reject", arm=Arm.BLIND, story=story)
+        desk.answer("bob", two, arm=Arm.BLIND, story=story, kind=ReviewKind.SECOND_LOOK)
+    [case] = desk.seen.candidates
+    assert (case.source, case.answered) == ("disagreement", ("reject", "approve"))
+    assert desk.seen.pools["expenses"].agreement is None
+
+
 def test_a_teaching_example_is_a_case_with_its_answer_as_truth():
     desk = Desk()
     desk.answer(action="reject", tags=["teaching_example"])

@@ -50,7 +50,7 @@ class Verdict(StrEnum):
     BELOW = "below"
     ABOVE = "above"
     UNKNOWN = "unknown"
-    """Nothing happened in the window, or there is nothing to compare with yet."""
+    """Nothing happened in the window, it is not over yet, or there is nothing to compare with."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +144,10 @@ def standings(kept: Kept, now: int) -> list[Standing]:
 def _standing(target: Target, kept: Kept, now: int) -> Standing:
     value = evaluate(target.formula, kept, now)
     judged = evaluate(target.judged, kept, now) if target.judged else value
-    return Standing(target=target, value=value, judged=judged, verdict=verdict(target, judged))
+    found = verdict(target, judged)
+    if found is Verdict.BELOW and isinstance(target.formula, Increase):
+        found = found if _lasted(kept, now, target.formula.window) else Verdict.UNKNOWN  # it may still come
+    return Standing(target=target, value=value, judged=judged, verdict=found)
 
 
 def verdict(target: Target, judged: float | None) -> Verdict:
@@ -207,6 +210,12 @@ def _days_of(window: str) -> int:
     30
     """
     return int(window.removesuffix("d"))
+
+
+def _lasted(kept: Kept, now: int, window: str) -> bool:
+    """Whether there was anything to count when the window began."""
+    first = now // DAY - _days_of(window) + 1
+    return any(sums and day <= first for day, sums in kept.days.items())
 
 
 def _window(kept: Kept, now: int, window: str) -> Sums:

@@ -54,6 +54,12 @@ def test_weeks_and_months_are_whole_days():
     assert at("sla", found).verdict is Verdict.BELOW
 
 
+def test_what_has_not_come_yet_is_missed_only_when_its_time_is_over():
+    assert at("new_scenarios", kept()).verdict is Verdict.UNKNOWN
+    assert at("new_scenarios", kept(days={28: sums("sla", 95, 100)})).verdict is Verdict.UNKNOWN
+    assert at("new_scenarios", kept(days={29: sums("sla", 95, 100)})).verdict is Verdict.BELOW
+
+
 def test_a_change_is_judged_and_needs_something_to_compare_with():
     this_week = {0: sums("downstream_errors", 2, 100)}
     assert at("downstream_errors", kept(days=this_week)).verdict is Verdict.UNKNOWN

@@ -97,11 +97,11 @@ class Process:
             self.signal(signal.SIGKILL)
             self.wait(20)
 
-    def kill_worker(self) -> None:
-        """SIGKILL for the process that works and not for the one above, which starts the next."""
+    def signal_worker(self, number: signal.Signals) -> None:
+        """For the process that works, and not for the one above, which starts the next when it is killed."""
         with suppress(ProcessLookupError):
             if worker := self.worker:
-                os.kill(worker, signal.SIGKILL)
+                os.kill(worker, number)
 
     def stop(self) -> None:
         """SIGTERM, and by force when that takes too long."""

@@ -158,8 +158,8 @@ def clock_jump(site: Site) -> Undo:
 def stuck_worker(site: Site) -> Undo:
     """SIGSTOP: it neither works nor leaves."""
     worker = site.workers[1]
-    worker.signal(signal.SIGSTOP)
-    return lambda: worker.signal(signal.SIGCONT)
+    worker.signal_worker(signal.SIGSTOP)
+    return lambda: worker.signal_worker(signal.SIGCONT)
 
 
 def future_schema(site: Site) -> Undo:

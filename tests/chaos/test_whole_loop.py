@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -123,7 +124,7 @@ class Run:
             victim = self._draw.choice(running)
             if time.monotonic() > next_kill and self._may_be_killed(victim):
                 if self.kills % 2:
-                    victim.kill_worker()  # the process above starts the next one
+                    victim.signal_worker(signal.SIGKILL)  # the process above starts the next one
                 else:
                     victim.kill()
                     victim.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from app.stream.topics import Topic
@@ -24,7 +26,7 @@ def test_the_next_worker_of_the_slot_goes_on_where_the_killed_one_stood(deploy: 
     deployment.watch.wait(Topic.DECISIONS_ROUTED, count)
     for _ in range(2):
         killed = process.worker
-        process.kill_worker()
+        process.signal_worker(signal.SIGKILL)
         count = submit(deployment, count)
         until(lambda killed=killed: process.worker not in {None, killed}, "the next worker")
         deployment.watch.wait(Topic.DECISIONS_ROUTED, count)

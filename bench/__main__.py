@@ -33,7 +33,7 @@ def main(
     ] = "",
     seconds: Annotated[float, typer.Option(help="Length of each latency measurement.")] = 60.0,
     kills: Annotated[int, typer.Option(help="Kills for each recovery case.")] = 5,
-    soak_minutes: Annotated[float, typer.Option(help="Length of the soak.")] = 10.0,
+    soak_minutes: Annotated[float, typer.Option(help="Length of the soak.")] = 30.0,
     write: Annotated[
         bool, typer.Option("--write", help="Write the page even when only some parts were run.")
     ] = False,

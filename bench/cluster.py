@@ -159,6 +159,14 @@ class Cluster:
                 raise RuntimeError(f"{topic}: less than {count} records after {patience} s")
             time.sleep(0.25)
 
+    def behind(self, prefix: str, group: str, topic: str) -> int:
+        """Offsets of a topic that a group has still to read."""
+        asker = Consumer({"bootstrap.servers": self.bootstrap, "group.id": prefix + group, "log_level": 0})
+        places = asker.committed(self._partitions(prefix + topic), timeout=20)
+        ends = [self._offsets.get_watermark_offsets(each, timeout=20)[1] for each in places]
+        asker.close()
+        return sum(end - max(place.offset, 0) for place, end in zip(places, ends, strict=True))
+
     def read_back(self, prefix: str, count: int, patience: float = 30) -> Written:
         """Read the output topics until ``count`` decisions are routed and nothing more comes."""
         consumer = self.reader(prefix, OUTPUTS, from_start=True)

@@ -60,12 +60,15 @@ Time of each whole request in the server and size as sent, uncompressed; one bro
 another, signed in as a lead (`python -m bench.console_pages`)."""
 
 _SOAK_WORDS = """\
-Resident memory of the worker, sampled ten times a second; slope by least squares over means of 20 s after
-one minute of warm-up, with its 95 % interval."""
+Resident memory of the worker, sampled ten times a second. The first third is warm-up and counts only for the
+peak; start, end and slope are of means of 20 s after it. The interval (95 %) takes into account that
+neighbours resemble each other. Nobody answers: without labels `drift` lets nothing be automated, and every
+decision becomes a review. *Behind* is what `review_request` had still to read at the end; where that is much,
+its batches are as large as they get."""
 
 _AGAIN = """\
 ```
-make bench                                   # everything, about an hour on two cores
+make bench                                   # everything, an hour and a half on two cores
 .venv/bin/python -m bench --only fused,bare  # a part, printed and not written
 .venv/bin/python -m bench --only latency --write   # a part, replaced on this page
 .venv/bin/python -m bench profile            # where a decision's time goes, without Kafka
@@ -180,6 +183,7 @@ def _soak(results: Results) -> list[str]:
             f"{each.end_mb:.1f}",
             f"{each.peak_mb:.1f}",
             f"{each.slope:+.1f} [{each.slope_low:+.1f}, {each.slope_high:+.1f}]",
+            f"{each.behind:,}",
             f"{each.lost} / {each.doubled}",
         ]
         for each in results.soak
@@ -192,9 +196,10 @@ def _soak(results: Results) -> list[str]:
         "end MB",
         "peak MB",
         "slope MB/h",
+        "behind",
         "lost / doubled",
     ]
-    return _table(head, rows, numbers=range(1, 8))
+    return _table(head, rows, numbers=range(1, 9))
 
 
 def _targets(results: Results) -> list[str]:

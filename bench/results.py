@@ -127,7 +127,7 @@ def _memory(results: Results, most: float) -> Target:
 
 
 def _flat(results: Results) -> Target:
-    text = "memory flat: no growth shown (95 %), or below 2 % over the soak"
+    text = "memory flat: no growth shown (95 %), or below 2 % over the soak's last two thirds"
     if not results.soak or any(math.isnan(s.slope) for s in results.soak):
         return Target(text, "not measured", None)  # no soak, or too short a one
     flat = [s.slope_low <= 0 or s.end_mb - s.start_mb < 0.02 * s.start_mb for s in results.soak]

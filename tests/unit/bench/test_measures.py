@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 
@@ -95,6 +96,26 @@ def test_a_leak_shows_and_noise_does_not():
     assert high < 31
     _, low, high = slope_with_interval(noise)
     assert low < 0 < high
+
+
+def test_memory_that_wanders_shows_no_slope_as_often_as_it_says():
+    draw = random.Random(11)
+
+    def wandering() -> list[tuple[float, float]]:
+        """Sixty blocks of 20 s; each resembles the one before, correlation 0.8."""
+        memory, points = draw.gauss(0, 1 / 0.6), []
+        for block in range(60):
+            points.append((block / 180, memory))
+            memory = 0.8 * memory + draw.gauss(0, 1)
+        return points
+
+    found = [slope_with_interval(wandering()) for _ in range(400)]
+    held = sum(low <= 0 <= high for _, low, high in found) / len(found)
+    assert 0.9 <= held <= 0.97  # least squares alone: one in two
+
+
+def test_a_short_soak_says_nothing():
+    assert all(math.isnan(value) for value in slope_with_interval([(hour / 180, 1.0) for hour in range(7)]))
 
 
 def test_blocks_hold_the_mean_of_their_samples_and_nothing_from_the_warm_up():

@@ -18,8 +18,10 @@ from app.domain import words
 from app.domain.authority import Denial
 from app.domain.quality.figures import HourForecast, VolumeFigures
 from app.domain.quality.forecast import HOUR, forecast
+from app.domain.quality.pool_staffing import PoolStaffing, pool_staffing
 from app.domain.quality.snapshot import Snapshot
 from app.domain.quality.staffing import Plan, what_if
+from app.policy.compiled import CompiledPolicy
 
 router = APIRouter(include_in_schema=False)
 
@@ -80,7 +82,29 @@ def capacity_page(
         hours=hours,
         peak=_common_peak(plans),
         work=sum(plan.hours_of_work for plan in plans),
+        pools=_pools(plans, parts.policy, _next_hour(parts.clock()), away / 100),
+        titles={pool.name: pool.title for pool in parts.policy.pools},
+        hour=lambda at: words.moment(at)[5:16].replace("T", " "),
     )
+
+
+def _pools(plans: list[TypePlan], policy: CompiledPolicy, first: int, away: float) -> list[PoolStaffing]:
+    """What each pool needs and has; a case counts in the pool of its type. Nothing where nobody is named."""
+    if policy.directory.open_house:
+        return []
+    loads: dict[str, list[float]] = {}
+    for one in plans:
+        terms = policy.terms.get(one.name)
+        if terms is not None:
+            known = loads.setdefault(terms.pool, [0.0] * len(one.blocks))
+            loads[terms.pool] = [
+                sum(hour) for hour in zip(known, (block.plan.load for block in one.blocks), strict=True)
+            ]
+    return pool_staffing(loads, first, policy.directory, policy.backups, shrinkage=away)
+
+
+def _next_hour(now: int) -> int:
+    return now - now % HOUR + HOUR
 
 
 def _plan(
@@ -91,7 +115,7 @@ def _plan(
     away: float,
     hours: int,
 ) -> TypePlan:
-    first = now - now % HOUR + HOUR
+    first = _next_hour(now)
     known_from = figures.hours[0].hour if figures.hours else first
     expected = forecast({h.hour: h.routed for h in figures.hours}, first, hours, known_from=known_from)
     share = automation / 100 if automation is not None else figures.automation_rate or 0.0

@@ -21,7 +21,7 @@ def my_numbers(request: Request, visitor: Who) -> Response:
     """One's own numbers."""
     snapshot = snapshot_of(parts_of(request))
     figures = snapshot.reviewers.get(visitor.name, ReviewerFigures(name=visitor.name))
-    days = [(words.moment(day.day)[5:10], float(day.answered)) for day in figures.days[-28:]]
+    days = [(words.moment(day.day)[5:10], day) for day in figures.days[-28:]]
     return render(
         request,
         "me.html",
@@ -29,5 +29,5 @@ def my_numbers(request: Request, visitor: Who) -> Response:
         snapshot=snapshot,
         days=days,
         coaching=snapshot.coaching.get(visitor.name, ()),
-        chart=column_chart(days, every=max(1, len(days) // 7)),
+        chart=column_chart([(name, float(day.answered)) for name, day in days], every=max(1, len(days) // 7)),
     )

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +15,12 @@ import msgspec
 import redis
 
 from app.composition.parts import connection_of, open_codec
-from app.domain.events import ObservationKind, ObservedOutcome
+from app.domain.events import Answer, ObservationKind, ObservedOutcome, ReviewDecided, ReviewRequested
 from app.review_queue.store import open_client
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
 from app.stream.schemas import Schemas, fingerprint
-from app.stream.topics import Topic
+from app.stream.topics import Topic, pool_topic
 from bench.drill import versions
 from bench.drill.site import Site
 
@@ -136,12 +137,6 @@ def bad_ai(site: Site) -> Undo:
     return lambda: None
 
 
-def overconfident_ai(site: Site) -> Undo:
-    """Nothing but the AI and its decisions: see ``sure`` and ``rightness``."""
-    del site
-    return lambda: None
-
-
 def clock_jump(site: Site) -> Undo:
     """One worker's clock is an hour ahead."""
     site.stop(1)
@@ -178,6 +173,47 @@ def future_schema(site: Site) -> Undo:
     return lambda: None
 
 
+def forged_answers(site: Site) -> Undo:
+    """Somebody who may write the topic, and has no key, answers for people."""
+    site.poisoned.add("forged")
+    codec, now = open_codec(site.settings), time.time_ns() // 1_000_000
+    record = deque(site.log(pool_topic(site.policy.pool_names[0])), maxlen=1).pop()
+    requested = codec.decode_as(record.value, ReviewRequested)
+    answers = [
+        Answer(
+            answer_id=f"forged-{number}",
+            review_id=requested.request.review_id,
+            reviewer="ann",
+            action="approve",
+            changes=None,
+            reasoning="trust me",
+            reason_code="",
+            category=None,
+            note="",
+            tags=[],
+            first_action=None,
+            package_digest=requested.request.package_digest,
+            lease_epoch=1,
+            claimed_at=now,
+            decided_at=now,
+        )
+        for number in range(20)
+    ]
+    forged = [codec.encode(ReviewDecided(requested=requested, answer=answer)) for answer in answers]
+    publisher = Publisher(connection_of(site.settings), client_id="forger")
+    failed = publisher.send([Outgoing(Topic.REVIEWS_OUTCOMES, b"forged", value, []) for value in forged])
+    publisher.close()
+    if failed:
+        raise RuntimeError(f"{len(failed)} not sent: {failed[0].reason}")
+    return lambda: None
+
+
+def nothing(site: Site) -> Undo:
+    """People and the AI are the fault: see ``sure`` and ``rightness``."""
+    del site
+    return lambda: None
+
+
 FAULTS: tuple[Fault, ...] = (
     Fault(name="broker down", what="SIGKILL, back after 20 s", begin=broker_down, seconds=20),
     Fault(name="store down", what="Valkey ends, back after 20 s", begin=store_down, seconds=20),
@@ -198,9 +234,17 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="AI overconfident",
         what="sure of everything, wrong in 4 of 10, 150 s",
-        begin=overconfident_ai,
+        begin=nothing,
         seconds=150,
         sure=1.0,
         rightness=0.6,
+    ),
+    Fault(name="forged answers", what="20 answers without a seal", begin=forged_answers, seconds=20),
+    Fault(
+        name="nobody looks",
+        what="people agree with everything, 190 s (eight days)",
+        begin=nothing,
+        seconds=190,
+        rightness=1000.0,  # more than certain, whatever the AI says
     ),
 )

@@ -209,8 +209,8 @@ class Site:
         return since - began
 
     def judge(self) -> Verdict:
-        """What was submitted and answered so far, against all topics and the queue. Dead letters of
-        ``poisoned`` keys are as they should be."""
+        """What was submitted and answered so far, against all topics and the queue. What has a
+        ``poisoned`` key was put there by the drill."""
         topics: Iterable[str] = [
             Topic.DECISIONS_SCORED,
             Topic.DECISIONS_ROUTED,
@@ -227,7 +227,7 @@ class Site:
             (
                 record
                 for record in LogReader(connection_of(self.settings)).read_all(topics)
-                if record.topic != Topic.DEADLETTER or (record.key or b"").decode() not in self.poisoned
+                if (record.key or b"").decode() not in self.poisoned
             ),
             submitted=self.submitted,
             repeated=self.repeated,

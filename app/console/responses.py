@@ -9,10 +9,11 @@ from starlette.types import Scope
 
 from app.console.identity import local_path, sign_in_address
 from app.console.parts import ConsoleParts
-from app.console.problems import NOT_SIGNED_IN, Problem, problem
+from app.console.problems import NOT_SIGNED_IN, UNEXPECTED, Problem, problem
 from app.console.rendering import render
 
 MEDIA_TYPE = "application/problem+json"
+_MISTAKE = "The console made a mistake that nobody foresaw. It is in the log"
 AGAIN = {429, 500, 503}
 """Where the same request may go better a little later."""
 
@@ -27,14 +28,15 @@ def error_response(scope: Scope, error: BaseException, parts: ConsoleParts) -> R
         if request.headers.get("hx-request") == "true":  # a part of a page: the whole page must go
             return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
         return RedirectResponse(sign_in_address(request), 303)
+    unexpected = told.status == UNEXPECTED.status
     return render(
         request,
         "error.html",
         status_code=told.status,
         headers=headers,
         heading=told.title,
-        text=told.detail,
-        hint=told.hint,
+        text=_MISTAKE if unexpected else told.detail,
+        hint=f"Tell whoever runs the desk: `{told.instance}`" if unexpected else told.hint,
         take="",
         safe=told.status >= 500 or request.method == "POST",
         again=local_path(request.url.path) if request.method == "GET" and told.status in AGAIN else "",

@@ -1,6 +1,7 @@
 """What surrounds every answer: headers, host names, sizes, errors in one form, nothing open by accident."""
 
 import logging
+import re
 
 import pytest
 from fastapi.routing import APIRoute
@@ -137,6 +138,25 @@ def test_a_bug_is_one_problem_without_its_insides(house, caplog, monkeypatch):
         answer.json()["type"].endswith("#unexpected")
         and answer.headers["x-content-type-options"] == "nosniff"
     )
+
+
+def test_a_bug_behind_a_page_gives_people_a_number_to_tell(house, caplog, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("secret insides")
+
+    browser = house.signed_in("ann")
+    monkeypatch.setattr(type(house.desk), "glance", broken)
+    with caplog.at_level(logging.ERROR):
+        page = browser.get(f"/reviews/{house.ask()}", headers={"Accept": "text/html"})
+    assert page.status_code == 500
+    [number] = re.findall(r"Tell whoever runs the desk: <code>urn:uuid:([0-9a-f-]+)</code>", page.text)
+    assert number in caplog.text and "secret" not in page.text
+
+
+def test_what_is_not_there_is_said_once_and_not_tried_again(house):
+    page = house.signed_in("ann").get("/nowhere", headers={"Accept": "text/html"}).text
+    assert "There is nothing at this address." in page
+    assert "Not Found" not in page and "Try again" not in page
 
 
 def test_an_outage_of_the_store_is_a_problem_that_says_when_to_come_back(house, monkeypatch):

@@ -41,6 +41,7 @@ from app.policy.compiled import CompiledPolicy
 
 _FIRST = DECIDING | {ReviewKind.AUDIT}
 _DRAWN = "arm"
+_ADJUSTMENT = "adjustment"
 _NOT_WORK = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION})
 
 
@@ -65,6 +66,8 @@ class Again(msgspec.Struct, gc=False):
     """That a person saw it."""
     blind_chance: float
     """That a person judged it before seeing the recommendation."""
+    adjusted: tuple[tuple[str, bool], ...] = ()
+    """Contextual adjustments that shifted its score, each with whether it would run alone without it."""
     error: bool | None = None
     blind_error: bool | None = None
     truth: bool | None = None
@@ -169,15 +172,8 @@ class Beside:
             assessment = _as_logged(assessment, logged)
         in_force, known = self.announced.in_force(key, event, terms)
         self.unannounced += not known
-        decided = route(
-            decision,
-            assessment,
-            context,
-            terms,
-            in_force,
-            draws(self._secret, decision.decision_id),
-            self._rules(decision.decision_type),
-        )
+        drawn, rules = draws(self._secret, decision.decision_id), self._rules(decision.decision_type)
+        decided = route(decision, assessment, context, terms, in_force, drawn, rules)
         rerouted = DecisionRouted(
             scored=DecisionScored(decision=decision, assessment=assessment), route=decided
         )
@@ -194,6 +190,17 @@ class Beside:
             why=_why(decided),
             chance=reviewed_probability(event.route),
             blind_chance=_blind_chance(event.route),
+            adjusted=tuple(
+                (
+                    f"{terms.decision_type}: {reason.code}",
+                    route(
+                        decision, assessment, context, _without(terms, reason.code), in_force, drawn, rules
+                    ).level
+                    <= 2,
+                )
+                for reason in decided.reasons
+                if reason.step == _ADJUSTMENT
+            ),
         )
         self.decisions[decision.decision_id] = again
         return again
@@ -230,6 +237,12 @@ def _as_logged(assessment: Assessment, logged: Assessment) -> Assessment:
         calibration_version=logged.confidence.calibration_version,
     )
     return msgspec.structs.replace(assessment, confidence=confidence)
+
+
+def _without(terms: Terms, name: str) -> Terms:
+    """The same terms, with an adjustment that shifts nothing."""
+    kept = [msgspec.structs.replace(a, shift=0.0) if a.name == name else a for a in terms.adjustments]
+    return msgspec.structs.replace(terms, adjustments=tuple(kept))
 
 
 def _why(decided: Route) -> str:

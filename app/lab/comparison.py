@@ -10,6 +10,7 @@ import msgspec
 
 from app.domain.events import ReviewKind
 from app.domain.terms import Fact
+from app.lab.adjustment_effects import AdjustmentEffect, adjustment_effects
 from app.lab.beside import Again, Beside, Work
 from app.lab.estimate import Estimate, Estimator, estimate
 from app.lab.report import KeyThreshold, Rejects, key_threshold, share
@@ -81,6 +82,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     answers: int
     thresholds: list[KeyThreshold]
     slices: list[Slice]
+    adjustments: list[AdjustmentEffect]
+    """What each contextual adjustment of this policy changes."""
     levels: dict[str, int]
     levels_logged: dict[str, int]
     over_time: list[Moment]
@@ -138,6 +141,7 @@ def compare(beside: Beside, elapsed: float, begin_anew: list[str] | None = None)
         answers=work.answers,
         thresholds=[_threshold(beside, key) for key in sorted(beside.keys)],
         slices=[part for place, fact in enumerate(beside.facts) for part in _slices(fact, place, found)],
+        adjustments=adjustment_effects(found),
         levels={str(level): levels[level] for level in range(1, 6)},
         levels_logged={str(level): levels_logged[level] for level in range(1, 6)},
         over_time=_over_time(found),

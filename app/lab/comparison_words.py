@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from app.lab.adjustment_effects import AdjustmentEffect
 from app.lab.comparison import Comparison, Slice
+from app.lab.estimate import Estimate
 from app.lab.rendering import between, fitted, percent, thresholds_in_words
 
 
@@ -35,6 +37,9 @@ def text(report: Comparison, how: str = "recorded") -> str:
     if r.slices:
         lines.append("BY FACT: alone (really), wrong of what would run alone")
         lines += [_slice(part) for part in r.slices]
+    if r.adjustments:
+        lines.append("WHAT ADJUSTMENTS CHANGE, AND HOW OFTEN THE AI IS WRONG THERE")
+        lines += [line for effect in r.adjustments for line in _adjustment(effect)]
     lines += _left_out(r)
     return "\n".join(piece for line in lines for piece in fitted(line))
 
@@ -80,6 +85,29 @@ def _slice(s: Slice) -> str:
     alone = f"{percent(s.automation_rate):>7} ({percent(s.automation_rate_logged)})"
     wrong = f"{percent(s.error.value, 2):>7}, {between((s.error.low, s.error.high))}"
     return f"  {s.name:<30} {s.decisions:>9,}  {alone}  {wrong if s.automated else '-':>7}"
+
+
+def _adjustment(effect: AdjustmentEffect) -> list[str]:
+    lines = [f"  {effect.name} shifts the score of {effect.decisions:,} decisions"]
+    for count, error, what in (
+        (effect.to_people, effect.to_people_error, "go to people because of it"),
+        (effect.alone, effect.alone_error, "run alone because of it"),
+    ):
+        if count:
+            lines.append(f"    {count:,} {what}: {wrong_in_words(error)}")
+    return lines if len(lines) > 1 else [f"{lines[0]}, and changes nothing"]
+
+
+def wrong_in_words(error: Estimate) -> str:
+    """How often the AI is wrong about some decisions, as far as anybody judged them blind.
+
+    >>> wrong_in_words(Estimate(value=None, low=0.0, high=1.0, judged=0, effective=0.0))
+    'how wrong, nobody can say: 0.00 to 100.00 %'
+    """
+    interval = between((error.low, error.high))
+    if error.value is None:
+        return f"how wrong, nobody can say: {interval}"
+    return f"{percent(error.value, 2)} wrong, 95 %: {interval}"
 
 
 def _hours(hours: float | None) -> str:

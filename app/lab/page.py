@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.domain.words import LEVELS, number
 from app.lab import plots
 from app.lab.comparison import Comparison, Moment
-from app.lab.comparison_words import cautions, error_in_words
+from app.lab.comparison_words import cautions, error_in_words, wrong_in_words
 from app.lab.plots import COLOURS, Plot, Series, plot
 from app.lab.rendering import between, percent
 from app.lab.report import Report
@@ -26,6 +26,7 @@ _environment.filters.update(
     percent=percent,
     between=between,
     number=number,
+    wrong=wrong_in_words,
     thousands=lambda n: f"{n:,}",
     hours=lambda h: "-" if h is None else f"{h:,.1f}",
 )

@@ -19,6 +19,7 @@ from app.domain.events import (
 )
 from app.lab.comparison import compare
 from app.lab.comparison_words import text
+from app.lab.page import comparison_page
 from app.lab.recorded import events, log_of
 from app.lab.replay import replay
 from app.lab.report import Rejects
@@ -146,6 +147,34 @@ def test_a_stricter_policy_sends_more_to_people(lines):
     assert (report.automation_rate, report.automated_error) == (0.0, None)
     assert report.newly_reviewed > 0 == report.newly_alone
     assert "Nothing would have run alone." in text(report)
+
+
+ADJUSTED = LOGGED.replace(
+    "actions: [approve, reject, modify, request_info]",
+    """adjustments:
+      - {name: small, text: Small loans are new, when: facts.amount == 50, shift: -6}
+      - {name: usual, text: Nothing much, when: facts.amount == 100, shift: -0.0001}
+    actions: [approve, reject, modify, request_info]""",
+    1,
+)
+
+
+def test_each_adjustment_is_measured_beside_the_same_policy_without_it(found, lines):
+    report, again = report_of(lines, text=ADJUSTED)
+    _, plain = report_of(lines)
+    small = {each["decision_id"] for each in found if each["facts"]["amount"] == 50}
+    moved = [one for one in plain if one.alone and one.decision_id in small]
+    assert not any(one.alone for one in again if one.decision_id in small)
+    first, second = report.adjustments
+    assert (first.name, first.decisions, first.to_people) == ("loan: small", len(small), len(moved))
+    assert (second.name, second.to_people, second.alone) == ("loan: usual", 0, 0)
+    wrong = {each["decision_id"]: each["truth"]["action"] != "approve" for each in found}
+    true = sum(wrong[one.decision_id] for one in moved) / len(moved)
+    assert first.to_people_error.low <= true <= first.to_people_error.high
+    assert f"{len(moved):,} go to people because of it" in text(report)
+    assert f"usual shifts the score of {second.decisions:,} decisions, and changes nothing" in text(report)
+    assert "What adjustments change" in comparison_page(report)
+    assert "What adjustments change" not in comparison_page(report_of(lines)[0])
 
 
 def test_slices_by_a_fact(lines):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import shutil
 import subprocess
@@ -25,6 +26,9 @@ from app.errors import ServiceUnreachableError
 from app.review_queue.store import open_client
 
 _LONGEST_SOCKET = 100  # a unix socket path has room for 103 bytes on macOS, 107 on Linux
+_MALLOC = "glibc.malloc.tcache_count=1000"
+"""For a server with libc's allocator, as in the wheel: what Lua needs for a moment comes from lists of its own
+and not from among the data, which costs up to a third of an enqueue. jemalloc does better by itself."""
 _VERSION = re.compile(r"v=(\d+)\.(\d+)")
 
 
@@ -112,6 +116,7 @@ class EmbeddedStore:
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         return subprocess.Popen(  # noqa: S603 - the program is one of three known servers
             [str(program), *arguments],
+            env={"GLIBC_TUNABLES": _MALLOC, **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,5 +1,5 @@
--- What every verb begins with. Not a script of its own: the key names of keys.py go before it, the
--- verb after it.
+-- What verbs have in common. Not a script of its own: what a verb uses of the key names of keys.py and of this
+-- file goes before the verb (store.py). Every top-level line is a comment or begins, or ends, a local.
 --
 -- KEYS[1] of every verb is what all keys of the pool begin with. The other keys are derived from it:
 -- a claim does not know its review before it has looked, and all keys of a pool share a hash tag.

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,13 @@ def test_it_keeps_its_data_and_leaves_no_process(tmp_path):
         client = open_client(url)
         assert client.execute_command("GET", "k") == b"v"
         client.close()
+
+
+def test_an_allocator_from_libc_keeps_what_scripts_need_at_hand(tmp_path, monkeypatch):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    with EmbeddedStore(tmp_path) as running:
+        told = Path(f"/proc/{running.pid}/environ").read_bytes()
+    assert b"GLIBC_TUNABLES=glibc.malloc.tcache_count=1000\0" in told
 
 
 def test_ctrl_c_in_a_terminal_does_not_reach_it(tmp_path):

@@ -15,7 +15,7 @@ from app.domain.events import (
     ThresholdOrdered,
     ThresholdUpdated,
 )
-from app.domain.learning.drift import Change, KeyState, learn
+from app.domain.learning.drift import Change, KeyState
 from app.domain.learning.records import Told
 from app.domain.learning.terms import LearningTerms
 from app.domain.routing import decision_type_of
@@ -31,7 +31,7 @@ from app.stream.topics import Topic
 STAGE = "drift"
 
 Partition = tuple[str, int]
-States = dict[str, KeyState]
+Saved = dict[str, bytes]
 Restore = Callable[[str, int], Mapping[bytes, bytes]]
 
 _TOPICS: Mapping[type[Record], Topic] = {
@@ -46,7 +46,10 @@ class Drift:
     `learning.state`, in the same transaction, and read back when that partition is assigned: a worker
     that takes over goes on with the very same numbers.
 
-    A batch counts only once its transaction is committed; until then its states are pending.
+    A batch counts only once its transaction is committed; until then its states are pending. States are
+    kept as they were saved, and the latest of each key also at hand, to go on with: a batch takes that one
+    out and puts it back changed, so what fails half-way is read anew from what was saved.
+
     ``restore`` gives the latest value of each key of one partition of a topic.
     """
 
@@ -54,8 +57,9 @@ class Drift:
         self._codec = codec
         self._policy = policy
         self._restore = restore
-        self._states: dict[int, States] = {}
-        self._pending: dict[int, States] = {}
+        self._committed: dict[int, Saved] = {}
+        self._pending: dict[int, Saved] = {}
+        self._at_hand: dict[int, dict[str, KeyState]] = {}
 
     # --- the batch ----------------------------------------------------------------------------------
 
@@ -70,11 +74,13 @@ class Drift:
                 grouped[record.partition, event.learning_key].append((record, event))
                 if isinstance(event, LearningLabel):
                     output.events.append(event)
-        after: dict[tuple[int, str], KeyState] = {}
+        after: dict[tuple[int, str], tuple[KeyState, bytes]] = {}
         for (partition, key), told in grouped.items():
             terms = learning_terms(policy.terms[decision_type_of(key)])
-            state, changes = learn(self._state(partition, key), [event for _, event in told], terms)
-            after[partition, key] = state
+            state = self._taken(partition, key)
+            changes = [change for _, event in told for change in state.apply(event, terms)]
+            saved = state.to_bytes()
+            after[partition, key] = state, saved
             cause = told[-1][0]
             output.outgoing.extend(
                 Outgoing(
@@ -86,12 +92,11 @@ class Drift:
                 for change in changes
             )
             output.events.extend(changes)
-            output.outgoing.append(
-                Outgoing(Topic.LEARNING_STATE, key.encode(), state.to_bytes(), [], partition)
-            )
+            output.outgoing.append(Outgoing(Topic.LEARNING_STATE, key.encode(), saved, [], partition))
         # Only now, so that a batch that failed half-way has changed nothing.
-        for (partition, key), state in after.items():
-            self._pending.setdefault(partition, {})[key] = state
+        for (partition, key), (state, saved) in after.items():
+            self._pending.setdefault(partition, {})[key] = saved
+            self._at_hand.setdefault(partition, {})[key] = state
         return output
 
     def _read(self, record: Incoming, policy: CompiledPolicy, dead: list[DeadLetter]) -> Told | None:
@@ -109,32 +114,40 @@ class Drift:
             return None
         return event
 
-    def _state(self, partition: int, key: str) -> KeyState:
-        pending = self._pending.get(partition, {}).get(key)
-        return pending or self._states.get(partition, {}).get(key) or KeyState(learning_key=key)
+    def _taken(self, partition: int, key: str) -> KeyState:
+        state = self._at_hand.get(partition, {}).pop(key, None)
+        if state is not None:
+            return state
+        saved = self._pending.get(partition, {}).get(key) or self._committed.get(partition, {}).get(key)
+        return KeyState.from_bytes(saved) if saved else KeyState(learning_key=key)
 
     # --- partitions and transactions ------------------------------------------------------------------
 
     def assigned(self, partitions: Collection[Partition]) -> None:
         """Read back the states of these partitions."""
         for _, number in partitions:
-            saved = self._restore(Topic.LEARNING_STATE, number)
-            self._states[number] = {key.decode(): KeyState.from_bytes(value) for key, value in saved.items()}
+            restored = self._restore(Topic.LEARNING_STATE, number)
+            saved = self._committed[number] = {key.decode(): value for key, value in restored.items()}
+            self._at_hand[number] = {key: KeyState.from_bytes(value) for key, value in saved.items()}
 
     def revoked(self, partitions: Collection[Partition]) -> None:
         """Forget the states of these partitions: somebody else goes on with them."""
         for _, number in partitions:
-            self._states.pop(number, None)
+            self._committed.pop(number, None)
             self._pending.pop(number, None)
+            self._at_hand.pop(number, None)
 
     def committed(self) -> None:
         """The batch counts."""
-        for number, states in self._pending.items():
-            self._states.setdefault(number, {}).update(states)
+        for number, saved in self._pending.items():
+            self._committed.setdefault(number, {}).update(saved)
         self._pending.clear()
 
     def aborted(self) -> None:
         """The batch never was."""
+        for number, saved in self._pending.items():
+            for key in saved:
+                self._at_hand[number].pop(key, None)
         self._pending.clear()
 
 

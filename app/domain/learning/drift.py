@@ -60,7 +60,8 @@ from app.domain.learning.threshold_rule import propose, quantised_probability
 from app.errors import HitlError
 
 FORMAT = 3
-_ROUNDING = 1e-6
+_NEAR, _ROUNDING = 1e-9, 1e-4
+"""Precision of a fit that only says whether there is news, and more than that moves a confidence."""
 
 _NO_JUDGEMENT = frozenset({ReviewKind.GOLD, ReviewKind.CALIBRATION, ReviewKind.HUMAN_ONLY})
 Change = ThresholdUpdated | CalibrationUpdated | PatternDetected
@@ -218,7 +219,8 @@ class KeyState(msgspec.Struct, kw_only=True):
             )
 
     def _enter(self, epoch: int, terms: LearningTerms) -> list[Change]:
-        self.evidence.keep_half_life(terms.half_life)
+        if self.evidence.half_life != terms.half_life:
+            self.evidence.keep_half_life(terms.half_life)
         automation = self.automation
         if automation.scoring != terms.scoring:
             known, automation.scoring = automation.scoring, terms.scoring
@@ -334,7 +336,7 @@ class KeyState(msgspec.Struct, kw_only=True):
         if self.evidence.calibrated < terms.calibration_labels:
             return []
         # From the one in force it is near, so that most looks end here; rounding is far below the margin.
-        near = self.evidence.fit_by_raw(terms.ridge, self.calibration)
+        near = self.evidence.fit_by_raw(terms.ridge, self.calibration, _NEAR)
         if near.distance(self.calibration) < terms.calibration_step - _ROUNDING:
             return []
         fitted = self.evidence.fit_by_raw(terms.ridge)
@@ -356,7 +358,7 @@ class KeyState(msgspec.Struct, kw_only=True):
     def _rethreshold(self, terms: LearningTerms, *, cause: str = "", actor: str = "") -> list[Change]:
         before, automation, evidence = self.in_force, self.automation, self.evidence
         proposal = propose(evidence, automation, before, terms, epoch=self.epoch, cause=cause)
-        if not proposal.changed:
+        if proposal is None:
             return []
         self.in_force = proposal.in_force
         return [

@@ -13,6 +13,7 @@ import msgspec
 
 from app.domain.learning.bins import BINS, bin_of
 from app.domain.learning.calibration import (
+    EXACT,
     TAKEN_AT_ITS_WORD,
     CalibrationScores,
     PlattFit,
@@ -192,11 +193,13 @@ class EvidenceCounts(msgspec.Struct):
         """The same of this epoch's answers to shown recommendations."""
         return self._fit(self.shown_labels, self.shown_errors, ridge)
 
-    def fit_by_raw(self, ridge: float, start: PlattFit = TAKEN_AT_ITS_WORD) -> PlattFit:
+    def fit_by_raw(
+        self, ridge: float, start: PlattFit = TAKEN_AT_ITS_WORD, precision: float = EXACT
+    ) -> PlattFit:
         """The Platt fit of raw confidences, before contextual adjustments."""
         unit = 1 / self.scale
         labels, errors = [x * unit for x in self.raw_labels], [x * unit for x in self.raw_errors]
-        return fit_platt(labels, errors, ridge, start)
+        return fit_platt(labels, errors, ridge, start, precision)
 
     def from_threshold(self, threshold: float) -> tuple[int, int]:
         """Evidence labels and errors of the epoch in the bins from a threshold up."""

@@ -161,4 +161,4 @@ def _judged(label: LearningLabel, evidence: EvidenceCounts, calibration: PlattFi
 def label_digest(label: LearningLabel) -> int:
     """Stands for one person's, or one observation's, label of a decision."""
     what = label.label_id if label.source == OBSERVATION else label.reviewer
-    return digest(f"{label.decision_id}\n{label.source}\n{label.kind}\n{what}", 8)
+    return digest("\n".join((label.decision_id, label.source, label.kind, what)), 8)

@@ -70,11 +70,15 @@ class Reference(msgspec.Struct, frozen=True, array_like=True):
         >>> round(known.rate(80, worse=True), 4), round(known.rate(80, worse=False), 4)
         (0.0305, 0.0095)
         """
-        p = self.probabilities[score_bin] * _UNIT
-        if worse:
-            return min(_HIGHEST, p * (1 + self.doubt) + self.margin)
-        return max(_LEAST, p * (1 - self.doubt) - self.margin)
+        return _rates(self.probabilities[score_bin], self.doubt, self.margin)[not worse]
 
+    def ratios(self, score_bin: int, error: bool) -> tuple[Ratios, Ratios]:
+        """What a label multiplies the monitors by: that for more errors, and that for fewer."""
+        return _ratios(self.probabilities[score_bin], self.doubt, self.margin, error)
+
+
+Ratios = tuple[float, ...]
+"""LR of a label for each of ``SHIFTS``."""
 
 Known = Callable[[], tuple[Sequence[float], float]]
 """Error probabilities per bin, shape (94,), as they are known now, and the (decayed) errors behind them."""
@@ -131,12 +135,11 @@ class Monitors(msgspec.Struct):
         if not references or score_bin < 0:
             return
         self.heard += 1
-        reference = references[0]
-        ratios = _ratios(reference.rate(score_bin, worse=True), error, _FACTORS)
-        _multiply(self.worse, ratios)
+        worse, better = references[0].ratios(score_bin, error)
+        _multiply(self.worse, worse)
         if audit:
-            _multiply(self.worse_audits, ratios)
-        _multiply(self.better, _ratios(reference.rate(score_bin, worse=False), error, _INVERSE))
+            _multiply(self.worse_audits, worse)
+        _multiply(self.better, better)
 
     def suspicious(self, terms: LearningTerms) -> bool:
         """Whether there are signs of a change, too weak to be called one: time to look closer."""
@@ -188,16 +191,26 @@ def _renew(references: list[Reference], clock: int, labels: int, known: Known, t
         del references[0]
 
 
+def _rates(probability: int, doubt: float, margin: float) -> tuple[float, float]:
+    p = probability * _UNIT
+    return min(_HIGHEST, p * (1 + doubt) + margin), max(_LEAST, p * (1 - doubt) - margin)
+
+
 @lru_cache(maxsize=4096)
-def _ratios(rate: float, error: bool, factors: tuple[float, ...]) -> tuple[float, ...]:
+def _ratios(probability: int, doubt: float, margin: float, error: bool) -> tuple[Ratios, Ratios]:
     """Remembered: a reference has few rates, and stays for hundreds of decisions."""
+    worse, better = _rates(probability, doubt, margin)
+    return _ratios_at(worse, error, _FACTORS), _ratios_at(better, error, _INVERSE)
+
+
+def _ratios_at(rate: float, error: bool, factors: Ratios) -> Ratios:
     odds = rate / (1 - rate)
     if error:
         return tuple((1 + odds) * factor / (1 + odds * factor) for factor in factors)
     return tuple((1 + odds) / (1 + odds * factor) for factor in factors)
 
 
-def _multiply(values: list[float], ratios: Sequence[float]) -> None:
+def _multiply(values: list[float], ratios: Ratios) -> None:
     for i, ratio in enumerate(ratios):
         values[i] = ratio * (values[i] if values[i] > 1.0 else 1.0)
 

@@ -226,13 +226,12 @@ class OverrideRates(msgspec.Struct):
         self, label: LearningLabel, reviewer: Reviewer, calibration: PlattFit, terms: LearningTerms
     ) -> None:
         rules = terms.patterns
-        fade = 0.5 ** (1 / rules.half_life)
         band = self.bands[band_of(label.score)].shown
         overall = (self.shown.slow_overrides + 1) / (self.shown.slow + 5)
         usual = (band.observed + 10 * overall) / (band.weight + 10)
-        reviewer.shown.add(label.error, usual, fade)
-        band.add(label.error, 1 - calibration.probability(label.score), fade)
-        self.shown.add(label.error, 0.5 ** (1 / rules.fast_half_life), fade)
+        reviewer.shown.add(label.error, usual, rules.fade)
+        band.add(label.error, 1 - calibration.probability(label.score), rules.fade)
+        self.shown.add(label.error, rules.fast_fade, rules.fade)
 
     def add_pair(self, score: float, *, agreed: bool, half_life: float) -> None:
         """Two people judged the same decision without seeing the recommendation or each other."""

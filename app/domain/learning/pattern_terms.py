@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import msgspec
 
 
@@ -20,7 +22,7 @@ class ShiftTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Smallest change of the mean score that matters, as a difference."""
 
 
-class PatternTerms(msgspec.Struct, frozen=True, kw_only=True):
+class PatternTerms(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """When a pattern in the overrides is worth a person's attention.
 
     Every rule has a minimum count, a significance rule and a size that matters. The z limits are
@@ -59,6 +61,16 @@ class PatternTerms(msgspec.Struct, frozen=True, kw_only=True):
     shifts: ShiftTerms = ShiftTerms()
     clear_share: float = 0.8
     """A raised pattern is over when its value is back below this share of the limit."""
+
+    @cached_property
+    def fade(self) -> float:
+        """What an answer weighs of what the one after it does."""
+        return float(0.5 ** (1 / self.half_life))
+
+    @cached_property
+    def fast_fade(self) -> float:
+        """The same for "lately"."""
+        return float(0.5 ** (1 / self.fast_half_life))
 
 
 class ScanTerms(msgspec.Struct, frozen=True, kw_only=True):

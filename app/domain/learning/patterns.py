@@ -107,11 +107,13 @@ def reviewer_outliers(rates: OverrideRates, rules: PatternTerms) -> Iterator[Sig
     mild = 1 + (rules.reviewer_ratio - 1) * rules.clear_share
     for name, reviewer in rates.reviewers.items():
         group = reviewer.shown
-        ratio, z = group.ratio(rules.reviewer_shrinkage, typical), group.z(typical)
+        ratio = group.ratio(rules.reviewer_shrinkage, typical)
         more = ratio >= 1
         limit = rules.reviewer_ratio if more else 1 / rules.reviewer_ratio
         beyond = ratio > limit if more else ratio < limit
-        raised = beyond and group.count >= rules.reviewer_min_count and abs(z) > rules.reviewer_z
+        raised = (
+            beyond and group.count >= rules.reviewer_min_count and abs(group.z(typical)) > rules.reviewer_z
+        )
         over = 1 / mild < ratio < mild
         if over and not raised:
             continue

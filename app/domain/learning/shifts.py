@@ -17,6 +17,7 @@ from app.domain.learning.pattern_terms import ShiftTerms
 
 LONGEST_HANDLING = 4 * 3600.0
 """s. Whoever takes longer had the case open over lunch."""
+_LONGEST_LOG = math.log1p(LONGEST_HANDLING)
 
 
 class SignalShift(msgspec.Struct, array_like=True):
@@ -83,7 +84,7 @@ def handling_value(milliseconds: int) -> float:
     (0.429, 1.0)
     """
     seconds = min(max(milliseconds, 0) / 1000, LONGEST_HANDLING)
-    return math.log1p(seconds) / math.log1p(LONGEST_HANDLING)
+    return math.log1p(seconds) / _LONGEST_LOG
 
 
 def handling_seconds(value: float) -> float:
@@ -92,4 +93,4 @@ def handling_seconds(value: float) -> float:
     >>> round(handling_seconds(handling_value(60_000)), 6)
     60.0
     """
-    return math.expm1(value * math.log1p(LONGEST_HANDLING))
+    return math.expm1(value * _LONGEST_LOG)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import msgspec
 
 from app.domain.learning.pattern_terms import PatternTerms
@@ -9,7 +11,7 @@ from app.domain.terms import EvidencePlan
 from app.errors import UsageError
 
 
-class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
+class LearningTerms(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything learning needs to know about one key. Built by the caller from ``Terms``.
 
     Shares are in [0, 1], half-lives and counts in decisions or labels as said. Raises ``UsageError``
@@ -166,7 +168,7 @@ class LearningTerms(msgspec.Struct, frozen=True, kw_only=True):
                 hint="1.25 gives about 16 steps",
             )
 
-    @property
+    @cached_property
     def watched(self) -> tuple[float, ...]:
         """What changes a threshold by itself: another value is looked at without waiting."""
         plan = self.evidence

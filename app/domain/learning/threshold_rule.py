@@ -9,7 +9,6 @@ certificate, and the cap tightens it only once there is enough evidence, without
 from __future__ import annotations
 
 import math
-from functools import cache
 
 import msgspec
 
@@ -23,14 +22,13 @@ from app.domain.learning.terms import LearningTerms
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """What the evidence asks for now, and why. ``changed`` says whether to announce it."""
+    """What the evidence asks for now, and why."""
 
     in_force: InForce
     labels: int
     errors: int
     labels_needed: int
     reason: str
-    changed: bool
 
 
 def propose(
@@ -41,15 +39,20 @@ def propose(
     *,
     epoch: int,
     cause: str = "",
-) -> Proposal:
+) -> Proposal | None:
     """The threshold that the evidence asks for; settles ``automation.expansion``. About half a millisecond.
 
-    ``cause`` is what happened besides evidence, in words; it makes an announcement."""
+    ``cause`` is what happened besides evidence, in words; it makes an announcement. ``None`` when there is
+    nothing to announce: nothing by which routing or people act has changed."""
 
-    @cache  # dear, and of no consequence while everything is reviewed
-    def curve() -> list[float | None]:
-        counts, wrong, platt = evidence.fit_by_score(terms.ridge)
-        return expected_errors(error_by_bin(counts, wrong, platt, terms.prior_labels), evidence.traffic)
+    made: list[list[float | None]] = []
+
+    def curve() -> list[float | None]:  # dear, and of no consequence while everything is reviewed
+        if not made:
+            counts, wrong, platt = evidence.fit_by_score(terms.ridge)
+            error = error_by_bin(counts, wrong, platt, terms.prior_labels)
+            made.append(expected_errors(error, evidence.traffic))
+        return made[0]
 
     seen = terms.alpha * automation.catch(terms) / 100
     comfortable = REVIEW_EVERYTHING
@@ -83,9 +86,11 @@ def propose(
     )
     q = _drawn(evidence, automation, after, terms)
     after = msgspec.structs.replace(after, evidence_probability=q)
-    step = automation.next_step(evidence, terms)
-    if after.certified > 1 and step is not None and step.needed:
+    step = automation.next_step(evidence, terms) if after.certified > 1 else None
+    if step is not None and step.needed:
         after = msgspec.structs.replace(after, progress=min(10, 10 * step.labels // step.needed))
+    if not cause and before.version and before == msgspec.structs.replace(after, version=before.version):
+        return None
     look = Look(
         before=before,
         after=after,
@@ -94,19 +99,17 @@ def propose(
         terms=terms,
         catch=automation.catch(terms),
         gold=(automation.gold_caught, automation.gold_shown),
-        step=step,
+        step=step or automation.next_step(evidence, terms),
         suspicious=q > automation.usual_probability,
         cause=cause,
     )
     labels, errors = look.behind
-    changed = bool(cause) or before.version == 0 or _announced(before) != _announced(after)
     return Proposal(
         in_force=after,
         labels=labels,
         errors=errors,
         labels_needed=look.missing,
-        reason=look.reason() if changed else "",
-        changed=changed,
+        reason=look.reason(),
     )
 
 
@@ -139,11 +142,6 @@ def _cap(
     tight = tau_cal(curve, base, terms.tighten_share * terms.alpha)
     relaxed = tau_cal(curve, base, terms.relax_share * terms.alpha)
     return _settle(max(base, before.cap), tight, relaxed, base, terms.threshold_step)
-
-
-def _announced(one: InForce) -> InForce:
-    """What routing or people act by."""
-    return msgspec.structs.replace(one, version=0)
 
 
 def quantised_probability(terms: LearningTerms, automated: int) -> float:

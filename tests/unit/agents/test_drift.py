@@ -160,6 +160,10 @@ def test_a_batch_that_breaks_us_has_changed_nothing():
     with pytest.raises(LearningRecordError):
         agent(good + bad)
     assert agent(good) == undisturbed(good)
+    more = records(label(error=True), start=3)
+    with pytest.raises(LearningRecordError):
+        agent(more + bad)
+    assert agent(more) == undisturbed(more)
 
 
 def test_revoked_partitions_are_forgotten_and_read_back():

@@ -123,8 +123,8 @@ class Run:
                 events.pop(0)()
             victim = self._draw.choice(running)
             if time.monotonic() > next_kill and self._may_be_killed(victim):
-                if self.kills % 2:
-                    victim.signal_worker(signal.SIGKILL)  # the process above starts the next one
+                if self._spares_the_process_above():
+                    victim.signal_worker(signal.SIGKILL)
                 else:
                     victim.kill()
                     victim.start()
@@ -134,7 +134,13 @@ class Run:
 
     def _may_be_killed(self, victim: Process) -> bool:
         """Any moment will do, but a broken worker is killed in the gap that it has."""
-        return self._module == "app" or (self._gaps / str(victim.worker)).exists()
+        if self._module != "app":
+            return (self._gaps / str(victim.worker)).exists()
+        return not self._spares_the_process_above() or victim.worker is not None
+
+    def _spares_the_process_above(self) -> bool:
+        """Every second time, and then it starts the next worker."""
+        return self.kills % 2 == 1
 
     def _broker_fails(self) -> None:
         self._broker.kill()

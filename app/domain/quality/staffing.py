@@ -94,6 +94,11 @@ def plan(
     >>> tight = plan(60, 360_000, wait=60_000, occupancy=0.95)
     >>> tight.people, round(tight.within, 3), round(tight.wait / 1000)
     (9, 0.881, 24)
+
+    Two short reviews an hour are work for one, also where people are away now and then:
+
+    >>> plan(2, 420_000, shrinkage=0.15).people
+    1
     """
     if not 0 < occupancy <= 1 or not 0 <= shrinkage < 1 or not 0 < within < 1:
         raise UsageError(
@@ -103,15 +108,18 @@ def plan(
     if not 0 <= reviews * handling / 3_600_000 <= _MOST:
         raise UsageError(f"{reviews:g} reviews of {handling:g} ms an hour can not be planned with")
     load = reviews * handling / 3_600_000
-    people = math.ceil(load / occupancy - 1e-9)
+    needed = load / occupancy
+    people = math.ceil(needed - 1e-9)
     if wait is not None and load > 0:
         people = max(people, math.floor(load) + 1)
         while _begins_within(people, load, handling, wait) < within:
             people += 1
+        needed = people
     return Plan(
         reviews=reviews,
         load=load,
-        people=math.ceil(people / (1 - shrinkage) - 1e-9),
+        # Rounded once: somebody who is needed for a part of the hour has time for being away, too.
+        people=math.ceil(needed / (1 - shrinkage) - 1e-9),
         wait=_mean_wait(people, load, handling),
         within=None if wait is None else _begins_within(people, load, handling, wait),
     )

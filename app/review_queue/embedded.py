@@ -27,8 +27,8 @@ from app.review_queue.store import open_client
 
 _LONGEST_SOCKET = 100  # a unix socket path has room for 103 bytes on macOS, 107 on Linux
 _MALLOC = "glibc.malloc.tcache_count=1000"
-"""For a server with libc's allocator, as in the wheel: what Lua needs for a moment comes from lists of its own
-and not from among the data, which costs up to a third of an enqueue. jemalloc does better by itself."""
+"""For a server with libc's allocator, as in the wheel: what Lua needs for a moment comes from lists of its
+own and not from among the data, which costs up to a third of an enqueue. jemalloc does better by itself."""
 _VERSION = re.compile(r"v=(\d+)\.(\d+)")
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.events import ConsequenceClass, OnDeadline, ReviewKind
@@ -46,6 +46,7 @@ reviews = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(reviews)
 def test_a_hash_holds_the_whole_review(review):
     fields = {

@@ -14,6 +14,8 @@ from bench.learning.streams import draw
 
 SHORT = Scenario("short", SHAPES["calibrated"], 0.2, reviewers=NOISY, decisions=1_000)
 
+OTHER = replace(SHORT, alpha=0.02)
+
 
 @pytest.fixture
 def short(monkeypatch):
@@ -65,20 +67,23 @@ def test_who_goes_on_ends_where_one_go_ends(tmp_path, short):
 
 
 def test_what_another_process_kept_stays(tmp_path, short):
-    path, other = tmp_path / "kept.json", replace(SHORT, alpha=0.02)
+    path = tmp_path / "kept.json"
     mine, theirs = promise.Kept(path, 2), promise.Kept(path, 2)
     promise.play([SHORT], mine, str)
-    promise.play([other], theirs, str)
+    promise.play([OTHER], theirs, str)
     assert {alpha for _, alpha, _ in promise.Kept.read(path).sums} == {0.2, 0.02}
 
 
-def test_the_page_says_how_many_runs_are_in(tmp_path, short):
+def test_the_page_says_how_many_runs_are_in(tmp_path, short, monkeypatch):
     kept = promise.Kept(tmp_path / "kept.json", 5)
+    assert "Not run yet." in report.page({"sets": {}, "promise": kept.shown(), "machine": {}})
     promise.play([SHORT], kept, str)
     whole = report.page({"sets": {}, "promise": kept.shown(), "machine": {}})
     assert "Not all of it is in" not in whole
     assert f"of 5 runs, {0:.3f}" in whole
+    monkeypatch.setattr(promise, "settings", lambda: [SHORT, OTHER])
+    promise._baselines(OTHER, kept, str)
     kept.runs = 200
-    assert "**Not all of it is in: 5 of 200 runs of the product**" in report.page(
-        {"sets": {}, "promise": kept.shown(), "machine": {}}
-    )
+    part = report.page({"sets": {}, "promise": kept.shown(), "machine": {}})
+    assert "**Not all of it is in: 5 of 400 runs of the product**, between 0 and 5 of each setting" in part
+    assert f"| {product.NAME} | not all run yet |" in part

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.resources import files
 from types import TracebackType
 from typing import Any, Protocol, cast
@@ -117,17 +118,27 @@ def milliseconds(time: tuple[str | bytes | int, str | bytes | int]) -> int:
 
 _TOP_LEVEL = re.compile(r"^(?=local )", re.MULTILINE)
 _NAME = re.compile(r"local (?:function )?(\w+)")
+_WORD = re.compile(r"\w+")
 
 
 def with_what_it_uses(verb: str, shared: str) -> str:
     """A verb after those locals of ``shared`` that it names, and those that they name. A server makes all
     functions of a script anew at each call: what is not used would cost a fifth of an enqueue."""
-    text = verb
+    text, words = verb, set(_WORD.findall(verb))
     for local in reversed(_TOP_LEVEL.split(shared)):
         name = _NAME.match(local)
-        if name and re.search(rf"\b{name[1]}\b", text):
+        if name and name[1] in words:
             text = local + text
+            words.update(_WORD.findall(local))
     return text
+
+
+@cache
+def _text(name: str) -> str:
+    """Once for a process, and for those that are forked from it."""
+    folder = files("app.review_queue") / "scripts"
+    shared, verb = ((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("_shared", name))
+    return with_what_it_uses(verb, lua_names() + shared)
 
 
 class Script:
@@ -135,9 +146,7 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        folder = files("app.review_queue") / "scripts"
-        shared, verb = ((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("_shared", name))
-        self.text = with_what_it_uses(verb, lua_names() + shared)
+        self.text = _text(name)
         self._sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def command(self, key: str, arguments: Sequence[Argument]) -> tuple[Argument, ...]:

@@ -58,8 +58,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, files: Files, **_more: object) -> str:
     """Links that leave docs/: to a page that the site has as well, else as words without a link."""
     here = page.file.src_uri
-    if here in BESIDE:
-        return markdown
+    if here in BESIDE:  # docs/ is where the site begins
+        return re.sub(r"\]\(((?:\.\./)+)docs/", r"](\1", markdown)
 
     def led(match: re.Match[str]) -> str:
         words, target, place = match[1], match[2], match[3] or ""

@@ -41,7 +41,7 @@ def settings() -> list[Scenario]:
 class Kept:
     """What is in so far, in a file: sums by scenario, alpha and policy.
 
-    Two processes may fill it, each with settings of its own.
+    Two processes may fill it; they get on best with settings of their own.
     """
 
     path: Path
@@ -61,8 +61,9 @@ class Kept:
         """What is in of one policy in one setting."""
         return self.sums.get((scenario.name, scenario.alpha, policy))
 
-    def add(self, scenario: Scenario, policy: str, more: Sums) -> None:
-        """Further runs, in the file as well: what another process wrote there meanwhile stays."""
+    def add(self, scenario: Scenario, policy: str, more: Sums, after: int = 0) -> None:
+        """The runs that follow the first ``after`` ones, in the file as well. What another process wrote
+        there meanwhile stays; nothing is added where it played these runs, too."""
         with _alone_in(self.path.parent):
             if self.path.exists():
                 self.sums |= {
@@ -71,8 +72,9 @@ class Kept:
                     if key not in self.sums or theirs.runs > self.sums[key].runs
                 }
             known = self.of(scenario, policy)
-            self.sums[scenario.name, scenario.alpha, policy] = more if known is None else known + more
-            self._write()
+            if after == (0 if known is None else known.runs):
+                self.sums[scenario.name, scenario.alpha, policy] = more if known is None else known + more
+                self._write()
 
     def rows(self) -> list[dict[str, Any]]:
         """As the contest has them (``contest.run``), each with its number of runs."""
@@ -127,7 +129,7 @@ def play(scenarios: list[Scenario], kept: Kept, say: Callable[[str], None]) -> N
         first = _played(scenario, kept)
         runs = range(first, min(first + CHUNK, kept.runs))
         stream = draw(scenario, kept.runs, seed_of(scenario, SCORING_SEED))
-        kept.add(scenario, product.NAME, sums(stream, product.play(stream, SCORING_SEED, runs)))
+        kept.add(scenario, product.NAME, sums(stream, product.play(stream, SCORING_SEED, runs)), first)
         say(_said(scenario, f"{product.NAME}, {runs.stop} of {kept.runs} runs", started))
 
 

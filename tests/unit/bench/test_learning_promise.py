@@ -87,3 +87,11 @@ def test_the_page_says_how_many_runs_are_in(tmp_path, short, monkeypatch):
     part = report.page({"sets": {}, "promise": kept.shown(), "machine": {}})
     assert "**Not all of it is in: 5 of 400 runs of the product**, between 0 and 5 of each setting" in part
     assert f"| {product.NAME} | not all run yet |" in part
+
+
+def test_runs_that_two_processes_played_count_once(tmp_path, short):
+    path = tmp_path / "kept.json"
+    mine, theirs = promise.Kept(path, 2), promise.Kept(path, 2)
+    promise.play([SHORT], mine, str)
+    promise.play([SHORT], theirs, str)
+    assert promise.Kept.read(path).sums == theirs.sums == mine.sums

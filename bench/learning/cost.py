@@ -1,8 +1,9 @@
-"""``python -m bench.learning.cost``: what learning adds to the CPU of a worker that does everything.
+"""``python -m bench.learning.cost``: what learning adds to the CPU of scoring and routing, and of all agents.
 
 The same decisions go through the work of scoring and routing (decode, score, route, encode; without Kafka and
 Redis, which only make the worker's own part larger), then through learning: traffic tallies, and the drift
-agent on tallies and simulated people's answers. Both by process time, stride by stride, one core.
+agent on tallies and simulated people's answers. What scoring and routing do for learning alone - key, coin,
+threshold in force - is timed once more by itself. All by process time, stride by stride, one core.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ import typer
 
 from app.agents.drift import Drift, learning_terms
 from app.domain.events import Record
+from app.domain.evidence import Draws, draws
 from app.domain.facts import Invalid, parse_facts
 from app.domain.learning.drift import Change, KeyState, learn
 from app.domain.learning.records import Told
 from app.domain.learning.terms import LearningTerms
+from app.domain.routing import learning_key
+from app.domain.thresholds import ThresholdInForce
 from app.domain.traffic import Traffic
 from app.lab.reviewers import Reviewers
 from app.lab.simulation import STRIDE, Simulation
@@ -42,6 +46,20 @@ PEOPLE = Reviewers(sensitivity=0.95, false_override=0.002, anchoring=0.2, delay_
 SEED = 7
 DAY = 1_760_000_000_000
 
+COLUMNS = (
+    "phase",
+    "decisions",
+    "run alone",
+    "records learned",
+    "scoring and routing",
+    "coins",
+    "tallies",
+    "drift agent",
+    "each",
+    "(a)",
+    "(c)",
+)
+
 T = TypeVar("T")
 
 
@@ -52,23 +70,31 @@ class Phase(msgspec.Struct):
     decisions: int = 0
     labels: int = 0
     worker: float = 0.0
+    """Scoring and routing, coins among it."""
+    coins: float = 0.0
     tallies: float = 0.0
     drift: float = 0.0
     automated: int = 0
 
     @property
+    def share_of_deciding(self) -> float:
+        """What learning adds to scoring and routing, as a share of both."""
+        return (self.coins + self.tallies) / (self.worker + self.tallies)
+
+    @property
     def share(self) -> float:
-        """Learning's share of all."""
-        return (self.tallies + self.drift) / (self.worker + self.tallies + self.drift)
+        """Learning's share of all that was timed."""
+        return (self.coins + self.tallies + self.drift) / (self.worker + self.tallies + self.drift)
 
     def row(self) -> str:
         """A line of the table, in microseconds for each decision."""
-        worker, tallies, drift = (
-            1e6 * seconds / self.decisions for seconds in (self.worker, self.tallies, self.drift)
+        worker, coins, tallies, drift = (
+            1e6 * seconds / self.decisions for seconds in (self.worker, self.coins, self.tallies, self.drift)
         )
         return (
             f"| {self.name} | {self.decisions:,} | {self.automated / self.decisions:.0%} "
-            f"| {self.labels / self.decisions:.2f} | {worker:.1f} | {tallies:.1f} | {drift:.1f} "
+            f"| {self.labels / self.decisions:.2f} | {worker:.1f} | {coins:.1f} | {tallies:.1f} "
+            f"| {drift:.1f} | {1e6 * self.drift / self.labels:.1f} | {self.share_of_deciding:.1%} "
             f"| {self.share:.1%} |"
         )
 
@@ -101,6 +127,8 @@ class Bench:
         incoming = [_incoming(SUBMITTED, codec.encode(each.decision)) for each in submissions]
         spent, _ = _timed(lambda: self.work.handle_batch(incoming))
         phase.worker += spent
+        spent, _ = _timed(lambda: [self._coin(each) for each in submissions])
+        phase.coins += spent
         self.told = []
         done = self.simulation.stride(submissions)
 
@@ -121,6 +149,12 @@ class Bench:
         phase.decisions += len(submissions)
         phase.automated += sum(each.line.automated for each in done)
         phase.labels += len(cases)
+
+    def _coin(self, submission: Submission) -> tuple[ThresholdInForce, Draws]:
+        """What a decision is routed with because there is learning."""
+        decision, work = submission.decision, self.work
+        in_force = work.in_force(learning_key(decision), work.policy.terms[decision.decision_type])
+        return in_force, draws(b"cost", decision.decision_id)
 
     def _learned(self, cases: Sequence[Incoming]) -> None:
         self.drift(cases)
@@ -164,11 +198,17 @@ def page(bench: Bench, phases: Sequence[Phase]) -> str:
 
 `python -m bench.learning.cost`, {at}, {where}.
 
-Microseconds of CPU for each decision, one core. The worker: decode, score, route, encode; without Kafka,
-Redis and the work of reviews, which make its part larger, so that the share is an upper bound.
+Microseconds of CPU for each decision, one core. *Scoring and routing*: decode, score, route, encode. Of it
+*coins* are learning's: key, threshold in force, draws. *Tallies* are counted and written by routing, too. The
+*drift agent* reads labels and tallies, learns, and writes its state once a batch; *each* is for a record.
+Nothing here uses Kafka or Redis, and nobody is asked or answers: in a worker all that comes on top, so that
+both shares are upper bounds.
 
-| phase | decisions | run alone | records learned, each | worker | tallies | drift agent | learning's share |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+(a) is what learning adds to the worker that scores and routes: coins and tallies. (c) is all of learning,
+beside scoring and routing alone.
+
+| {" | ".join(COLUMNS)} |
+|{" --- |" * len(COLUMNS)}
 {rows}
 
 At the end {threshold}. The key's state is {size / 1000:.1f} kB; full it is below 32 kB (a test

@@ -11,8 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-import psutil
-
 from app.review_queue.embedded import EmbeddedStore
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,9 +62,9 @@ class Process:
     @property
     def worker(self) -> int | None:
         """Process id of the worker below `hitl worker`, which does the work; ``None`` while there is none."""
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.pid).children():
-                return child.pid
+        with suppress(FileNotFoundError):
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+            return next(map(int, children.split()), None)
         return None
 
     @property

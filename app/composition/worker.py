@@ -73,7 +73,7 @@ def rehearse(settings: Settings) -> None:
     app.agent(app.work_channel())(_nothing)  # Faust loads most of itself when it is first used
     with suppress(HitlError):
         open_codec(settings)
-        load_compiled_policy(settings)
+        open_queue(settings, load_compiled_policy(settings))
 
 
 async def _nothing(_batches: Any) -> None:  # noqa: ANN401 - a Faust stream

@@ -62,7 +62,7 @@ class Process:
     @property
     def worker(self) -> int | None:
         """Process id of the worker below `hitl worker`, which does the work; ``None`` while there is none."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, ProcessLookupError):
             children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
             return next(map(int, children.split()), None)
         return None

@@ -64,10 +64,10 @@ class Patience:
                 self.raise_if_fatal(error, what)
                 if not error.retriable() or error.txn_requires_abort():
                     raise
-                self._stall(f"{what}: {error.name()}")
+                self.stall(f"{what}: {error.name()}")
                 self.check_stop(what)
             else:
-                self._stall(None)
+                self.stall(None)
                 return result
             finally:
                 self._call_began = None
@@ -87,7 +87,8 @@ class Patience:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self.outage = True
 
-    def _stall(self, reason: str | None) -> None:
+    def stall(self, reason: str | None) -> None:
+        """Nothing goes on, for this reason; or it does again."""
         if self._stalled == (reason is not None):
             return
         self._stalled = reason is not None

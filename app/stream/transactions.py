@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from app.stream.batch import MOST, Aborted, Batch, Listener
 from app.stream.client_settings import consumer_settings, producer_settings
 from app.stream.connection import ANY_PARTITION, Connection, incoming
+from app.stream.errors import BrokerUnreachableError
 from app.stream.lag import Lag
 from app.stream.patience import Patience, fatal
 from app.stream.positions import Positions
@@ -129,13 +130,15 @@ class TransactionalClient:
         self._positions.begin()
         first = self._consumer.poll(wait)
         self._raise_failure()
-        if first is None:
+        if first is None or self.patience.outage:
             return None
         messages = [first, *self._consumer.consume(self._max_batch - 1, 0)]
         # Right after consuming, and only as the member that was assigned these partitions: after an
         # eviction the client would hand out metadata of no member at all, which no broker refuses.
         group = self._membership()
         self._raise_failure()
+        if self.patience.outage:
+            return None
         records = self._taken(messages)
         if not records:
             return None
@@ -342,8 +345,12 @@ class TransactionalClient:
             log.warning("%s: %s", self.member, error.str())
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
+        """What a listener raised. Where it could not read what it restores from, that is an outage as any
+        other: nothing of these partitions may be worked on, and fresh clients are assigned them anew."""
+        failure, self._failure = self._failure, None
+        if isinstance(failure, BrokerUnreachableError):
+            self.patience.stall(str(failure))
+        elif failure is not None:
             raise failure
 
     # --- rebalances: called from within poll() and consume(), in the Kafka thread --------------------

@@ -13,7 +13,7 @@ import pytest
 
 from app.stream.batch import Aborted, Batch
 from app.stream.connection import Connection
-from app.stream.errors import FatalStreamError
+from app.stream.errors import BrokerUnreachableError, FatalStreamError
 from app.stream.records import Outgoing, Partition
 from app.stream.transactions import TransactionalClient
 from tests.chaos.harness import count, read, submit
@@ -219,6 +219,17 @@ def test_fencing_ahead_ends_the_older_client_before_the_newer_one_joins(connecti
     assert check(["a"], read(connection)).ok
 
 
+def test_state_that_can_not_be_read_for_now_is_waited_for(connection: Connection) -> None:
+    submit(connection, ["a"])
+    listener = _AwayAtFirst()
+    client = _client(connection, "0", listener)
+    batch = _next(client)
+    assert listener.calls.count("assigned") == 2
+    assert client.commit(batch, _copies(batch)) is None
+    client.close()
+    assert check(["a"], read(connection)).ok
+
+
 class _Listener:
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -234,6 +245,15 @@ class _Listener:
 
     def aborted(self) -> None:
         self.calls.append("aborted")
+
+
+class _AwayAtFirst(_Listener):
+    """Its state has no leader yet when it is first assigned."""
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        super().assigned(partitions)
+        if self.calls.count("assigned") == 1:
+            raise BrokerUnreachableError("no leader")
 
 
 def _client(connection: Connection, slot: str, listener: _Listener | None = None) -> TransactionalClient:

@@ -32,6 +32,10 @@ class StoppedError(HitlError):
     """Asked to stop while a call was being repeated; its transaction was not committed."""
 
 
+class OverdueError(HitlError):
+    """A call of a transaction was repeated for longer than the broker lets a transaction last."""
+
+
 class DecodeError(HitlError):
     """A value that is not one of our events: poison, dead-lettered at once.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
-from app.stream.errors import FatalStreamError, StoppedError
+from app.stream.errors import FatalStreamError, OverdueError, StoppedError
 
 R = TypeVar("R")
 
@@ -49,12 +50,14 @@ class Patience:
         began = self._call_began
         return 0.0 if began is None else max(0.0, time.monotonic() - began - _TRY_SECONDS)
 
-    def until_done(self, call: Callable[[float], R], what: str) -> R:
+    def until_done(self, call: Callable[[float], R], what: str, at_most: float = math.inf) -> R:
         """What ``call(timeout)`` returns once it does.
 
         Raises ``FatalStreamError`` when the client can not go on, ``StoppedError`` when asked to stop
-        meanwhile, and the ``KafkaException`` that wants the transaction aborted.
+        meanwhile, ``OverdueError`` after ``at_most`` seconds, and the ``KafkaException`` that wants the
+        transaction aborted.
         """
+        give_up_at = time.monotonic() + at_most
         while True:
             self._call_began = time.monotonic()
             try:
@@ -66,6 +69,8 @@ class Patience:
                     raise
                 self.stall(f"{what}: {error.name()}")
                 self.check_stop(what)
+                if time.monotonic() > give_up_at:
+                    raise OverdueError(f"{what}: no answer in {at_most:g} s: {error.name()}") from failure
             else:
                 self.stall(None)
                 return result

@@ -6,13 +6,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from app.stream.batch import MOST, Aborted, Batch, Listener
 from app.stream.client_settings import consumer_settings, producer_settings
 from app.stream.connection import ANY_PARTITION, Connection, incoming
-from app.stream.errors import BrokerUnreachableError
+from app.stream.errors import BrokerUnreachableError, OverdueError
 from app.stream.lag import Lag
 from app.stream.patience import Patience, fatal
 from app.stream.positions import Positions
@@ -20,6 +21,8 @@ from app.stream.record_limits import RecordLimits
 from app.stream.records import Incoming, Outgoing, Partition
 
 log = logging.getLogger("hitl.stream")
+
+R = TypeVar("R")
 
 
 class TransactionalClient:
@@ -57,6 +60,7 @@ class TransactionalClient:
         self.patience = Patience(self.member, on_stall)
         self.limits = RecordLimits(connection)
         self._positions = Positions()
+        self._lasts = transaction_timeout_ms / 1000
         self._fenced = False
         self._held: list[TopicPartition] = []
         self._member_id = ""
@@ -240,6 +244,9 @@ class TransactionalClient:
     def commit(self, batch: Batch, outgoing: Sequence[Outgoing]) -> Aborted | None:
         """Publish what a batch became and that it was read, or neither. ``None`` means committed.
 
+        Where a step gets no answer for as long as a transaction lasts, though the broker is there, fresh
+        clients go on from what is committed, whatever that is: it counts as aborted here.
+
         Raises ``FatalStreamError`` when this client was fenced, ``StoppedError`` when it was asked to
         stop and the broker is away; in both cases nothing of the batch was committed by us and the
         next incarnation's ``init_transactions`` ends the open transaction.
@@ -254,22 +261,24 @@ class TransactionalClient:
             if self._listener is not None:
                 # State beside the source must be with the broker before the offsets are: whoever takes
                 # over then waits for this transaction, and never restores the state before it.
-                self.patience.until_done(self._flushed, "flush")
+                self._until_done(self._flushed, "flush")
             # 3. The offsets, from the records themselves (position() may be ahead of them), with the
             #    membership under which they were consumed: a zombie is refused here.
             offsets = [
                 TopicPartition(self._connection.topic(topic), partition, offset)
                 for (topic, partition), offset in batch.next.items()
             ]
-            self.patience.until_done(
+            self._until_done(
                 lambda timeout: producer.send_offsets_to_transaction(offsets, batch.group, timeout),
                 "send_offsets_to_transaction",
             )
             # 4. All of it becomes visible at once. A timeout says nothing about the outcome: the same
-            #    call is repeated until the broker answers; aborting instead would be refused.
-            self.patience.until_done(producer.commit_transaction, "commit_transaction")
+            #    call is repeated; aborting instead would be refused.
+            self._until_done(producer.commit_transaction, "commit_transaction")
         except KafkaException as error:
             return self._abort(batch, error.args[0])
+        except OverdueError as overdue:
+            return self._given_up(batch, overdue)
         # 5. The mock broker keeps no offsets of transactions: say it plainly as well.
         if self._connection.embedded:
             self._consumer.commit(offsets=offsets, asynchronous=False)
@@ -309,14 +318,40 @@ class TransactionalClient:
         reason = error.name()
         # Without the flush, an abort soon after produce can end in a fatal INVALID_TXN_STATE, and what was
         # refused may not be known yet.
-        self.patience.until_done(self._flushed, "flush")
-        self.limits.learn()
         try:
-            self.patience.until_done(self._producer.abort_transaction, "abort_transaction")
+            self._until_done(self._flushed, "flush")
+            self.limits.learn()
+            self._until_done(self._producer.abort_transaction, "abort_transaction")
         except KafkaException as failure:
             raise fatal(self.member, "abort_transaction", failure.args[0]) from failure
+        except OverdueError as overdue:
+            return self._given_up(batch, overdue)
         self.rewind(batch)
         return Aborted(reason)
+
+    def _given_up(self, batch: Batch, overdue: OverdueError) -> Aborted:
+        """The producer waits for a coordinator that it will not find again. It is dropped, not closed:
+        closing waits for the same. The next one ends what it left, and fences it."""
+        del self._producer
+        self.patience.outage = True
+        self.rewind(batch)
+        return Aborted(str(overdue))
+
+    def _until_done(self, call: Callable[[float], R], what: str) -> R:
+        """A step of a transaction. Raises ``OverdueError`` when it gets nowhere though the broker answers."""
+        while True:
+            try:
+                return self.patience.until_done(call, what, at_most=self._lasts)
+            except OverdueError:
+                if self._broker_answers():
+                    raise
+
+    def _broker_answers(self) -> bool:
+        try:
+            self._consumer.list_topics(self._connection.topic(self._topics[0]), timeout=1.0)
+        except KafkaException:
+            return False
+        return True
 
     def _flushed(self, timeout: float) -> None:
         if self._producer.flush(timeout):

@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from app.stream.batch import Aborted, Batch
 from app.stream.connection import Connection
@@ -228,6 +229,48 @@ def test_state_that_can_not_be_read_for_now_is_waited_for(connection: Connection
     assert client.commit(batch, _copies(batch)) is None
     client.close()
     assert check(["a"], read(connection)).ok
+
+
+@pytest.mark.parametrize("step", ["send_offsets_to_transaction", "commit_transaction"])
+def test_a_producer_that_gets_nowhere_while_the_broker_answers_is_given_up(
+    connection: Connection, step: str
+) -> None:
+    ids = [f"id-{n}" for n in range(20)]
+    submit(connection, ids)
+    listener = _Listener()
+    client = _client(connection, "0", listener)
+    client._lasts = 1.0
+    client.patience.stop_by(20.0)  # else a client that never gives up would hold up the test
+    batch = _next(client)
+    client._producer = cast(Producer, _Lost(client._producer, step))
+    refused = client.commit(batch, _copies(batch))
+    assert isinstance(refused, Aborted), "it was committed"
+    assert step in refused.reason
+    assert listener.calls[-1] == "aborted"
+    stop = threading.Event()
+    driver = threading.Thread(target=_drive, args=(client, stop))
+    driver.start()
+    until(lambda: count(connection) >= len(ids), "everything copied", timeout=60)
+    stop.set()
+    driver.join()
+    client.close()
+    report = check(ids, read(connection))
+    assert report.ok, report
+
+
+class _Lost:
+    """A producer of which one step never gets an answer."""
+
+    def __init__(self, producer: Producer, step: str) -> None:
+        self._producer = producer
+        self._step = step
+
+    def __getattr__(self, name: str) -> Any:
+        return self._unanswered if name == self._step else getattr(self._producer, name)
+
+    def _unanswered(self, *_arguments: object) -> None:
+        time.sleep(0.1)
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, self._step, retriable=True))
 
 
 class _Listener:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -59,9 +60,9 @@ class Patience:
         """
         give_up_at = time.monotonic() + at_most
         while True:
-            self._call_began = time.monotonic()
             try:
-                result = call(_TRY_SECONDS)
+                with self.watched():
+                    result = call(_TRY_SECONDS)
             except KafkaException as failure:
                 error = failure.args[0]
                 self.raise_if_fatal(error, what)
@@ -74,8 +75,15 @@ class Patience:
             else:
                 self.stall(None)
                 return result
-            finally:
-                self._call_began = None
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """A call that is made once, and that ``hung_for`` is to see."""
+        self._call_began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._call_began = None
 
     def check_stop(self, what: str) -> None:
         """Raises ``StoppedError`` when the time to stop is over."""

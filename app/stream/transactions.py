@@ -114,11 +114,15 @@ class TransactionalClient:
         self.open()
 
     def close(self) -> None:
-        """Leave. A static member's partitions wait for it until its session ends."""
+        """Leave. A static member's partitions wait for it until its session ends.
+
+        librdkafka 2.16 may wait here for ever: for its own group, when the member was evicted meanwhile.
+        """
         for client in (getattr(self, "_consumer", None), getattr(self, "_producer", None)):
             try:
                 if client is not None:
-                    client.close()
+                    with self.patience.watched():
+                        client.close()
             except (KafkaException, RuntimeError) as error:
                 log.debug("%s: closing: %s", self.member, error)
 

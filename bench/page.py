@@ -40,8 +40,8 @@ def _sections(results: Results) -> Iterable[Sequence[str]]:
 
 _LATENCY_WORDS = """\
 From the moment the producer hands a decision to its client until a read_committed consumer holds the
-routed record, on one clock, for {seconds:g} s at a fixed load after 5 s of warm-up. Every decision counts. Quix
-Streams commits every 5 s by default, and readers see nothing before: that is its row, not an error."""
+routed record, on one clock, for {seconds:g} s at a fixed load after 5 s of warm-up. Every decision counts.
+Quix Streams commits every 5 s by default, and readers see nothing before: that is its row, not an error."""
 
 _RECOVERY_WORDS = """\
 1,000 decisions/s; a worker is killed with SIGKILL, or ended with SIGTERM, at random moments. The stall is

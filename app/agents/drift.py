@@ -25,12 +25,11 @@ from app.policy.compiled import CompiledPolicy
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError
 from app.stream.headers import event_headers
-from app.stream.records import DeadLetter, Incoming, Outgoing, Output
+from app.stream.records import DeadLetter, Incoming, Outgoing, Output, Partition
 from app.stream.topics import Topic
 
 STAGE = "drift"
 
-Partition = tuple[str, int]
 Saved = dict[str, bytes]
 Restore = Callable[[str, int], Mapping[bytes, bytes]]
 

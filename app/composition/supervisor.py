@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import structlog
 
-from app.stream.source import Backoff
+from app.stream.backoff import Backoff
 
 log = structlog.get_logger("hitl.supervisor")
 

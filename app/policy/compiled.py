@@ -109,6 +109,11 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """Names of the pools, for the topics of review requests."""
         return tuple(pool.name for pool in self.pools)
 
+    @property
+    def pool_titles(self) -> dict[str, str]:
+        """What people call each pool, by its name."""
+        return {pool.name: pool.title for pool in self.pools}
+
 
 def compile_policy(policy: Policy) -> CompiledPolicy:
     """Compile a policy that ``load_policy`` or ``policy_from_text`` has checked. Takes milliseconds."""

@@ -8,10 +8,10 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-import msgspec
 import structlog
 from mode import Service
 
+from app.stream.backoff import Backoff
 from app.stream.batch import MOST, Batch, Listener
 from app.stream.bisection import isolate
 from app.stream.connection import Connection
@@ -71,24 +71,6 @@ class NoObserver:
 
     def behind(self, lag: Mapping[str, tuple[int, float]]) -> None:
         """Nothing."""
-
-
-class Backoff(msgspec.Struct, frozen=True, kw_only=True):
-    """How an outage is waited out: delays double from ``first`` to ``longest`` seconds, each drawn
-    uniformly from the upper half; after ``quick`` attempts the source pauses and says so."""
-
-    first: float = 0.1
-    longest: float = 10.0
-    quick: int = 3
-
-    def delay(self, attempt: int, draw: Callable[[], float]) -> float:
-        """Seconds before attempt ``attempt + 1``; ``draw`` gives numbers in [0, 1).
-
-        >>> [Backoff().delay(n, lambda: 0.0) for n in (1, 2, 3, 20)]
-        [0.05, 0.1, 0.2, 5.0]
-        """
-        whole = min(self.longest, self.first * 2.0 ** min(attempt - 1, 30))
-        return whole / 2 + whole / 2 * draw()
 
 
 class _TooLarge(Exception):  # noqa: N818 - never leaves this module: the cause of a dead letter

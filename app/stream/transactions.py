@@ -138,7 +138,7 @@ class TransactionalClient:
         self._positions.begin()
         first = self._consumer.poll(wait)
         self._raise_failure()
-        if first is None or self.patience.outage:
+        if first is None:
             return None
         messages = [first, *self._consumer.consume(self._max_batch - 1, 0)]
         # Right after consuming, and only as the member that was assigned these partitions: after an

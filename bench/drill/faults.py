@@ -173,32 +173,34 @@ def future_schema(site: Site) -> Undo:
     return lambda: None
 
 
+def forged_answer(requested: ReviewRequested, answer_id: str, at: int) -> Answer:
+    """As the answer to a review would look, for whoever has seen the request; ``at`` in ms UTC."""
+    return Answer(
+        answer_id=answer_id,
+        review_id=requested.request.review_id,
+        reviewer="ann",
+        action="approve",
+        changes=None,
+        reasoning="trust me",
+        reason_code="",
+        category=None,
+        note="",
+        tags=[],
+        first_action=None,
+        package_digest=requested.request.package_digest,
+        lease_epoch=1,
+        claimed_at=at,
+        decided_at=at,
+    )
+
+
 def forged_answers(site: Site) -> Undo:
     """Somebody who may write the topic, and has no key, answers for people."""
     site.poisoned.add("forged")
     codec, now = open_codec(site.settings), time.time_ns() // 1_000_000
     record = deque(site.log(pool_topic(site.policy.pool_names[0])), maxlen=1).pop()
     requested = codec.decode_as(record.value, ReviewRequested)
-    answers = [
-        Answer(
-            answer_id=f"forged-{number}",
-            review_id=requested.request.review_id,
-            reviewer="ann",
-            action="approve",
-            changes=None,
-            reasoning="trust me",
-            reason_code="",
-            category=None,
-            note="",
-            tags=[],
-            first_action=None,
-            package_digest=requested.request.package_digest,
-            lease_epoch=1,
-            claimed_at=now,
-            decided_at=now,
-        )
-        for number in range(20)
-    ]
+    answers = [forged_answer(requested, f"forged-{number}", now) for number in range(20)]
     forged = [codec.encode(ReviewDecided(requested=requested, answer=answer)) for answer in answers]
     publisher = Publisher(connection_of(site.settings), client_id="forger")
     failed = publisher.send([Outgoing(Topic.REVIEWS_OUTCOMES, b"forged", value, []) for value in forged])

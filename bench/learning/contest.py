@@ -51,7 +51,7 @@ def run_product(
             if name in BESIDE_PRODUCT:
                 outcomes[name] = replay(stream, make(stream), [*drawn, 1])
         say(f"{scenario.name}, alpha {scenario.alpha:.0%}: {time.perf_counter() - started:.0f} s")
-        yield [_row(scenario, name, stream, outcome) for name, outcome in outcomes.items()]
+        yield [row(scenario, name, measure(stream, outcome)) for name, outcome in outcomes.items()]
 
 
 def run(
@@ -67,22 +67,23 @@ def run(
             if only and name not in only:
                 continue
             outcome = replay(stream, make(stream), [*drawn, 1])
-            row = _row(scenario, name, stream, outcome)
+            found = row(scenario, name, measure(stream, outcome))
             if scenario.name == PATHS_OF:
-                row["path"] = _path(stream, outcome)
-            rows.append(row)
+                found["path"] = _path(stream, outcome)
+            rows.append(found)
         say(f"{scenario.name}, alpha {scenario.alpha:.0%}: {time.perf_counter() - started:.0f} s")
         yield rows
 
 
-def _row(scenario: Scenario, policy: str, stream: Stream, outcome: Outcome) -> dict[str, Any]:
+def row(scenario: Scenario, policy: str, numbers: dict[str, Any]) -> dict[str, Any]:
+    """What a policy came to on a scenario, as results are kept."""
     return {
         "scenario": scenario.name,
         "kind": scenario.kind,
         "alpha": scenario.alpha,
         "delta": scenario.delta,
         "policy": policy,
-        **measure(stream, outcome),
+        **numbers,
     }
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.learning import product
-from bench.learning.contest import policies, seed_of
+from bench.learning.contest import policies, row, seed_of
 from bench.learning.measures import Sums, sums
 from bench.learning.replay import replay
 from bench.learning.scenarios import SCORING, SCORING_SEED, Scenario
@@ -158,14 +158,10 @@ def _key(row: dict[str, Any]) -> tuple[str, float, str]:
 
 
 def _row(scenario: Scenario, policy: str, known: Sums) -> dict[str, Any]:
-    return {
-        "scenario": scenario.name,
-        "kind": scenario.kind,
-        "alpha": scenario.alpha,
-        "delta": scenario.delta,
-        "policy": policy,
+    numbers = {
         "runs": known.runs,
         "stationary": known.numbers(),
         "warnings_per_10k": known.warned / (known.decisions / 1e4),
         "cheers_per_10k": known.cheered / (known.decisions / 1e4),
     }
+    return row(scenario, policy, numbers)

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import app as project
+from app.stream.backoff import Backoff
 from app.stream.connection import Connection
 from app.stream.dead_letters import DeadLetters
 from app.stream.errors import TransientError
 from app.stream.faust_app import create_app, run
 from app.stream.records import Incoming, Outgoing, Output
-from app.stream.source import Backoff, TransactionalSource
+from app.stream.source import TransactionalSource
 from app.stream.work import answer, hand_on
 
 

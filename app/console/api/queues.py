@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", route_class=ApiRoute, tags=["queues"])
 @router.get("/queues")
 def list_queues(parts: Parts, visitor: Reader) -> QueuesOut:
     """The queues that you may see, with their numbers at this moment."""
-    titles = {pool.name: pool.title for pool in parts.policy.pools}
+    titles = parts.policy.pool_titles
     return QueuesOut(
         items=[
             QueueOut(

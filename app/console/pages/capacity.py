@@ -83,8 +83,8 @@ def capacity_page(
         peak=_common_peak(plans),
         work=sum(plan.hours_of_work for plan in plans),
         pools=_pools(plans, parts.policy, _next_hour(parts.clock()), away / 100),
-        titles={pool.name: pool.title for pool in parts.policy.pools},
-        hour=lambda at: words.moment(at)[5:16].replace("T", " "),
+        titles=parts.policy.pool_titles,
+        hour=_hour,
     )
 
 
@@ -136,9 +136,13 @@ def _plan(
     )
 
 
+def _hour(at: int) -> str:
+    return words.moment(at)[5:16].replace("T", " ")
+
+
 def _block(hour: HourForecast, plan: Plan, growth: float) -> Block:
     return Block(
-        words.moment(hour.hour)[5:16].replace("T", " "),
+        _hour(hour.hour),
         hour.expected * growth,
         hour.lower * growth,
         hour.upper * growth,

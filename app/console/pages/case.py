@@ -193,7 +193,7 @@ def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
     terms = parts.policy.terms.get(look.decision_type)
     page = reading.read(look.package, look.withheld, terms)
     holding = review.state is ReviewState.CLAIMED and review.holder == who.name
-    titles = {pool.name: pool.title or pool.name for pool in parts.policy.pools}
+    titles = parts.policy.pool_titles
     codes = {reason.code: reason.text for reason in terms.reason_codes} if terms else {}
     return {
         "page": page,

@@ -68,7 +68,7 @@ def decision_page(request: Request, visitor: Who, decision_id: str) -> Response:
     parts = parts_of(request)
     story = tell(parts.desk, parts.cases, parts.policy, visitor.profile, decision_id)
     terms = parts.policy.terms.get(story.decision_type)
-    titles = {pool.name: pool.title or pool.name for pool in parts.policy.pools}
+    titles = parts.policy.pool_titles
     return render(
         request,
         "decision.html",

@@ -219,8 +219,7 @@ class KeyState(msgspec.Struct, kw_only=True):
             )
 
     def _enter(self, epoch: int, terms: LearningTerms) -> list[Change]:
-        if self.evidence.half_life != terms.half_life:
-            self.evidence.keep_half_life(terms.half_life)
+        self.evidence.keep_half_life(terms.half_life)
         automation = self.automation
         if automation.scoring != terms.scoring:
             known, automation.scoring = automation.scoring, terms.scoring

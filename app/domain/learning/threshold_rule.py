@@ -9,6 +9,7 @@ certificate, and the cap tightens it only once there is enough evidence, without
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import msgspec
 
@@ -45,14 +46,10 @@ def propose(
     ``cause`` is what happened besides evidence, in words; it makes an announcement. ``None`` when there is
     nothing to announce: nothing by which routing or people act has changed."""
 
-    made: list[list[float | None]] = []
-
-    def curve() -> list[float | None]:  # dear, and of no consequence while everything is reviewed
-        if not made:
-            counts, wrong, platt = evidence.fit_by_score(terms.ridge)
-            error = error_by_bin(counts, wrong, platt, terms.prior_labels)
-            made.append(expected_errors(error, evidence.traffic))
-        return made[0]
+    @cache  # dear, and of no consequence while everything is reviewed
+    def curve() -> list[float | None]:
+        counts, wrong, platt = evidence.fit_by_score(terms.ridge)
+        return expected_errors(error_by_bin(counts, wrong, platt, terms.prior_labels), evidence.traffic)
 
     seen = terms.alpha * automation.catch(terms) / 100
     comfortable = REVIEW_EVERYTHING

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from app.domain.events import (
-    Answer,
     DecisionResolved,
     PatternDetected,
     ReviewDecided,
@@ -16,6 +15,7 @@ from app.domain.events import (
 from app.domain.evidence_chain import SEAL_HEADER, seal, seal_key
 from app.domain.review import Reviewer
 from app.stream.topics import Topic, pool_topic
+from bench.drill.faults import forged_answer
 from tests.integration.conftest import Deploy
 from tests.integration.deployment import (
     CODEC,
@@ -41,29 +41,9 @@ def asked(deployment: Deployment) -> ReviewRequested:
     return CODEC.decode_as(record.value, ReviewRequested)
 
 
-def answer(requested: ReviewRequested) -> Answer:
-    return Answer(
-        answer_id="forged",
-        review_id=requested.request.review_id,
-        reviewer="ann",
-        action="approve",
-        changes=None,
-        reasoning="trust me",
-        reason_code="",
-        category=None,
-        note="",
-        tags=[],
-        first_action=None,
-        package_digest=requested.request.package_digest,
-        lease_epoch=1,
-        claimed_at=NOW,
-        decided_at=NOW,
-    )
-
-
 def forgeries(requested: ReviewRequested) -> list[Given]:
     """No seal, one of a key that is not ours, and a default that nobody's clock took."""
-    decided = CODEC.encode(ReviewDecided(requested=requested, answer=answer(requested)))
+    decided = CODEC.encode(ReviewDecided(requested=requested, answer=forged_answer(requested, "forged", NOW)))
     mark = seal(seal_key(b"a secret of my own"), Topic.REVIEWS_OUTCOMES, b"exp-1", decided)
     default = SafeDefault(
         default_id="d", review_id=requested.request.review_id, action="reject", deadline=NOW, taken_at=NOW

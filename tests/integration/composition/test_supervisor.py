@@ -15,7 +15,7 @@ from tests.processes import Process, until
 BEGIN = """
 import os, signal, sys, time
 from app.composition.supervisor import supervise
-from app.stream.source import Backoff
+from app.stream.backoff import Backoff
 
 def work():
     with open("pids", "a") as pids:

@@ -57,13 +57,15 @@ class Bed:
             self._broker.stop()
 
     @contextmanager
-    def topics(self, name: str) -> Iterator[str]:
-        """Fresh topics under a prefix of their own and an empty store; deleted afterwards."""
+    def topics(self, name: str, *, learned: bool = True) -> Iterator[str]:
+        """Fresh topics under a prefix of their own and an empty store; deleted afterwards. ``learned`` lets
+        decisions run alone from the start."""
         self._runs += 1
         prefix = f"bench{self._runs}-{name}."
         redis.Redis.from_url(self.redis_url).flushall()
         self.cluster.create_topics(prefix)
-        self._workload.publish_learned(self.cluster.bootstrap, prefix, at=self.now)
+        if learned:
+            self._workload.publish_learned(self.cluster.bootstrap, prefix, at=self.now)
         try:
             yield prefix
         finally:

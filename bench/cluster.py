@@ -131,14 +131,21 @@ class Cluster:
             raise RuntimeError("the broker did not take the preload in time")
         return Preload(producer)
 
-    def await_workers(self, prefix: str, members: int, watched: list[Watched], patience: float = 60) -> None:
-        """Until ``members`` consumers share all partitions of this run's `decisions.submitted`."""
+    def await_workers(
+        self,
+        prefix: str,
+        members: int,
+        watched: list[Watched],
+        patience: float = 60,
+        topic: str = SUBMITTED,
+    ) -> None:
+        """Until ``members`` consumers share all partitions of this run's ``topic``."""
         deadline = time.monotonic() + patience
         stable_since = None
         while time.monotonic() < deadline:
             for each in watched:
                 each.check()
-            if self._owners(prefix + SUBMITTED) == members:
+            if self._owners(prefix + topic) == members:
                 stable_since = stable_since or time.monotonic()
                 if time.monotonic() - stable_since > 1.0:
                     return

@@ -65,6 +65,10 @@ from app.stream.work import Channel, Work, answer, hand_on
 from app.telemetry.learning import threshold_readings
 from app.telemetry.metrics import WorkerMetrics
 
+LEARNING_REST = 0.2
+"""Seconds. Each transaction of drift writes the states of its keys, 26 kB each: five times a second at most,
+instead of as often as a label comes. Nobody waits for a threshold as one waits for a decision."""
+
 
 def rehearse(settings: Settings) -> None:
     """Load, check and compile what a worker of these settings will need, and open nothing: no file, socket
@@ -210,7 +214,7 @@ class Worker:
                 self._host_upkeep()
         if "drift" in chosen:
             learn = Drift(self._codec, self.policy, LogReader(self._connection).restore_partition)
-            self._serve("drift", learn, "drift", [Topic.LEARNING_CASES], listener=learn)
+            self._serve("drift", learn, "drift", [Topic.LEARNING_CASES], listener=learn, rest=LEARNING_REST)
 
     def _host_upkeep(self) -> None:
         parts = self._parts
@@ -263,11 +267,12 @@ class Worker:
         group: str,
         topics: Sequence[Topic],
         listener: Listener | None = None,
+        rest: float = 0.0,
     ) -> None:
         """An agent that is a chain of its own."""
         channel = self.app.work_channel()
         self._agent(name, channel, lambda work: answer(work, handler, stage=name))
-        self._source(group, channel, topics, listener)
+        self._source(group, channel, topics, listener, rest)
 
     def _agent(self, name: str, channel: Channel, run: Callable[[Work], Awaitable[None]]) -> None:
         async def agent(batches: Any) -> None:  # noqa: ANN401 - a Faust stream of Work
@@ -277,7 +282,12 @@ class Worker:
         self.app.agent(cast(Any, channel), name=name)(agent)
 
     def _source(
-        self, group: str, channel: Channel, topics: Sequence[Topic], listener: Listener | None = None
+        self,
+        group: str,
+        channel: Channel,
+        topics: Sequence[Topic],
+        listener: Listener | None = None,
+        rest: float = 0.0,
     ) -> None:
         source = TransactionalSource(
             self._connection,
@@ -288,6 +298,7 @@ class Worker:
             channel=channel,
             dead_letters=DeadLetters(self._clock, __version__),
             listener=listener,
+            rest=rest,
             observer=self.metrics.observe(group),
             tracing=self._tracing if group != "drift" else None,
         )

@@ -85,9 +85,11 @@ class TransactionalSource(Service):
     promised.
 
     Parameters beyond ``TransactionalClient``'s: ``channel`` of the first agent; ``dead_letters`` builds
-    the records of topic ``deadletter``; ``observer`` for metrics; ``tracing`` for traces;
-    ``drain_seconds`` is how long a stop waits for the batch in flight; ``patience_seconds`` how long a
-    client's call may hang before the process is given up; ``draw`` gives the jitter of retries.
+    the records of topic ``deadletter``; ``observer`` for metrics; ``tracing`` for traces; ``rest`` is how
+    long it waits after a batch that was not full, so that more records share the next transaction (0 where
+    somebody waits for what comes out); ``drain_seconds`` is how long a stop waits for the batch in flight;
+    ``patience_seconds`` how long a client's call may hang before the process is given up; ``draw`` gives the
+    jitter of retries.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class TransactionalSource(Service):
         tracing: Tracing | None = None,
         backoff: Backoff | None = None,
         max_batch: int = MOST,
+        rest: float = 0.0,
         session_timeout_ms: int = 10_000,
         transaction_timeout_ms: int = 15_000,
         max_poll_interval_ms: int = 60_000,
@@ -134,6 +137,8 @@ class TransactionalSource(Service):
         self._observer = observer or NoObserver()
         self._tracing = tracing
         self._backoff = backoff or Backoff()
+        self._max_batch = max_batch
+        self._rest = rest
         self._drain_seconds = drain_seconds
         self._patience_seconds = patience_seconds
         self._draw = draw
@@ -184,7 +189,9 @@ class TransactionalSource(Service):
         try:
             await self._kafka.call(self.client.open)
             while not self.should_stop:
-                await self._next()
+                taken = await self._next()
+                if self._rest and 0 < taken < self._max_batch:
+                    await self.sleep(self._rest)
         except StoppedError as stopped:
             log.warning("stopped during an outage; the batch will be read again", why=str(stopped))
         finally:
@@ -208,11 +215,14 @@ class TransactionalSource(Service):
     def _hung(self) -> bool:
         return self.client.patience.hung_for() > self._patience_seconds
 
-    async def _next(self) -> None:
-        """A frame of its own: nothing of a batch is left in memory while the next one is waited for."""
+    async def _next(self) -> int:
+        """How many records were taken. A frame of its own: nothing of a batch is left in memory while the
+        next one is waited for."""
         batch = await self._kafka.call(self.client.next_batch)
-        if batch is not None:
-            await self._process(batch)
+        if batch is None:
+            return 0
+        await self._process(batch)
+        return len(batch.records)
 
     async def _process(self, batch: Batch) -> None:
         started = self.loop.time()

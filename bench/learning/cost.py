@@ -111,7 +111,7 @@ class Bench:
         self.simulation = Simulation(
             self.work.policy.terms, PEOPLE, b"cost", learning_terms, learner=self._remember
         )
-        self.profile = cProfile.Profile()
+        self.profile = cProfile.Profile(time.process_time)
 
     def _remember(
         self, state: KeyState, records: Iterable[Told], terms: LearningTerms

@@ -1,0 +1,90 @@
+"""A source may rest after a batch that was not full, so that more records share the next transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from app.stream.batch import Batch
+from app.stream.connection import Connection
+from app.stream.dead_letters import DeadLetters
+from app.stream.faust_app import create_app
+from app.stream.records import Incoming, Outgoing, Output
+from app.stream.source import TransactionalSource
+from app.stream.work import answer
+
+REST, MOST = 0.25, 4
+
+
+class Client:
+    """Batches of given sizes, 0 for none; then it asks to stop."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = list(sizes)
+        self.ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self.limits = SimpleNamespace(too_large=lambda _record: False)
+        self.patience = SimpleNamespace(hung_for=lambda: 0.0, stop_by=lambda _seconds: None)
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def next_batch(self) -> Batch | None:
+        if not self._sizes:
+            self._loop.call_soon_threadsafe(self.ended.set)
+            return None
+        records = [Incoming("in", 0, n, b"k", b"v", [], 0) for n in range(self._sizes.pop(0))]
+        return Batch(records, {}, {}, group=None, assignment=0) if records else None
+
+    def commit(self, _batch: Batch, _outgoing: Sequence[Outgoing]) -> None: ...
+
+
+async def rests(sizes: Sequence[int], rest: float) -> list[float]:
+    """How long a source rested between batches of these sizes."""
+    client, app = Client(sizes), create_app("t")
+    channel = app.work_channel()
+
+    @app.agent(channel, name="drift")
+    async def drift(stream: Any) -> None:
+        async for work in stream:
+            await answer(work, lambda _records: Output(), stage="drift")
+
+    source = TransactionalSource(
+        Connection(bootstrap_servers="nowhere"),
+        app="t",
+        name="drift",
+        slot="0",
+        topics=["in"],
+        channel=channel,
+        dead_letters=DeadLetters(lambda: 0, "0"),
+        max_batch=MOST,
+        rest=rest,
+    )
+    source.client = client  # type: ignore[assignment]
+    rested: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rested.append(seconds)
+        await asyncio.sleep(0)
+
+    app.host_source(source)
+    source.sleep = sleep  # type: ignore[assignment]
+    source._watch = client.ended.wait  # type: ignore[assignment] # it sleeps, too
+    await app.start()
+    try:
+        async with asyncio.timeout(20):
+            await client.ended.wait()
+    finally:
+        await app.stop()
+    return rested
+
+
+async def test_it_rests_after_a_batch_that_was_not_full() -> None:
+    assert await rests([1, MOST, 0, 3, 0, 0], REST) == [REST, REST]
+
+
+async def test_nobody_rests_unasked() -> None:
+    assert await rests([1, MOST, 0, 3], 0.0) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -158,6 +159,21 @@ def test_every_mounted_path_is_there_and_read_only(variant, name):
                 assert rest[-1] == "ro"
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_broker_can_write_to_the_folders_that_are_emptied_for_it(variant):
+    """An engine gives a tmpfs over a folder of the image to root, with the folder's own mode."""
+    given = dict(folder.partition(":")[::2] for folder in service(variant, "kafka")["tmpfs"])
+    owner = runpy.run_path(str(PROJECT / "deploy" / "make_secrets.py"))["OWNERS"]["kafka"]
+    for folder in ("/opt/kafka/config", "/opt/kafka/logs"):
+        assert given[folder] == f"uid={owner},gid={owner}"
+
+
+@pytest.mark.parametrize(("variant", "name"), [(v, n) for v in VARIANTS for n in ("kafka", "kafka-ui")])
+def test_java_may_load_from_tmp_what_unpacks_snappy_and_zstd(variant, name):
+    """Unless it is said, engines mount a tmpfs noexec."""
+    assert "/tmp:exec" in service(variant, name)["tmpfs"]
+
+
 def test_each_service_sees_its_own_secrets_only():
     seen = {
         name: {
@@ -205,6 +221,18 @@ def test_the_image_is_small_and_runs_as_nobody_special():
     assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
     assert "HEALTHCHECK" in text
     assert "--only-binary=:all: -c constraints.txt" in text
+    assert "pip uninstall --yes" in text.split("FROM")[2]
+
+
+def test_the_same_source_gives_the_same_image():
+    """Compiled files go by content, no installer adds others, and no file tells the day."""
+    text = (PROJECT / "Dockerfile").read_text(encoding="utf-8")
+    assert "pip install --no-compile " in text
+    compiled = re.findall(r"python -m compileall (.*)", text)
+    assert len(compiled) == 3  # packages, ours, the library
+    assert all("--invalidation-mode unchecked-hash" in words for words in compiled)
+    assert "PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1" in text.split("FROM")[1]
+    assert "SOURCE_DATE_EPOCH=0 useradd" in text
 
 
 def test_what_the_image_copies_is_all_that_a_process_needs(tmp_path):

@@ -19,6 +19,8 @@ from app.telemetry import catalogue as c
 from grafana.panels import DATASOURCE, SCOPE, Panel
 
 TAG = "hitl"
+SCHEMA = 41
+"""Grafana 12.1's, which docker-compose.yml names: Grafana knows what to do with an older one, not a newer."""
 
 
 class Row(NamedTuple):
@@ -51,19 +53,24 @@ class Mark(NamedTuple):
     color: str
 
 
-_CHANGED = f"changes({c.THRESHOLD_VERSION.name}{{{SCOPE}}}[$__interval])"
+def _changed(metric: c.Metric, label: str) -> str:
+    """Other values than a step ago. (``changes()`` misses a change between the samples of two steps.)"""
+    return f"{_held(metric, label)} != {_held(metric, label, ' offset $__interval')}"
 
 
 def _began(metric: c.Metric, label: str) -> str:
     """Values of a label that were not there a step ago."""
-    held = f"max by ({label}) ({metric.name}{{{SCOPE}}})"
-    return f"{held} unless max by ({label}) ({metric.name}{{{SCOPE}}} offset $__interval)"
+    return f"{_held(metric, label)} unless {_held(metric, label, ' offset $__interval')}"
+
+
+def _held(metric: c.Metric, label: str, then: str = "") -> str:
+    return f"max by ({label}) ({metric.name}{{{SCOPE}}}{then})"
 
 
 MARKS = (
     Mark(
         "Threshold changed",
-        f"max by (learning_key) ({_CHANGED}) > 0",
+        _changed(c.THRESHOLD_VERSION, "learning_key"),
         "The threshold of {{learning_key}} changed",
         "orange",
     ),
@@ -96,6 +103,7 @@ class Board(NamedTuple):
     def json(self) -> str:
         """As Grafana's classic JSON, the same text each time."""
         built = json.loads(JSONEncoder(sort_keys=True).encode(self._builder().build()))
+        built["schemaVersion"] = SCHEMA
         for number, panel in enumerate(built["panels"], start=1):
             panel["id"] = number  # permanent, so that links to a panel stay valid while the order does
         for link in (*built["links"], *built["annotations"]["list"]):

@@ -209,9 +209,11 @@ def rows_of(
     sort_by: str = "",
     leads_to: str = "",
     none: str = "",
+    first: int = 0,
 ) -> table.Panel:
     """A table: a row for each combination of the labels ``keys`` (label: heading), numbers in ``columns``;
-    ``none`` is said when there is no row, where that is good news."""
+    ``none`` is said when there is no row, where that is good news. ``first``: pixels of the first column,
+    where its names need more than an equal share."""
     letters = [chr(ord("A") + place) for place in range(len(columns))]
     queries = [Query(column.expr, "") for column in columns]
     panel = _dressed(table.Panel(), title, about, [], "string", PLAIN).min_width(60)
@@ -238,9 +240,11 @@ def rows_of(
         panel.override_by_name(column.title, _looks_of(column))
     if none:
         panel.no_value(none)
+    named = [DynamicConfigValue("custom.width", first)] if first else []
     if leads_to:
-        link = link_to(leads_to).build()
-        panel.override_by_name(next(iter(keys.values())), [DynamicConfigValue("links", [link])])
+        named.append(DynamicConfigValue("links", [link_to(leads_to).build()]))
+    if named:
+        panel.override_by_name(next(iter(keys.values())), named)
     if sort_by:
         panel.sort_by([common.TableSortByFieldState().display_name(sort_by).desc(True)])
     return panel

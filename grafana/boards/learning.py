@@ -54,7 +54,7 @@ def _keys() -> Panel:
         " is tolerated at medium and at low risk, unless the policy says otherwise (alpha)."
     )
     keys = {"learning_key": "Learning key"}
-    return rows_of("Threshold and evidence by learning key", about, keys, columns)
+    return rows_of("Threshold and evidence by learning key", about, keys, columns, first=240)
 
 
 def _why() -> tuple[tuple[int, Panel], ...]:

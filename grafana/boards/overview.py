@@ -70,7 +70,7 @@ def _now() -> tuple[tuple[int, Panel], ...]:
 def _types() -> Panel:
     columns = [
         column("automation_rate", "Automated"),
-        column("review_time", "Review time / usual"),
+        column("review_time", "Time / usual"),
         column("accuracy", "Accuracy"),
         column("override_rate", "Overrides"),
         column("downstream_errors", "Errors / week"),
@@ -91,6 +91,7 @@ def _types() -> Panel:
         {"decision_type": "Decision type"},
         columns,
         leads_to="hitl-learning",
+        first=160,
     )
 
 

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import shutil
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from grafana.generate import BOARDS
 from grafana.picture.draw import HERE, bundle, draw, look, open_tab, page, queried
 from grafana.picture.history import remembered
+from grafana.picture.server import Span, remembering
 from tests.conftest import unavailable
 
 DASHBOARDS = {board.uid: json.loads(board.json()) for board in BOARDS}
@@ -78,4 +80,28 @@ def test_changes_of_threshold_policy_and_model_are_marked(looks):
         "Threshold changed": 4,
         "Policy activated": 1,
         "New model": 1,
+    }
+
+
+def test_every_change_of_a_threshold_is_marked_once_whenever_it_comes(tmp_path):
+    """Prometheus looks every 15 s, Grafana once a minute: changes come at each place in that minute."""
+    history, start = tmp_path / "history.txt", 1_750_000_000
+    history.write_text(
+        "".join(
+            f'hitl_threshold_version{{job="w",instance="0",learning_key="k{key}"}}'
+            f" {1 + (at >= 300 + 15 * key)} {start + at + 7}\n"
+            for key in range(8)
+            for at in range(0, 900, 15)
+        )
+        + "# EOF\n",
+        encoding="utf-8",
+    )
+    expr = DASHBOARDS["hitl-learning"]["annotations"]["list"][0]["expr"]
+    asked = re.sub(r"\$\w+", ".+", expr.replace("$__interval", "60s"))
+
+    with remembering(history, [], [], tmp_path) as server:
+        found = server.course(asked, Span(start + 120, start + 840, 60))
+
+    assert {one["metric"]["learning_key"]: len(one["values"]) for one in found} == {
+        f"k{key}": 1 for key in range(8)
     }

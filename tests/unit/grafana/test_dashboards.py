@@ -112,6 +112,16 @@ def test_alerts_that_panels_name_exist():
 
 
 @every_dashboard
+def test_a_dashboard_is_no_newer_than_the_grafana_that_reads_it(dashboard):
+    image = yaml("docker-compose.yml")["services"]["grafana"]["image"]
+
+    assert image.startswith(
+        "grafana/grafana:12.1."
+    )  # of another version, find its schema: @grafana/schema says
+    assert dashboard["schemaVersion"] <= 41
+
+
+@every_dashboard
 def test_a_dashboard_leads_to_the_others(dashboard):
     (link,) = dashboard["links"]
 

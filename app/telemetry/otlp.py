@@ -5,11 +5,12 @@ Source: OpenTelemetry specification, environment variables of the SDK and of the
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.resources import HOST_NAME, SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import Decision
@@ -35,7 +36,9 @@ class OtlpRecorder:
 
     def __init__(self, service: str, exporter: SpanExporter | None = None) -> None:
         """``exporter`` unless the environment's."""
-        resource = Resource.create({SERVICE_VERSION: __version__})
+        # Without a host Jaeger takes any two stages for machines whose clocks differ.
+        ours = Resource({SERVICE_VERSION: __version__, HOST_NAME: socket.gethostname()})
+        resource = ours.merge(Resource.create())  # what the environment says, counts
         if str(resource.attributes.get(SERVICE_NAME, _UNNAMED)).startswith(_UNNAMED):
             resource = resource.merge(Resource({SERVICE_NAME: service}))
         # Only the sampler of OTEL_TRACES_SAMPLER is used of it: spans have ids that a repeat has, too.

@@ -1,5 +1,7 @@
 """Spans as OpenTelemetry has them; its own variables decide which are recorded."""
 
+import socket
+
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -7,6 +9,10 @@ from app.telemetry.otlp import OtlpRecorder
 from app.telemetry.spans import Parent, Span
 
 TRACE, SPAN, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "b7ad6b7169203331"
+A_SPAN = Span(
+    name="scoring", trace_id=TRACE, span_id=SPAN, parent=Parent(PARENT, 1), flags=1,
+    began_at=1_000, ended_at=1_250, attributes={"hitl.decision.id": "exp-001"},
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -63,19 +69,27 @@ def test_a_span_arrives_as_it_was_told(monkeypatch):
     monkeypatch.delenv("OTEL_SERVICE_NAME", raising=False)
     exporter = InMemorySpanExporter()
     recorder = OtlpRecorder("hitl-worker", exporter)
-    about = {"hitl.decision.id": "exp-001"}
-    span = Span(
-        name="scoring", trace_id=TRACE, span_id=SPAN, parent=Parent(PARENT, 1), flags=1,
-        began_at=1_000, ended_at=1_250, attributes=about,
-    )  # fmt: skip
-    recorder.record([span])
+    recorder.record([A_SPAN])
     recorder.close()
     (found,) = exporter.get_finished_spans()
-    assert (found.name, dict(found.attributes)) == ("scoring", about)
+    assert (found.name, dict(found.attributes)) == ("scoring", {"hitl.decision.id": "exp-001"})
     assert f"{found.context.trace_id:032x}" == f"{found.parent.trace_id:032x}" == TRACE
     assert (f"{found.context.span_id:016x}", f"{found.parent.span_id:016x}") == (SPAN, PARENT)
     assert (found.start_time, found.end_time) == (1_000_000_000, 1_250_000_000)
     assert found.resource.attributes["service.name"] == "hitl-worker"
+    assert found.resource.attributes["host.name"] == socket.gethostname()
+
+
+def test_the_environment_says_who_and_where(monkeypatch):
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "expenses")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "host.name=worker-7,service.version=9")
+    exporter = InMemorySpanExporter()
+    recorder = OtlpRecorder("hitl-worker", exporter)
+    recorder.record([A_SPAN])
+    recorder.close()
+    (found,) = exporter.get_finished_spans()
+    expected = {"service.name": "expenses", "service.version": "9", "host.name": "worker-7"}
+    assert expected.items() <= found.resource.attributes.items()
 
 
 def test_the_environment_names_the_service(recorder):

@@ -180,6 +180,13 @@ def test_grafana_keeps_what_is_committed():
     assert provider["folder"] == "Hitl"
 
 
+def test_grafana_opens_with_the_overview():
+    home = yaml("docker-compose.yml")["services"]["grafana"]["environment"]["GF_USERS_HOME_PAGE"]
+
+    assert home == "/d/hitl-overview"
+    assert home.removeprefix("/d/") in DASHBOARDS
+
+
 def test_grafana_knows_how_often_prometheus_looks():
     (source,) = yaml("grafana/provisioning/datasources/hitl.yml")["datasources"]
 

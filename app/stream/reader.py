@@ -159,7 +159,7 @@ class LogReader:
                         # Behind the last record may be transaction markers: only the end event tells.
                         offset = message.offset() or 0
                     else:
-                        _raise_if_hopeless(error)
+                        _raise_if_hopeless(error, f"topic {message.topic()}")
                         continue
                     if partition in left and offset >= left[partition]:
                         del left[partition]
@@ -185,7 +185,7 @@ def partitions_of(
     client: Consumer | Producer, connection: Connection, topic: str, patience: float = 5.0
 ) -> list[Partition]:
     """A topic's partitions. Raises ``BrokerUnreachableError`` if it does not exist, or nobody answers;
-    a topic that was created this moment may need up to ``patience`` seconds to be known."""
+    a topic or a right of this moment may need up to ``patience`` seconds to be known."""
     name, deadline = connection.topic(topic), time.monotonic() + patience
     while True:
         try:
@@ -195,6 +195,7 @@ def partitions_of(
         if found.error is None:
             return [(topic, number) for number in sorted(found.partitions)]
         if time.monotonic() > deadline:
+            _raise_if_refused(found.error, f"topic {name}")
             raise BrokerUnreachableError(
                 f"topic {name}: {found.error.str()}", hint="create it: hitl topics apply"
             )
@@ -220,13 +221,18 @@ def watermarks(
             return low, high
 
 
-def _raise_if_hopeless(error: KafkaError) -> None:
-    if error.fatal() or error.code() in (
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    ):
+def _raise_if_hopeless(error: KafkaError, topic: str) -> None:
+    _raise_if_refused(error, topic)
+    if error.fatal() or error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
         raise BrokerUnreachableError(error.str())
+
+
+def _raise_if_refused(error: KafkaError, topic: str) -> None:
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        raise BrokerUnreachableError(
+            f"{topic}: the broker does not let this principal read it",
+            hint="sign in as one that may: `hitl topics acls` tells; an administrator may everything",
+        )
 
 
 def _unreachable(connection: Connection, error: KafkaError) -> BrokerUnreachableError:

@@ -155,6 +155,19 @@ def test_the_doctor_finds_nothing_wrong_with_it(secure: Composed) -> None:
     assert {row["state"] for row in rows if row["check"] in ("broker", "topics", "store", "secret")} == {"ok"}
 
 
+def test_who_may_not_read_a_topic_is_told_who_may(secure: Composed) -> None:
+    """The whole story of a decision is the administrator's: among its topics are the dead letters."""
+    found = {
+        principal: secure.run("-m", "app", "status", "nobody-s", env=secure.env(service, principal))
+        for service, principal in (("console", "console"), ("topics", "admin"))
+    }
+    assert found["console"].returncode == 3
+    assert "does not let this principal read it" in found["console"].stderr
+    assert "hitl topics acls" in found["console"].stderr
+    assert "nobody-s" in found["admin"].stdout + found["admin"].stderr
+    assert found["admin"].returncode == 1
+
+
 def asked(system: Composed, **changes: str) -> tuple[int, dict[str, dict[str, str]]]:
     """The doctor's exit code and what failed, by check, for a worker with these changes."""
     env = {name: value for name, value in system.env("worker", **changes).items() if name.startswith("HITL_")}

@@ -35,6 +35,12 @@ PRINCIPALS: Mapping[Principal, frozenset[str]] = {
 """Which names in ``written_by`` and ``read_by`` act as whom."""
 
 _ALSO_READ: Mapping[Principal, tuple[Topic, ...]] = {
+    "worker": (  # how long the oldest feedback has waited, as a metric
+        Topic.FEEDBACK_EXCEPTION_RULES,
+        Topic.FEEDBACK_POLICY_UPDATES,
+        Topic.FEEDBACK_COACHING,
+        Topic.LEARNINGS_CHANGED,
+    ),
     "console": (Topic.LEARNING_CASES, Topic.OUTCOMES_OBSERVED, Topic.POLICY_ACTIVATED),
     "producer": (Topic.POLICY_ACTIVATED,),  # `hitl submit` knows the types in force
 }

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import redis
@@ -102,7 +103,8 @@ def refusal(system: Composed, principal: str, topic: str, what: str) -> int | No
 
 
 def test_a_decision_goes_from_its_producer_to_its_consumer(secure: Composed) -> None:
-    worker, console = secure.env("worker"), secure.env("console")
+    port = secure.address("worker:9464").rpartition(":")[2]
+    worker, console = secure.env("worker", HITL_METRICS_PORT=port), secure.env("console")
     secure.start("-m", "app", "worker", "--slot", "a", env=worker, name="worker")
     submitted = secure.run(
         "-m", "app", "submit", "-", env=worker_as(secure, "producer"), given=json.dumps(DECISION)
@@ -136,6 +138,12 @@ def test_a_decision_goes_from_its_producer_to_its_consumer(secure: Composed) -> 
     until(resolved, "the decision is resolved", 60)
     consumer.close()
     assert read == [b"exp-1"]
+
+    def all_read() -> bool:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            return "\nhitl_feedback_oldest_pending_seconds{" in page.read().decode()
+
+    until(all_read, "the worker has read every topic that its metrics are made of", 60)
 
 
 def worker_as(system: Composed, principal: str) -> dict[str, str]:

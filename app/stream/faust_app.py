@@ -80,4 +80,5 @@ def run(app: HitlApp) -> None:
         console_port=0,
         debug=False,
     )
+    worker.spinner = None  # it writes for a terminal, whatever it is given
     worker.execute_from_commandline()

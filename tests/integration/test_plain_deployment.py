@@ -39,12 +39,13 @@ def test_worker_and_console_become_healthy() -> None:
                 port = system.address("worker:9464").rpartition(":")[2]
                 worker = system.env("worker", HITL_METRICS_PORT=port)
                 assert not healthy(system, "worker")
-                system.start("-m", "app", "worker", "--slot", "a", env=worker, name="worker")
+                started = system.start("-m", "app", "worker", "--slot", "a", env=worker, name="worker")
                 port = system.address("console:8080").rpartition(":")[2]
                 console = ("-m", "app", "console", "--host", "127.0.0.1", "--port", port)
                 system.start(*console, env=system.env("console"), name="console")
                 for service in ("worker", "console"):
                     until(lambda name=service: healthy(system, name), f"{service} is healthy", 90)
+                assert "\x1b" not in started.log.read_text()  # a log is not a terminal
         except KafkaUnavailableError as error:
             unavailable(str(error))
         finally:

@@ -20,6 +20,16 @@ from app.stream.records import Incoming
 log = structlog.get_logger("hitl.gold")
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """An item as it comes back, with the record that causes its review."""
+
+    record: Incoming
+    routed: DecisionRouted
+    original: str
+    """The id of the past decision. In no record: whoever reads it there, or meets the case among those before
+    it, knows the item for what it is."""
+
+
 class GoldItems:
     """Takes items from the store. ``secret`` keys their ids: whoever lacks it can not tell them."""
 
@@ -30,7 +40,7 @@ class GoldItems:
 
     async def beside(
         self, routed: Sequence[tuple[Incoming, DecisionRouted]], policy: CompiledPolicy
-    ) -> list[tuple[Incoming, DecisionRouted]]:
+    ) -> list[Beside]:
         """An item for each decision beside which one is due, as a record that causes a review. Nothing
         where the store has none of the type, or the item no longer fits the policy."""
         reals = [(record, real) for record, real in routed if due(real)]
@@ -40,18 +50,21 @@ class GoldItems:
         for (record, real), item in zip(reals, items, strict=True):
             if item is None or item.truth not in policy.terms[item.decision_type].actions:
                 continue
-            known = self._disguise(item, real)
-            if known is not None:
-                value = self._codec.encode(known, key_id_of(item.record))
-                found.append((msgspec.structs.replace(record, value=value), known))
+            past = self._read(item)
+            if past is None or _id_of(past) == _id_of(real):
+                continue
+            known = beside(past, item.truth, real, self._secret)
+            value = self._codec.encode(known, key_id_of(item.record))
+            found.append(Beside(msgspec.structs.replace(record, value=value), known, _id_of(past)))
         return found
 
-    def _disguise(self, item: GoldItem, real: DecisionRouted) -> DecisionRouted | None:
+    def _read(self, item: GoldItem) -> DecisionRouted | None:
         try:
-            past = self._codec.decode_as(item.record, DecisionRouted)
+            return self._codec.decode_as(item.record, DecisionRouted)
         except DecodeError as error:
             log.warning("an item with known truth can not be read", item=item.item_id, error=str(error))
             return None
-        if past.scored.decision.decision_id == real.scored.decision.decision_id:
-            return None
-        return beside(past, item.truth, real, self._secret)
+
+
+def _id_of(routed: DecisionRouted) -> str:
+    return routed.scored.decision.decision_id

@@ -51,6 +51,8 @@ class _Asked(msgspec.Struct, frozen=True):
     kind: ReviewKind
     since: int | None = None
     """When it is asked for, ms UTC; ``None``: when the decision was received."""
+    itself: str = ""
+    """What the decision is remembered as; empty: its id. An item with known truth has another one."""
 
 
 class ReviewRequests:
@@ -89,7 +91,10 @@ class ReviewRequests:
         # the first package, so that what is published is what reviewers see.
         asked = [_Asked(record, event, kind) for record, event in routed for kind in event.route.review_kinds]
         if self._gold is not None:
-            asked += [_Asked(*known, ReviewKind.GOLD) for known in await self._gold.beside(routed, policy)]
+            asked += [
+                _Asked(one.record, one.routed, ReviewKind.GOLD, itself=one.original)
+                for one in await self._gold.beside(routed, policy)
+            ]
         packed = await self._pack(asked, policy)
         enqueued = await ask_store(self._queue.enqueue_many, packed)
         await ask_store(self._cases.remember, [event for _, event in routed])
@@ -205,8 +210,8 @@ class ReviewRequests:
         package = build(
             item.routed,
             terms,
-            _past(history[decision.subject], besides=decision.decision_id),
-            _past(precedents[decision.decision_type], besides=decision.decision_id),
+            _past(history[decision.subject], besides=item.itself or decision.decision_id),
+            _past(precedents[decision.decision_type], besides=item.itself or decision.decision_id),
             kind=item.kind,
         )
         asked_at, deadline = item.routed.scored.assessment.received_at, route.deadline

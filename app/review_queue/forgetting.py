@@ -11,6 +11,7 @@ from app.review_queue.errors import UnknownReview
 from app.review_queue.gold import GoldStore
 from app.review_queue.keys import Keys
 from app.review_queue.queue import ReviewQueue
+from app.review_queue.state import people_of
 from app.review_queue.store import Client, reachable
 
 
@@ -54,7 +55,7 @@ def forget(
     for review in reviews:
         pool, uuid = locate(review.review_id)
         gone += [keys.pool(pool, kind, uuid) for kind in (names.REVIEW, names.REQUEST, names.ANSWER)]
-        gone.append(keys.pool(pool, names.PEOPLE, review.decision_id))
+        gone.append(keys.pool(pool, names.PEOPLE, people_of(review)))
     pipe = client.pipeline(transaction=False)
     for name in gone:
         pipe.execute_command("UNLINK", name)

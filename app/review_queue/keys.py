@@ -17,7 +17,8 @@ ANSWER = "answer:"
 """+ uuid, string: the answer, JSON; one that was taken back stays, for whoever gave it to go on from. TTL as
 REVIEW."""
 PEOPLE = "people:"
-"""+ decision id, hash: who holds (uuid) or has answered (=uuid) which review of a decision. Exists
+"""+ decision id, hash: who holds (uuid) or has answered (=uuid) which review of a decision. An item with
+known truth is noted under its uuid: its id is no decision's, and may be that of a real one some day. Exists
 only from the first claim on. Once an answer is final: TTL as REVIEW."""
 LOOKED = "looked:"
 """+ uuid:person, string: under which epoch and when this person was last shown the package. TTL a minute:

@@ -16,7 +16,7 @@ from app.review_queue.cases import CaseFile
 from app.review_queue.figures import STATES
 from app.review_queue.keys import Keys
 from app.review_queue.rebuild import Kept, QueueImage, people
-from app.review_queue.state import from_fields, to_fields
+from app.review_queue.state import from_fields, people_of, to_fields
 from app.review_queue.store import Argument, Client, Pipe, reachable
 
 CHUNK = 500
@@ -121,7 +121,7 @@ class Restorer:
     def _write_people(self, reviews: Sequence[Review]) -> None:
         decisions: dict[tuple[str, str], list[Review]] = defaultdict(list)
         for review in reviews:
-            decisions[review.pool, review.decision_id].append(review)
+            decisions[review.pool, people_of(review)].append(review)
         for chunk in _chunks(list(decisions.items())):
             pipe = self._client.pipeline(transaction=False)
             for (pool, decision), siblings in chunk:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from app.domain.events import Answer, ConsequenceClass, OnDeadline, ReviewKind
-from app.domain.review import Review, ReviewState, Vote
+from app.domain.review import Review, ReviewState, Vote, locate
 
 _FIRST = "first:"
 _TEXT = {
@@ -61,6 +61,11 @@ _DEFAULTS = dict(
 def pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
     """Field, value, field, value ... as a mapping."""
     return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def people_of(review: Review) -> str:
+    """Under what is noted who takes part (``PEOPLE``): the decision, or the item with known truth itself."""
+    return locate(review.review_id)[1] if review.kind is ReviewKind.GOLD else review.decision_id
 
 
 def from_fields(review_id: str, fields: Mapping[str, bytes]) -> Review:

@@ -149,12 +149,18 @@ local function shelve(id, now, memory)
   if #old > 0 then redis.call('ZREM', base .. DECIDED, unpack(old)) end
 end
 
+-- Who takes part in a decision is noted under it. An item with known truth looks like a decision, and its id may
+-- one day be that of a real one: it is noted under itself (keys.py, PEOPLE).
+local function people_of(id, r)
+  return base .. PEOPLE .. (r.kind == 'gold' and id or r.decision)
+end
+
 -- A review is over for good: it is remembered for `memory` ms. O(1)
 local function remember(id, r, memory)
   redis.call('PEXPIRE', base .. REVIEW .. id, memory)
   redis.call('PEXPIRE', base .. REQUEST .. id, memory)
   redis.call('PEXPIRE', base .. ANSWER .. id, memory)
-  redis.call('PEXPIRE', base .. PEOPLE .. r.decision, memory)
+  redis.call('PEXPIRE', people_of(id, r), memory)
 end
 
 local function close(id, r, now, memory)
@@ -176,13 +182,13 @@ local function settle(id, r, now, memory)
 end
 
 -- Who takes part in a decision. `id` = holds this review, '=' .. id = has answered it.
-local function takes_part(decision, who, id)
-  local part = redis.call('HGET', base .. PEOPLE .. decision, who)
+local function takes_part(r, who, id)
+  local part = redis.call('HGET', people_of(id, r), who)
   return part and part ~= id
 end
 
 local function forget(r, who, id)
-  local key = base .. PEOPLE .. r.decision
+  local key = people_of(id, r)
   if who and redis.call('HGET', key, who) == id then redis.call('HDEL', key, who) end
 end
 

@@ -16,7 +16,7 @@ local function why_not()
   if r.tier then return 'not_supervisor' end
   if r.given then return 'assigned_before' end
   if redis.call('ZCARD', base .. OFFER .. who) >= tonumber(ARGV[5]) then return 'reserved_enough' end
-  if takes_part(r.decision, who, id) then return 'not_distinct' end
+  if takes_part(r, who, id) then return 'not_distinct' end
   return nil
 end
 

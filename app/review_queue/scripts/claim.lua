@@ -41,7 +41,7 @@ local function take(id, r)
   leave(id, r)
   if most > 0 and r.holder ~= who then count_taken(id) end
   local ends = integer(tonumber(now) + tonumber(lease))
-  local people = base .. PEOPLE .. r.decision
+  local people = people_of(id, r)
   redis.call('HSET', people, who, id)
   redis.call('PERSIST', people)
   redis.call('ZADD', base .. LEASES, ends, id)
@@ -62,7 +62,7 @@ local function why_not(id, r)
   elseif r.to and r.to ~= who and not supervisor then
     return 'offered'
   end
-  if takes_part(r.decision, who, id) then return 'not_distinct' end
+  if takes_part(r, who, id) then return 'not_distinct' end
   return nil
 end
 
@@ -104,7 +104,7 @@ local function first(found, from, to)
   for i = from, math.min(to, #found) do
     local id = string.sub(found[i].member, -36)
     local r = load(id)
-    if r and not takes_part(r.decision, who, id) then return take(id, r) end
+    if r and not takes_part(r, who, id) then return take(id, r) end
   end
   return nil
 end

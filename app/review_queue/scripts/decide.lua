@@ -23,7 +23,7 @@ if not refusal and r.digest ~= digest then refusal = 'package_changed' end
 if refusal then return refuse(id, r, refusal, who, now, 'decide') end
 
 local needed = tonumber(r.need or 1)
-local people = base .. PEOPLE .. r.decision
+local people = people_of(id, r)
 local changes = {}
 if needed > 1 and not r.tie then
   local agree = true

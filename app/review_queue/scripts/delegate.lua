@@ -12,7 +12,7 @@ local refusal = not_handed(r, who, epoch)
 if not refusal and r.to and r.to ~= who and ARGV[5] ~= '1' then refusal = 'offered' end
 if not refusal and r.tier and ARGV[7] ~= '1' then refusal = 'not_supervisor' end
 if not refusal and times >= tonumber(ARGV[8]) then refusal = 'delegated_enough' end
-if not refusal and takes_part(r.decision, to, id) then refusal = 'not_distinct' end
+if not refusal and takes_part(r, to, id) then refusal = 'not_distinct' end
 if refusal then return refuse(id, r, refusal, who, now, 'delegate') end
 give_back(id, r)
 step(id, r, unheld({ to = to, reserved = false, handed = integer(times + 1) }), 'delegated', who, now, detail)

@@ -10,7 +10,7 @@ local r = load(id)
 if not r then return { 'unknown' } end
 local refusal = OVER[r.state] or (r.state == 'waiting' and 'waiting') or nil
 if not refusal and (ARGV[4] ~= '1' or (r.tier and ARGV[6] ~= '1')) then refusal = 'not_supervisor' end
-if not refusal and takes_part(r.decision, to, id) then refusal = 'not_distinct' end
+if not refusal and takes_part(r, to, id) then refusal = 'not_distinct' end
 if refusal then return refuse(id, r, refusal, who, now, 'reassign') end
 give_back(id, r)
 step(id, r, unheld({ to = to, reserved = false }), 'reassigned', who, now, detail)

@@ -16,7 +16,7 @@ if refusal then return refuse(id, r, refusal, who, now, 'undo') end
 redis.call('ZREM', base .. HELD, id)
 redis.call('ZREM', base .. DECIDED, id)
 local ends = integer(tonumber(now) + tonumber(lease))
-local people = base .. PEOPLE .. r.decision
+local people = people_of(id, r)
 redis.call('HSET', people, who, id)
 redis.call('PERSIST', people)
 redis.call('ZADD', base .. LEASES, ends, id)

@@ -211,6 +211,13 @@ def test_a_claim_looks_past_what_this_person_may_not_have(desk):
     assert desk.take(desk.ann).review_id == wanted
 
 
+def test_an_item_with_known_truth_keeps_nobody_from_a_decision_of_its_id(desk):
+    desk.enter("d1", kind=ReviewKind.GOLD)
+    desk.decide(desk.take(desk.ann), desk.ann)
+    real = desk.enter("d1")
+    assert desk.take(desk.ann).review_id == real
+
+
 def test_a_released_review_leaves_the_person_free_for_the_second_look(desk):
     identifier = desk.enter("d1")
     look = desk.enter("d1", kind=ReviewKind.SECOND_LOOK)

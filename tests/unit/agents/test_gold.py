@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from app.agents.gold import GoldItems
 from app.agents.outcome import Outcomes
 from app.agents.review_request import ReviewRequests
-from app.domain.events import ReviewKind, ReviewRequested
+from app.domain.events import DecisionResolved, ReviewKind, ReviewRequested
 from app.domain.gold import GoldItem, item_of, truth_of
+from app.domain.resolution import resolve_answer
 from app.stream.topics import Topic, pool_topic
 from tests.unit.agents.parts import (
     CODEC,
@@ -71,8 +74,32 @@ async def test_an_item_comes_beside_a_decision_where_one_is_due():
     assert truth_of(gold.routed) == "reject"
     assert gold.request.deadline == real.request.deadline
     assert gold.request.requested_at == real.request.requested_at
-    assert "old-311" not in gold.request.package
     assert list(store.known) == ["exp-20417"], "it is no decision: no history, no later truth"
+
+
+async def test_the_past_decision_is_not_among_those_that_its_package_shows():
+    """Neither in its subject's history nor among its type's precedents: there stands what became of it."""
+    store = Store()
+    past = [CODEC.decode(one.value) for one in await routes(*(decision(f"old-{n}", 0.8) for n in (311, 312)))]
+    store.remember(past)
+    store.resolved(
+        [DecisionResolved(routed=one, resolution=resolve_answer(*parts_of(answered(one)))) for one in past]
+    )
+    output = await requests(store, Ring(await item("old-311")))(await routes(decision("exp-20417", 0.8)))
+    real, gold = of(output, pool_topic("expenses"))
+    assert shown(real) == {"subject": {"old-311", "old-312"}, "precedents": {"old-311", "old-312"}}
+    assert shown(gold) == {"subject": {"old-312"}, "precedents": {"old-312"}}
+    assert b"old-311" not in gold.value, "nor anywhere else in the record"
+
+
+def parts_of(decided):
+    return decided.requested, decided.answer
+
+
+def shown(record):
+    """The ids of the decisions that a package shows beside its own."""
+    context = json.loads(read(record).request.package)["historical_context"]
+    return {place: {past["decision_id"] for past in pasts} for place, pasts in context.items()}
 
 
 async def test_tried_again_it_is_the_same_review_and_record():

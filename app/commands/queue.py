@@ -11,15 +11,15 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 from app.commands.in_force import policy_to_look_by
 from app.commands.output import console, errors, print_json, print_rows
-from app.composition.parts import connection_of, now, open_codec, open_queue
+from app.commands.queue_log import QueueLog, Unsealed
+from app.composition.parts import connection_of, now, open_codec, open_queue, seals_of
 from app.domain.events import ReviewRequested
 from app.domain.review import QueueTerms, Reviewer
 from app.domain.terms import Terms
 from app.review_queue.queue import ReviewQueue
-from app.review_queue.rebuild import LogRecord, fold
+from app.review_queue.rebuild import LogRecord, QueueImage, fold
 from app.review_queue.restore import Restorer
 from app.settings import Settings, load_settings
-from app.stream.errors import DecodeError
 from app.stream.reader import LogReader
 from app.stream.topics import Topic, pool_topic
 
@@ -30,6 +30,14 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
+OnUnsealed = Annotated[
+    Unsealed | None,
+    typer.Option(
+        "--unsealed",
+        help="Steps and answers without our seal are left out, unless you say `believe`, for a lost secret. "
+        "Where none bears our seal, you have to say which (docs/evidence.md).",
+    ),
+]
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -43,8 +51,8 @@ class Desk(msgspec.Struct, frozen=True):
     reviewer: Callable[[str, bool], Reviewer]
     """The person of a name, as a supervisor or not."""
     read_request: Callable[[bytes], ReviewRequested]
-    read_log: Callable[[], Iterable[LogRecord]]
-    """Everything that a rebuild needs, decoded; reads Kafka when called."""
+    read_log: Callable[[Unsealed | None], QueueLog]
+    """Everything that a rebuild needs, decoded; reads Kafka when iterated."""
     clock: Callable[[], int]
 
 
@@ -55,7 +63,7 @@ def connect(settings: Settings) -> Desk:
     codec = open_codec(settings)
     pools = policy.pool_names
 
-    def read_log() -> Iterator[LogRecord]:
+    def read_log(choice: Unsealed | None) -> QueueLog:
         topics = [
             Topic.DECISIONS_ROUTED,
             *(pool_topic(pool) for pool in pools),
@@ -65,13 +73,8 @@ def connect(settings: Settings) -> Desk:
             Topic.DECISIONS_WITHDRAWN,
             Topic.OUTCOMES_OBSERVED,
         ]
-        for record in LogReader(connection_of(settings)).read_all(topics):
-            try:
-                event = codec.decode(record.value)
-            except DecodeError as error:  # a dead letter of its reader: nothing of it is in the queue
-                errors.print(f"{record.position}: left out: {error}", markup=False, highlight=False)
-                continue
-            yield record.topic, event, record
+        records = LogReader(connection_of(settings)).read_all(topics)
+        return QueueLog(records, codec.decode, seals_of(settings), choice)
 
     return Desk(
         queue=parts.queue,
@@ -110,20 +113,23 @@ def stats(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def rebuild(as_json: AsJson = False) -> None:
+def rebuild(on_unsealed: OnUnsealed = None, as_json: AsJson = False) -> None:
     """Fill an empty store from the Kafka log: reviews in their order, leases, pauses, cases, duplicates.
 
-    A store in use is left alone. Stop the workers first, so that the log stands still.
+    A store in use is left alone. Stop the workers first, so that the log stands still, and set the workers'
+    HITL_SECRET_FILE: steps and answers count only under a seal.
 
     Example: `hitl queue rebuild`
     """
     desk = connect(load_settings())
+    log = desk.read_log(on_unsealed)
     with _progress() as progress:
-        image = fold(_counted(desk.read_log(), progress, "records read"), desk.terms)
+        image = _image(desk, log, progress)
         task = progress.add_task("reviews written", total=None, count=0)
         restored = desk.restorer.apply(image, lambda n: _advance(progress, task, n))
+    _tell(log)
     if as_json:
-        print_json(restored)
+        print_json({**msgspec.structs.asdict(restored), "unsealed": log.unsealed})
         return
     console.print(
         f"{restored.reviews} reviews, {restored.briefs} cases, {restored.seen} seen decisions restored"
@@ -133,16 +139,19 @@ def rebuild(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def verify(as_json: AsJson = False) -> None:
+def verify(on_unsealed: OnUnsealed = None, as_json: AsJson = False) -> None:
     """Compare the store with the Kafka log and list every difference; exit code 1 when there is one.
 
-    Steps that are still on their way to Kafka (`unpublished` in `hitl queue stats`) show up here.
+    Steps that are still on their way to Kafka (`unpublished` in `hitl queue stats`) show up here. As for a
+    rebuild, steps and answers count only under a seal.
 
     Example: `hitl queue verify --json`
     """
     desk = connect(load_settings())
+    log = desk.read_log(on_unsealed)
     with _progress() as progress:
-        image = fold(_counted(desk.read_log(), progress, "records read"), desk.terms)
+        image = _image(desk, log, progress)
+    _tell(log)
     differences = [msgspec.structs.asdict(one) for one in desk.restorer.verify(image, desk.queue.pools)]
     print_rows(
         differences, ("review_id", "what", "log", "store"), as_json=as_json, empty="store and log agree"
@@ -151,6 +160,15 @@ def verify(as_json: AsJson = False) -> None:
         errors.print(f"unclear: {line}", markup=False, highlight=False)
     if differences:
         raise typer.Exit(1)
+
+
+def _image(desk: Desk, log: QueueLog, progress: Progress) -> QueueImage:
+    return fold(_counted(log, progress, "records read"), desk.terms)
+
+
+def _tell(log: QueueLog) -> None:
+    if log.unsealed:
+        errors.print(log.told(), style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _age(ms: object) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from app.desk.authority import Authority
 from app.desk.case import discreet
-from app.desk.errors import IncompleteAnswerError
+from app.desk.errors import IncompleteAnswerError, NotAllowedError
 from app.desk.looking import withheld
 from app.desk.matter import actions_of
 from app.domain.answers import Verdict, completed, incomplete
-from app.domain.authority import Deed
+from app.domain.authority import Deed, Matter
+from app.domain.changes import changed_matter, changes_refused
 from app.domain.people import Profile
 from app.domain.review import Review
 from app.review_queue.values import Decided, Undone
@@ -59,12 +62,23 @@ class Deciding(Authority):
         wrong = incomplete(verdict, actions, case.terms, must_document=documents)
         if wrong:
             raise IncompleteAnswerError(wrong)
-        self._allow_action(self._fit(who, Deed.DECIDE, case), verdict.action, actions)
+        fit = self._fit(who, Deed.DECIDE, case)
+        if verdict.changes is not None:
+            fit = self._fit_for(fit, changed_matter(case.matter, decision, verdict.changes, case.terms))
+        self._allow_action(fit, verdict.action, actions)
         window = case.terms.undo_window if case.terms else 0
         decided = self._queue.decide(
             review_id, self._reviewer(who, case.review.pool), epoch, digest, verdict, undo_window=window
         )
         return msgspec.structs.replace(decided, review=discreet(decided.review))
+
+    def _fit_for(self, capacities: Sequence[Profile], changed: Matter) -> tuple[Profile, ...]:
+        """Those of the capacities in which the person may also decide what the changes make of the case:
+        a limit that holds for what is submitted holds for what becomes of it."""
+        now = self._clock()
+        if denial := changes_refused(capacities, changed, now):
+            raise NotAllowedError(denial)
+        return tuple(one for one in capacities if changes_refused((one,), changed, now) is None)
 
     def undo(self, who: Profile, review_id: str, epoch: int) -> Undone:
         """Take the own answer back, given under ``epoch``, while the policy allows it: the review is in the

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.domain.authority import Denial, Matter
+from app.domain.changes import amount_of
 from app.domain.events import ReviewRequested
-from app.domain.facts import Invalid, parse_facts
+from app.domain.facts import parse_facts
 from app.domain.people import Profile
 from app.domain.review import Review
 from app.domain.terms import Terms
@@ -29,7 +30,7 @@ def matter_of(
         consequence_class=review.consequence_class,
         # A type that has left the policy: nobody knows which of its facts was the amount.
         has_amount=terms is None or terms.amount_fact is not None,
-        amount=_amount(decision.facts, terms),
+        amount=amount_of(parse_facts(decision.facts), terms),
         subject=decision.subject,
         submitted_by=decision.submitted_by,
         backup_pools=backups.get(review.pool, frozenset()) if review.backups else frozenset(),
@@ -63,11 +64,3 @@ def actions_of(package: dict[str, object]) -> tuple[str, ...]:
     """The answers that the context package offers."""
     listed = package.get("available_actions")
     return tuple(str(action) for action in listed) if isinstance(listed, list) else ()
-
-
-def _amount(facts: str, terms: Terms | None) -> float | None:
-    if terms is None or terms.amount_fact is None:
-        return None
-    parsed = parse_facts(facts)
-    value = None if isinstance(parsed, Invalid) else parsed.get(terms.amount_fact)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

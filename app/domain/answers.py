@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from app.domain.authority import Denial
+from app.domain.changes import canonical
 from app.domain.events import OverrideCategory
 from app.domain.terms import Terms
 
@@ -90,7 +91,11 @@ def incomplete(
 
 
 def completed(verdict: Verdict, recommended: str) -> Verdict:
-    """An override without a reason code has its reason in words: that is the code ``other``."""
+    """The answer as it is kept, whatever the entry: the changes in their one way of being written, so that
+    people who change the same agree, and an override without a reason code with the code ``other``, as its
+    reason is in words."""
+    if verdict.changes is not None:
+        verdict = msgspec.structs.replace(verdict, changes=canonical(verdict.changes))
     if verdict.reason_code or (verdict.action == recommended and verdict.changes is None):
         return verdict
     return msgspec.structs.replace(verdict, reason_code=OTHER)

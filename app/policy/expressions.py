@@ -9,6 +9,7 @@ an exhausted iteration budget raises, and a list is an error as soon as one of i
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -73,6 +74,7 @@ class Expressions:
         self._remembered: dict[bytes, list[Any]] | None = {}
         self._found = 0
         self._arena, self._runs = cel.Arena(), 0
+        self._one_at_a_time = threading.Lock()
         self._each = [environment.compile(source) for source in self._sources]
         self._together = _list_of(environment, self._sources)
         self._ahead: Expressions | None = None
@@ -84,7 +86,11 @@ class Expressions:
 
     def evaluate(self, context: Context) -> list[Any]:
         """The values in order; a ``str`` says why one could not be had. Never raises. Not to be changed: the
-        same list is given for the same values again."""
+        same list is given for the same values again. Threads take turns."""
+        with self._one_at_a_time:
+            return self._evaluate(context)
+
+    def _evaluate(self, context: Context) -> list[Any]:
         seen = context if type(context) is Seen else None
         if seen is not None and seen.ahead is not None and seen.ahead[0] is self:
             return seen.ahead[1]

@@ -136,6 +136,25 @@ def apart_from_looks(review):
     return msgspec.structs.replace(review, step=0)
 
 
+def modified_by_command(house, name, review, amount):
+    given = ["--action", "modify", "--changes", f'{{"amount": {amount}}}', "--reasoning", "a slip"]
+    lease = ["--epoch", str(review.epoch), "--digest", review.digest, "--as", name]
+    result = CliRunner().invoke(commands.app, ["decide", review.review_id, *given, *lease])
+    return f"{result.exception} {getattr(result.exception, 'hint', '')}"
+
+
+def modified_by_api(house, name, review, amount):
+    body = {"epoch": review.epoch, "digest": review.digest, "action": "modify", "reasoning": "a slip"}
+    path = f"/v1/reviews/{review.review_id}/decide"
+    return house.program(name).post(path, json=body | {"changes": {"amount": amount}}).text
+
+
+def modified_by_page(house, name, review, amount):
+    form = {"action": "modify", "change.amount": str(amount), "reasoning": "a slip", "reason_code": "other"}
+    held = {"epoch": str(review.epoch), "digest": review.digest}
+    return house.signed_in(name).post(f"/reviews/{review.review_id}/answer", data=form | held).text
+
+
 ENTRIES = {"command line": by_command, "API": by_api, "page": by_page}
 
 
@@ -157,3 +176,34 @@ def test_every_deed_of_every_role_at_every_entry(house, name, entry):
         if not may:
             unchanged = standing(house, review) == apart_from_looks(review)
             assert unchanged, f"{name} {deed.value} by {entry}: refused, and yet something changed"
+
+
+MODIFIED = {"command line": modified_by_command, "API": modified_by_api, "page": modified_by_page}
+
+
+@pytest.mark.parametrize("entry", MODIFIED)
+@pytest.mark.parametrize(
+    ("name", "limit"), [("small", "you decide up to 1,000"), ("mild", "you decide up to low")]
+)
+def test_no_entry_lets_an_answer_change_a_case_past_the_persons_limit(house, name, limit, entry):
+    holder = Reviewer(name=name, pools=FINANCE)
+    for amount, may in ((5_000_000, False), (900, True)):
+        identifier = house.ask(f"exp-{amount}", facts={"amount": 10})
+        review = house.queue.claim(identifier, holder).review
+        house.clock.advance(1_000)
+        said = MODIFIED[entry](house, name, review, amount)
+        if may:
+            assert house.queue.get(identifier).answer.changes == '{"amount":900}', said
+        else:
+            assert standing(house, review) == apart_from_looks(review), "refused, and yet something changed"
+            assert limit in said
+            assert "escalate the case, or hand it on" in said
+
+
+@pytest.mark.parametrize("entry", ["command line", "API"])
+def test_an_amount_that_is_changed_to_nothing_is_above_every_limit(house, entry):
+    """A page has no way of writing it."""
+    review = house.queue.claim(house.ask(facts={"amount": 10}), Reviewer(name="small", pools=FINANCE)).review
+    said = MODIFIED[entry](house, "small", review, {"command line": "null", "API": None}[entry])
+    assert "the amount is not known" in said
+    assert standing(house, review) == apart_from_looks(review)

@@ -115,6 +115,7 @@ class RelayService(Service):
             clock=self._clock,
             heading=answer_headers,
             seal=self._seal,
+            encrypts=lambda: self._policy().encrypts,
             transient=(ServiceUnreachableError, TransientError),
         )
 

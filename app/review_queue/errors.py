@@ -222,6 +222,18 @@ class UndoOver(QueueError):
     advice = "it stands; if it was wrong, report the right one with `hitl observe`"
 
 
+class RequestGoneError(HitlError):
+    """A step whose request is no longer in the store: nobody can tell under which key to encrypt it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"{key} is gone, which names this step's key: not published, as it would be in the clear. The "
+            "outbox waited for longer than memory.decisions, or the store was restored in part "
+            "(docs/review-queue.md, Outbox)",
+            hint="bring the request back from reviews.requested, then the entry",
+        )
+
+
 class NotYourPool(HitlError):
     """The reviewer does not work in this pool."""
 

@@ -22,9 +22,10 @@ from app.domain.evidence_chain import SEAL_HEADER
 from app.domain.review import REVIEWS, Review, wordless
 from app.errors import ServiceUnreachableError
 from app.review_queue import keys as names
+from app.review_queue.errors import RequestGoneError
 from app.review_queue.keys import Keys
 from app.review_queue.state import completed, from_fields
-from app.review_queue.store import Client, reachable
+from app.review_queue.store import Argument, Client, reachable
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +79,10 @@ class OutboxRelay:
     be stable for a worker slot: after a restart it first finishes what it had begun. What a consumer
     left for ``idle`` ms is taken over by any other. ``heading`` makes a record's headers from event name,
     identifier, time and review; ``seal`` gives the seal of topic, key and value (``evidence_chain.seal``),
-    which goes beside the record. Errors of the kinds in ``transient`` are an outage; any other error while an
-    entry is turned into events is a bug, and the entry is put aside so that the others go on.
+    which goes beside the record. ``encrypts`` says whether the policy encrypts: an entry whose request is
+    gone, and the name of its key with it, is then put aside. Errors of the kinds in ``transient`` are an
+    outage; any other error while an entry is turned into events is a bug, and the entry is put aside so that
+    the others go on.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class OutboxRelay:
         idle: int = 30_000,
         heading: Heading | None = None,
         seal: Seal | None = None,
+        encrypts: Callable[[], bool] = lambda: False,
         transient: tuple[type[Exception], ...] = (ServiceUnreachableError,),
     ) -> None:
         self._client = client
@@ -110,6 +114,7 @@ class OutboxRelay:
         self._idle = idle
         self._heading = heading or _heading
         self._seal = seal
+        self._encrypts = encrypts
         self._transient = transient
         self._unfinished = set(pools)
         self._looked_at: dict[str, int] = {}
@@ -162,17 +167,8 @@ class OutboxRelay:
 
     def _read(self, pool: str, since: str) -> list[tuple[bytes, Fields]]:
         outbox = self._outboxes[pool]
-        command = (
-            "XREADGROUP",
-            "GROUP",
-            names.GROUP,
-            self._name,
-            "COUNT",
-            self._batch,
-            "STREAMS",
-            outbox,
-            since,
-        )
+        whose: tuple[Argument, ...] = ("GROUP", names.GROUP, self._name)
+        command = ("XREADGROUP", *whose, "COUNT", self._batch, "STREAMS", outbox, since)
         try:
             found = self._client.execute_command(*command)
         except redis.ResponseError as error:
@@ -218,7 +214,7 @@ class OutboxRelay:
 
     def _records(self, pool: str, fields: Fields, head: bytes) -> list[OutboxRecord]:
         """The events of one entry. The lifecycle event carries the state after the step."""
-        under = self._codec.key_id(head)
+        under = self._under(pool, fields, head)
         meta: dict[str, bytes] = {}
         state: dict[str, bytes] = {}
         for name, value in fields.items():
@@ -254,6 +250,13 @@ class OutboxRelay:
             detail = msgspec.json.encode(vote).decode()
         records.append(self._lifecycle(_step(pool, review, meta, detail), review, under))
         return [self._sealed(record) for record in records]
+
+    def _under(self, pool: str, fields: Fields, head: bytes) -> bytes | None:
+        """The key of an entry: that of its request, of which an outcome brings a copy."""
+        head = head or fields.get(b"@request", b"")
+        if not head and self._encrypts():
+            raise RequestGoneError(self._keys.pool(pool, names.REQUEST, fields[b"@id"].decode()))
+        return self._codec.key_id(head)
 
     def _lifecycle(self, step: ReviewLifecycle, review: Review, under: bytes | None) -> OutboxRecord:
         value = self._codec.encode(step, under)

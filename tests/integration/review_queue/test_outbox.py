@@ -10,6 +10,8 @@ from app.domain.review import Review, ReviewState
 from app.review_queue.errors import StoreUnavailableError
 from app.review_queue.outbox import LIFECYCLE, OUTCOMES, OutboxRelay
 from app.review_queue.store import open_client
+from app.stream.codec import Codec
+from app.stream.schemas import Schemas
 
 
 class DiedError(Exception):
@@ -180,6 +182,74 @@ def test_an_entry_that_is_no_event_does_not_hold_up_the_others(desk, codec, rela
     assert desk.outbox() == []
     kept = desk.client.execute_command("XRANGE", desk.keys.pool("expenses", "outbox:broken"), "-", "+")
     assert [fields[b"decision"] for _, fields in kept] == [b"broken"]
+
+
+class OneKey:
+    """A ring with one key in it."""
+
+    id = b"k" * 16
+
+    def key(self, _):
+        return b"s" * 32
+
+
+@pytest.fixture
+def private():
+    return Codec(Schemas.load(), keys=OneKey())
+
+
+def lose_requests(desk):
+    for key in desk.client.execute_command("KEYS", f"{desk.prefix}*request:*"):
+        desk.client.execute_command("DEL", key)
+
+
+def test_nothing_is_published_in_the_clear_because_its_request_is_gone(
+    desk, private, published, relay_on, caplog
+):
+    new = desk.real(private)
+    desk.queue.enqueue(msgspec.structs.replace(new, record=private.protect(new.record, OneKey.id)))
+    review = desk.take(desk.ann)
+    desk.queue.request_info(review.review_id, desk.ann, review.epoch, "Is the patient Jane Roe?")
+    lose_requests(desk)
+    relay = relay_on(encrypts=lambda: True)
+    relay._codec = private
+    assert (relay.run_once(), published, desk.outbox()) == (2, [], [])
+    assert "not published, as it would be in the clear" in caplog.text
+    assert "docs/review-queue.md, Outbox" in caplog.text
+    broken = desk.keys.pool("expenses", "outbox:broken")
+    kept = desk.client.execute_command("XRANGE", broken, "-", "+")
+    # As the page says: the request from its topic, then the entries.
+    name = desk.keys.pool("expenses", "request:", review.review_id.rpartition(".")[2])
+    desk.client.execute_command("SET", name, private.protect(new.record, OneKey.id))
+    for entry, fields in kept:
+        flat = [part for pair in fields.items() if pair[0] != b"@entry" for part in pair]
+        desk.client.execute_command("XADD", desk.keys.pool("expenses", "outbox"), "*", *flat)
+        desk.client.execute_command("XDEL", broken, entry)
+    assert relay.run_once() == 2
+    assert [private.key_id(record.value) for record in published] == [OneKey.id, OneKey.id]
+    assert not any(b"Jane Roe" in record.value for record in published)
+
+
+def test_an_answer_brings_the_name_of_its_key_itself(desk, private, published, relay_on):
+    new = desk.real(private)
+    desk.queue.enqueue(msgspec.structs.replace(new, record=private.protect(new.record, OneKey.id)))
+    desk.decide(desk.take(desk.ann), desk.ann)
+    lose_requests(desk)
+    relay = relay_on(encrypts=lambda: True)
+    relay._codec = private
+    relay.run_once()
+    assert {(record.topic, private.key_id(record.value)) for record in published} == {
+        (OUTCOMES, OneKey.id),
+        (LIFECYCLE, OneKey.id),
+    }
+
+
+def test_without_encryption_a_step_needs_no_request(desk, codec, published, relay_on):
+    desk.queue.enqueue(desk.real(codec))
+    desk.take(desk.ann)
+    lose_requests(desk)
+    relay_on().run_once()
+    assert [record.topic for record in published] == [LIFECYCLE]
 
 
 def test_an_outage_while_encoding_is_not_a_broken_entry(desk, codec, relay_on, published):

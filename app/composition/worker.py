@@ -54,7 +54,7 @@ from app.review_queue.rule_tallies import RuleTallies
 from app.review_queue.tallies import Tallies
 from app.settings import Settings
 from app.stream.batch import Listener
-from app.stream.broadcast import Broadcast
+from app.stream.broadcast import Broadcast, Hearing
 from app.stream.dead_letters import DeadLetters
 from app.stream.faust_app import create_app, run
 from app.stream.reader import LogReader
@@ -128,6 +128,7 @@ class Worker:
         self._sources: list[TransactionalSource] = []
         self.app = create_app("hitl")
         self.app.host(TrimService())
+        self.app.host(Hearing(self._broadcasts))
         tallies = Tallies(self._parts.client, self._parts.keys)
         self.app.host(TargetTallies(self.metrics, tallies, clock))
         self.app.host(ClockWatch(self._parts.client, self.metrics.gauges, clock))

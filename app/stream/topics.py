@@ -106,6 +106,9 @@ class TopicSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Largest record batch that the broker takes here; its default unless set."""
     forget_within_hours: int | None = None
     """With ``compact``: a record that a later one of its key replaced leaves the disk within this time."""
+    segment_mib: int | None = None
+    """With ``compact``: replaced records leave the disk once so many MiB were written behind them; by default
+    1 GiB or a week, which whoever restores from the topic reads first."""
 
     def __post_init__(self) -> None:
         if self.partitions < 1:
@@ -114,8 +117,10 @@ class TopicSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("give `retention_hours`, or `cleanup: compact`, and not both")
         if self.retention_hours is not None and self.retention_hours < 1:
             raise ValueError("`retention_hours` must be 1 or more")
-        if self.forget_within_hours is not None and self.cleanup != "compact":
-            raise ValueError("`forget_within_hours` belongs to `cleanup: compact`")
+        if self.cleanup != "compact" and (self.forget_within_hours, self.segment_mib) != (None, None):
+            raise ValueError("`forget_within_hours` and `segment_mib` belong to `cleanup: compact`")
+        if self.segment_mib is not None and self.segment_mib < 1:
+            raise ValueError("`segment_mib` must be 1 or more")
 
     def config(self) -> dict[str, str]:
         """The broker's settings for this topic."""
@@ -128,6 +133,11 @@ class TopicSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 "max.compaction.lag.ms": str(self.forget_within_hours * _HOUR),
                 "min.cleanable.dirty.ratio": "0.01",
                 "segment.ms": str(_SEGMENT),
+            }
+        if self.segment_mib is not None:
+            config |= {
+                "segment.bytes": str(self.segment_mib << 20),
+                "min.cleanable.dirty.ratio": "0.1",
             }
         return config
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -25,9 +26,11 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.commands import doctor_broker
+from app.composition.parts import connection_of
 from app.settings import load_settings
 from app.stream.access import PRINCIPALS, allow, grants
-from app.stream.topics import TopicTable
+from app.stream.broadcast import Broadcast
+from app.stream.topics import Topic, TopicTable
 from tests.conftest import unavailable
 from tests.integration.composed import SECURE, Composed, composed
 from tests.kafka_broker import KafkaUnavailableError
@@ -209,28 +212,47 @@ def test_the_doctor_says_why_the_broker_does_not_let_us_in(
     assert "guessed" not in str(failed)
 
 
-def test_the_doctor_names_the_right_that_is_missing(secure: Composed) -> None:
-    lines = secure.secret("admin", "kafka.properties").read_text().splitlines()
+@contextmanager
+def without(system: Composed, topic: Topic, operation: AclOperation) -> Iterator[None]:
+    """A right of the worker is taken away; all rights are there again at the end."""
+    lines = system.secret("admin", "kafka.properties").read_text().splitlines()
     config = {
         **dict(line.split("=", 1) for line in lines),
-        "bootstrap.servers": secure.address("kafka:19093"),
+        "bootstrap.servers": system.address("kafka:19093"),
     }
     admin = AdminClient(config)
-    right = (ResourceType.TOPIC, "decisions.routed", ResourcePatternType.LITERAL, "User:worker", "*")
-    taken = AclBindingFilter(*right, AclOperation.WRITE, AclPermissionType.ALLOW)
+    right = (ResourceType.TOPIC, topic.value, ResourcePatternType.LITERAL, "User:worker", "*")
+    taken = AclBindingFilter(*right, operation, AclPermissionType.ALLOW)
     for future in admin.delete_acls([taken]).values():
         assert len(future.result(20)) == 1
     try:
-        found: list[dict[str, dict[str, str]]] = []
-
-        def named() -> bool:  # brokers hear of a change a moment later
-            code, failed = asked(secure)
-            found[:] = [failed]
-            return code == 1 and "rights" in failed
-
-        until(named, "the doctor sees it", 60)
+        yield
     finally:
         allow(admin, grants(TopicTable.load()), {name: f"User:{name}" for name in PRINCIPALS})
+
+
+def test_a_worker_that_may_not_hear_thresholds_any_more_knows_it(secure: Composed) -> None:
+    connection = connection_of(load_settings(secure.env("worker")))
+    broadcast = Broadcast(connection, Topic.THRESHOLDS_UPDATED, lambda _: None)
+    broadcast.start()
+    try:
+        with without(secure, Topic.THRESHOLDS_UPDATED, AclOperation.READ):
+            until(lambda: broadcast.deaf_for() > 0, "it is refused", 60)
+        until(lambda: broadcast.deaf_for() == 0.0, "it is let in again", 60)
+    finally:
+        broadcast.stop()
+
+
+def test_the_doctor_names_the_right_that_is_missing(secure: Composed) -> None:
+    found: list[dict[str, dict[str, str]]] = []
+
+    def named() -> bool:  # brokers hear of a change a moment later
+        code, failed = asked(secure)
+        found[:] = [failed]
+        return code == 1 and "rights" in failed
+
+    with without(secure, Topic.DECISIONS_ROUTED, AclOperation.WRITE):
+        until(named, "the doctor sees it", 60)
     assert found[0]["rights"]["detail"] == "short of what worker needs: write decisions.routed"
     assert found[0]["rights"]["do"] == "as an administrator: hitl topics acls --apply"
 

@@ -51,6 +51,12 @@ def test_retention_and_compaction_become_the_brokers_settings():
         "retention.ms": str(7 * 24 * 3_600_000),
     }
     assert TABLE.specs["thresholds.updated"].config() == {"cleanup.policy": "compact", "retention.ms": "-1"}
+    assert TABLE.specs["learning.state"].config() == {
+        "cleanup.policy": "compact",
+        "retention.ms": "-1",
+        "segment.bytes": str(32 * 1024 * 1024),
+        "min.cleanable.dirty.ratio": "0.1",
+    }
     assert TABLE.specs["deadletter"].config()["max.message.bytes"] == str(4 * 1024 * 1024)
 
 

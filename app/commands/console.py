@@ -11,7 +11,7 @@ import typer
 
 from app.commands.output import errors
 from app.composition.console import open_console
-from app.composition.parts import load_compiled_policy
+from app.composition.parts import check_store, load_compiled_policy
 from app.console.parts import Place
 from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy
@@ -39,6 +39,7 @@ def console(
     policy = load_compiled_policy(settings)
     url = settings.console_url or address(host, port)
     check(settings, policy, url, open_house=open_house)
+    check_store(settings)
     from app.console.server import ConsoleServer, listen  # noqa: PLC0415 - half a second that no other verb needs
 
     with closing(listen(host, port)) as listening, open_console(settings, policy, url) as parts:

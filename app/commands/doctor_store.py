@@ -12,7 +12,7 @@ from app.composition.parts import now, store_of
 from app.errors import ServiceUnreachableError
 from app.review_queue.keys import Keys
 from app.review_queue.layout import ADVICE, laid_out_otherwise, told
-from app.review_queue.store import Client, milliseconds
+from app.review_queue.store import CLUSTERED, ONE_SERVER, Client, clustered, milliseconds
 from app.settings import Settings, without_password
 
 OLDEST = 7
@@ -27,6 +27,9 @@ def store(settings: Settings, pools: Sequence[str] = ()) -> Iterator[Finding]:
     """Address, password, rights, version, memory, disk, persistence, how reviews are laid out, clock."""
     with closing(store_of(settings)) as client:
         try:
+            if clustered(client):
+                yield Finding("store", "failed", CLUSTERED, ONE_SERVER)
+                return
             answers = _ask(client, settings)
             otherwise = laid_out_otherwise(client, Keys(settings.topic_prefix), pools)
         except redis.exceptions.NoPermissionError as error:

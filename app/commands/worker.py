@@ -15,7 +15,7 @@ import typer
 from app.agents import AGENTS
 from app.commands.output import errors
 from app.composition.console import open_console
-from app.composition.parts import load_compiled_policy, now, store_of
+from app.composition.parts import check_store, load_compiled_policy, now, store_of
 from app.console.accounts import Accounts
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.embedded import store
@@ -63,6 +63,7 @@ def _work(agents: Sequence[str], slot: str | None) -> None:
     settings = load_settings()
     if slot is not None:
         settings = msgspec.structs.replace(settings, worker_slot=slot)
+    check_store(settings)
     process = Worker(settings, load_compiled_policy(settings), agents=agents)
     if settings.secret_is_default:
         errors.print(

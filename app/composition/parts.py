@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from functools import cache, partial
 
 import msgspec
@@ -20,12 +21,13 @@ from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy, compile_policy
 from app.policy.load import load_policy
 from app.review_queue.cases import CaseFile
+from app.review_queue.errors import StoreUnavailableError
 from app.review_queue.keys import Keys
 from app.review_queue.outbox import Seal
 from app.review_queue.queue import ReviewQueue
 from app.review_queue.rule_tallies import RuleTallies
 from app.review_queue.seen import SeenDecisions
-from app.review_queue.store import Client, open_client
+from app.review_queue.store import Client, open_client, require_one_server
 from app.settings import Settings
 from app.stream.codec import Codec
 from app.stream.connection import Connection
@@ -107,6 +109,12 @@ def store_of(settings: Settings) -> Client:
             hint="set it to your server, e.g. redis://localhost:6379/0, or use `hitl up` for an embedded one",
         )
     return open_client(settings.redis_url)
+
+
+def check_store(settings: Settings) -> None:
+    """Refuse a store that can never do. One that is away is waited for. Raises ``UsageError``."""
+    with closing(store_of(settings)) as client, suppress(StoreUnavailableError):
+        require_one_server(client)
 
 
 def seals_of(settings: Settings) -> Sealed:

@@ -1,7 +1,6 @@
 """Every key of the console in the store: what it is, how long it lives and why.
 
-Each key has a hash tag of its own kind, so that a cluster may put them anywhere; a Lua call of the
-console touches the keys of one tag only.
+Each key has a hash tag of its own kind; a Lua call of the console touches the keys of one tag only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Every key the store holds, by name: what it is, how big it gets, and how long it lives.
 
-A pool's keys share one hash tag, so that one Lua call may touch all of them and a cluster spreads
-pools over its nodes. Lua sees the same names: :func:`lua_names` is put in front of every script.
+A pool's keys share one hash tag, so that one Lua call may touch all of them wherever keys are spread by
+tags. Today one server holds them all (docs/sizing.md). Lua sees the same names: :func:`lua_names` is put
+in front of every script.
 """
 
 from __future__ import annotations

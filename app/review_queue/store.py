@@ -55,6 +55,11 @@ _OURS = ("WRONGTYPE", "ERR Error running script", "ERR user_script", "ERR Error 
 (BUSY, LOADING, READONLY, OOM, NOPERM, MOVED, ...) speaks of its condition, and is waited out."""
 
 
+CLUSTERED = "this server belongs to a cluster (cluster_enabled:1), and one server has to hold all keys"
+ONE_SERVER = "use a server with a replica, cluster mode off: docs/sizing.md"
+"""What an operator does about it."""
+
+
 def open_client(url: str, *, timeout: float = 5.0) -> Client:
     """A client of the store at ``url`` (redis://, rediss://, unix://).
 
@@ -102,6 +107,19 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, redis.ResponseError):
         return not str(error).startswith(_OURS)
     return isinstance(error, redis.RedisError | OSError)
+
+
+def clustered(client: Client) -> bool:
+    """Whether the server is one of a cluster, which has a part of the keys only."""
+    return bool(client.execute_command("INFO", "cluster").get("cluster_enabled"))
+
+
+def require_one_server(client: Client) -> None:
+    """Refuse a cluster at the start: its answers (MOVED, CROSSSLOT) would be waited out for ever. Raises
+    ``UsageError``, and ``StoreUnavailableError`` when nobody answers."""
+    with reachable:
+        if clustered(client):
+            raise UsageError(f"HITL_REDIS_URL: {CLUSTERED}", hint=ONE_SERVER)
 
 
 def clock_of(client: Client) -> int:

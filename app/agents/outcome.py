@@ -24,7 +24,15 @@ from app.domain.events import (
     ReviewLifecycle,
 )
 from app.domain.ids import derived_id
-from app.domain.labels import DecisionBrief, gold_label, label_for, label_for_observation, missed_label
+from app.domain.labels import (
+    MISSED_SLA,
+    WITHDRAWN,
+    DecisionBrief,
+    gold_label,
+    label_for,
+    label_for_observation,
+    unanswered_label,
+)
 from app.domain.overrides import feedback_for
 from app.domain.resolution import resolve_answer, resolve_default
 from app.domain.review import Review
@@ -49,7 +57,11 @@ STAGE = "outcome"
 FORGED = "unsealed_answer"
 """Reason of the dead letter and name of the pattern."""
 
-_STEPS = tuple(step.encode() for step in STEPS)
+_UNANSWERED = {EVENTS[Rung.MISSED]: MISSED_SLA, "withdrawn": WITHDRAWN}
+"""Steps of a review that say that nobody answered, and the source of the label for it."""
+
+_TAKEN = STEPS | _UNANSWERED.keys()
+_STEPS = tuple(step.encode() for step in _TAKEN)
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -65,7 +77,8 @@ class _Told(msgspec.Struct, frozen=True):
             return f"\x1fdefault/{self.event.default.default_id}"
         if isinstance(self.event, ReviewLifecycle):
             step = self.event
-            return f"\x1fmissed/{step.review_id}" if _is_missed(step) else f"\x1fstep/{step.event_id}"
+            missed = step.event == EVENTS[Rung.MISSED]
+            return f"\x1fmissed/{step.review_id}" if missed else f"\x1fstep/{step.event_id}"
         return f"\x1fobservation/{self.event.observation_id}"
 
 
@@ -113,7 +126,7 @@ class Outcomes:
                 self._defaulted(item.record, item.event, output, resolved)
         await ask_store(self._cases.resolved, resolved)
         await self._observed(told, output)
-        await self._missed(told, output)
+        await self._unanswered(told, output)
         if self._rules is not None:
             answers = [(item.record, item.event) for item in told if isinstance(item.event, ReviewDecided)]
             output.outgoing.extend(await self._rules.checked(answers))
@@ -144,7 +157,7 @@ class Outcomes:
         if not isinstance(event, ReviewDecided | ReviewDefaulted | ReviewLifecycle | ObservedOutcome):
             dead.append(DeadLetter(record, STAGE, "wrong_type", f"holds {type(event).__name__}"))
             return None
-        if isinstance(event, ReviewLifecycle) and event.event not in STEPS:
+        if isinstance(event, ReviewLifecycle) and event.event not in _TAKEN:
             return None
         # Before anything is remembered of a record, so that a forged one is in nobody's way.
         if not isinstance(event, ObservedOutcome) and not is_ours(record, self._sealed):
@@ -260,23 +273,23 @@ class Outcomes:
             )
         await ask_store(self._cases.observed, known)
 
-    async def _missed(self, told: Sequence[_Told], output: Output) -> None:
-        """Checks that nobody answered in time."""
+    async def _unanswered(self, told: Sequence[_Told], output: Output) -> None:
+        """Checks that nobody answered in time, or that ended before anybody did."""
         steps = [(item.record, item.event) for item in told if isinstance(item.event, ReviewLifecycle)]
-        pairs = [(record, step) for record, step in steps if _is_missed(step)]
+        pairs = [(record, step) for record, step in steps if step.event in _UNANSWERED]
         if not pairs:
             return
         cases = await ask_store(self._cases.cases, [event.decision_id for _, event in pairs])
         for (record, event), case in zip(pairs, cases, strict=True):
             if case is None:  # long ago; it was never counted
                 continue
-            review = msgspec.json.decode(event.state, type=Review)
+            review, source = msgspec.json.decode(event.state, type=Review), _UNANSWERED[event.event]
             brief = _remembered(case)
-            label = missed_label(brief, review, event.at)
+            label = unanswered_label(brief, review, source, event.at)
             if label is not None:
                 output.outgoing.append(self._label(label, record))
             for shadow in _shadows(case, brief):
-                if (label := missed_label(shadow, judging(review), event.at)) is not None:
+                if (label := unanswered_label(shadow, judging(review), source, event.at)) is not None:
                     output.outgoing.append(self._label(of_shadow(label), record))
 
     def _alarm(self, forged: Sequence[Incoming]) -> Outgoing:
@@ -313,16 +326,12 @@ class Outcomes:
 
 
 def _matters(record: Incoming) -> bool:
-    """Of the steps of a review a missed SLA says something here, and a few are counted; the others are not
-    even decoded, unless they are encrypted."""
+    """Of the steps of a review a missed SLA or its end says something here, and a few are counted; the others
+    are not even decoded, unless they are encrypted."""
     value = record.value or b""
     if record.topic != Topic.REVIEWS_LIFECYCLE or is_encrypted(value):
         return True
     return any(step in value for step in _STEPS)
-
-
-def _is_missed(step: ReviewLifecycle) -> bool:
-    return step.event == EVENTS[Rung.MISSED]
 
 
 def _shadows(case: Case, brief: DecisionBrief) -> Iterator[DecisionBrief]:

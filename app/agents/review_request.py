@@ -25,6 +25,7 @@ from app.domain.events import (
     ReviewRequest,
     ReviewRequested,
 )
+from app.domain.resolution import DECIDING
 from app.domain.review import review_id_of
 from app.domain.sla import climb
 from app.policy.compiled import CompiledPolicy
@@ -39,6 +40,9 @@ from app.stream.records import DeadLetter, Incoming, Outgoing, Output
 from app.stream.topics import pool_topic
 
 STAGE = "review_request"
+
+_ENDED = (*sorted(DECIDING), ReviewKind.SECOND_LOOK)
+"""Kinds of review that a withdrawal ends, where no action was carried out."""
 
 Told = DecisionRouted | DecisionWithdrawn | InformationGiven
 
@@ -100,7 +104,7 @@ class ReviewRequests:
         await ask_store(self._cases.remember, [event for _, event in routed])
         if self._rules is not None:
             await self._rules.used(routed)
-        await self._end_withdrawn(packed)
+        await self._end_withdrawn(asked, packed)
         await self._pass_on(told, output.dead)
         self._publish(asked, packed, enqueued, output)
         return output
@@ -117,7 +121,7 @@ class ReviewRequests:
             asked.append(_Asked(cause, routed, ReviewKind.SECOND_LOOK, decided.answer.decided_at))
         packed = await self._pack(asked, policy)
         enqueued = await ask_store(self._queue.enqueue_many, packed)
-        await self._end_withdrawn(packed)
+        await self._end_withdrawn(asked, packed)
         self._publish(asked, packed, enqueued, output)
         return output
 
@@ -160,18 +164,24 @@ class ReviewRequests:
         return record, event
 
     async def _withdraw(self, events: Sequence[DecisionWithdrawn], policy: CompiledPolicy) -> None:
-        """First remembered, then ended: a review is either here by now, or finds out when it comes."""
+        """First remembered, then ended: a review is either here by now, or finds out when it comes. What
+        checks a decision that ran alone goes on: it was made, and whoever made it does not choose what is
+        looked at."""
         if not events:
             return
         await ask_store(self._cases.withdrawn, events)
         briefs = await ask_store(self._cases.briefs, [event.decision_id for event in events])
         for event, brief in zip(events, briefs, strict=True):
+            if brief is not None and brief.automated:
+                continue
             pools = (brief.pool,) if brief is not None and brief.pool else policy.pool_names
-            ids = [review_id_of(pool, event.decision_id, kind) for pool in pools for kind in ReviewKind]
+            ids = [review_id_of(pool, event.decision_id, kind) for pool in pools for kind in _ENDED]
             await ask_store(self._queue.withdraw, ids, event.withdrawn_by, event.reason)
 
-    async def _end_withdrawn(self, reviews: Sequence[NewReview]) -> None:
+    async def _end_withdrawn(self, asked: Sequence[_Asked], packed: Sequence[NewReview]) -> None:
         """A withdrawal may be read before the decision it is about was routed."""
+        waits = zip(asked, packed, strict=True)
+        reviews = [new for item, new in waits if item.kind in _ENDED and item.routed.route.action is None]
         known = await ask_store(self._cases.withdrawals, [new.decision_id for new in reviews])
         for new, found in zip(reviews, known, strict=True):
             if found is not None:

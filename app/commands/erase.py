@@ -104,7 +104,7 @@ def _refuse_open_work(
         names = ", ".join(sorted({review.decision_id for review in waiting})[:5])
         raise HitlError(
             f"{len(waiting)} reviews are not over (decisions {names})",
-            hint=f"let people answer, or withdraw: hitl withdraw {waiting[0].decision_id}",
+            hint=f"let people answer, or end what nobody can: hitl review cancel {waiting[0].review_id}",
         )
     behind = ["the outbox"] if on_their_way(parts.client, parts.keys, reviews) else []
     behind += unread(connection, found)

@@ -293,7 +293,8 @@ def cancel(
     reason: Why = "",
     as_json: AsJson = False,
 ) -> None:
-    """As a lead or admin, withdraw a review that nobody needs any more.
+    """As a lead or admin, withdraw a review that nobody needs any more. A blind check that ends so counts as
+    an error of the AI, like one that nobody answered in time.
 
     Example: `hitl review cancel finance.4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --reason "sent twice" --as root`
     """

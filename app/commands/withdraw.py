@@ -25,8 +25,9 @@ def withdraw(
 ) -> None:
     """Nobody needs this decision any more: its open reviews end unanswered, also those in somebody's hands.
 
-    What is answered already stays answered. Withdrawing twice changes nothing; a decision that has not
-    arrived yet is withdrawn when it does.
+    What is answered already stays answered, and what ran alone goes on being checked. A blind check that ends
+    unanswered counts as an error of the AI: withdrawing can not make automation look better. Withdrawing
+    twice changes nothing; a decision that has not arrived yet is withdrawn when it does.
 
     Example: `hitl withdraw exp-001 --reason "cancelled by the employee"`
     """

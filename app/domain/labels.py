@@ -23,7 +23,11 @@ from app.domain.routing import eligible
 from app.domain.second_opinion import is_confirmation
 
 MISSED_SLA = "missed_sla"
-"""Source of a label that is there because nobody answered."""
+"""Source of a label that is there because nobody answered in time."""
+WITHDRAWN = "withdrawn"
+"""Source of a label that is there because the review ended before anybody answered."""
+UNANSWERED = frozenset({MISSED_SLA, WITHDRAWN})
+"""Sources of labels that nobody's judgement stands behind."""
 CONFIRMATION = "confirmation"
 """Source of the label of a second look that was asked for because of a finding."""
 UNASKED = "unasked"
@@ -116,20 +120,24 @@ def gold_label(decided: ReviewDecided) -> LearningLabel | None:
     )
 
 
-def missed_label(brief: DecisionBrief, review: Review, missed_at: int) -> LearningLabel | None:
-    """The label of a check that nobody answered in time: an error, until somebody does. Otherwise what is
-    hard to judge would count for less. ``None`` for reviews that are no evidence."""
+def unanswered_label(
+    brief: DecisionBrief, review: Review, source: str, labelled_at: int
+) -> LearningLabel | None:
+    """The label of a check that nobody answered in time (``MISSED_SLA``), or that ended unanswered
+    (``WITHDRAWN``): an error, until somebody answers. Otherwise what is hard to judge would count for less,
+    and whoever hears of an error could withdraw the decision before it counts. ``None`` for reviews that are
+    no evidence."""
     if not brief.sampled or review.kind not in JUDGING:
         return None
     return _label(
         brief,
-        label_id=derived_id(review.review_id, "missed"),
+        label_id=derived_id(review.review_id, "missed" if source == MISSED_SLA else source),
         evidence=True,
         inclusion_probability=brief.evidence_probability,
-        source=MISSED_SLA,
+        source=source,
         kind=review.kind,
         error=True,
-        labelled_at=missed_at,
+        labelled_at=labelled_at,
     )
 
 

@@ -23,7 +23,7 @@ from app.domain.events import (
     ReviewLifecycle,
     ReviewRequested,
 )
-from app.domain.labels import MISSED_SLA
+from app.domain.labels import UNANSWERED
 from app.domain.learning.sighting import Pattern
 from app.domain.overrides import category_of
 from app.domain.resolution import HAND_ONS, agrees, changed
@@ -192,7 +192,7 @@ _OBSERVED = {
 
 
 def _labelled(label: LearningLabel, found: Increments) -> None:
-    if label.source in ("gold", MISSED_SLA):
+    if label.source == "gold" or label.source in UNANSWERED:
         return
     seconds = max(0, found.at - label.decided_at) / 1000
     found.observe((c.FEEDBACK_SECONDS.name, label.decision_type), seconds, label.decision_id)

@@ -117,7 +117,7 @@ async def submit(parts: Parts, visitor: Submitter, request: Request, response: R
 @router.post("/decisions/{decision_id:path}/withdraw", status_code=202)
 def withdraw(parts: Parts, visitor: Submitter, decision_id: This, body: TakingBack) -> AcceptedOut:
     """Take a decision of yours back: its open reviews end unanswered, also those in somebody's hands. What
-    was answered stays answered (409). Withdrawing twice changes nothing."""
+    was answered, or ran alone, stays so (409). Withdrawing twice changes nothing."""
     progress = _mine(parts, visitor, decision_id)
     if progress.resolution is not None:
         told = resolution_out(progress.resolution).model_dump(mode="json")

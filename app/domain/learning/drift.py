@@ -33,7 +33,7 @@ from app.domain.events import (
     ThresholdUpdated,
 )
 from app.domain.ids import derived_id
-from app.domain.labels import CONFIRMATION, MISSED_SLA
+from app.domain.labels import CONFIRMATION, UNANSWERED
 from app.domain.learning.announcement import NEW_SCORES, NEWS, ordered, threshold_updated
 from app.domain.learning.automation import Automation
 from app.domain.learning.bins import BINS, bin_of
@@ -143,7 +143,7 @@ class KeyState(msgspec.Struct, kw_only=True):
                 self.automation.count_gold(caught=label.error)
         else:
             # a confirmation is asked for where somebody disagreed: no sample of anything
-            if label.source not in (MISSED_SLA, CONFIRMATION):
+            if label.source not in UNANSWERED and label.source != CONFIRMATION:
                 self.overrides.add(label, self.calibration, terms)
             self._judge(label, terms)
         self.labels_waiting += 1
@@ -287,7 +287,7 @@ class KeyState(msgspec.Struct, kw_only=True):
             self.ignored.unusable += label.evidence
         elif label.epoch < self.epoch:
             self.ignored.late_labels += 1
-            if label.evidence:
+            if label.evidence and label.source not in UNANSWERED:
                 count_late(label, self.evidence, self.calibration)
         else:
             self.automation.confirmed |= label.source == CONFIRMATION

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from app.domain.events import LearningLabel
-from app.domain.labels import MISSED_SLA, UNASKED
+from app.domain.labels import UNANSWERED, UNASKED, WITHDRAWN
 from app.domain.learning.digests import digest
 
 _ERROR, _EVIDENCE, _AUTOMATED, _TRUTH, _PAIRED, _MISSED, _DOUBTED = 1, 2, 4, 8, 16, 32, 64
@@ -68,7 +68,8 @@ class Judgement(NamedTuple):
 
     @property
     def missed(self) -> bool:
-        """Nobody has answered in time; it counts as an error for the certificate, and for nothing else."""
+        """Nobody has answered, in time or at all; it counts as an error for the certificate, and for nothing
+        else."""
         return bool(self.flags & _MISSED)
 
     @property
@@ -110,8 +111,8 @@ def judgement(
             (_ERROR if label.error else 0)
             | (_EVIDENCE if label.evidence else 0)
             | (_AUTOMATED if label.automated else 0)
-            | (_MISSED if label.source == MISSED_SLA else 0)
-            | (_PAIRED if label.source == UNASKED else 0)
+            | (_MISSED if label.source in UNANSWERED else 0)
+            | (_PAIRED if label.source in (UNASKED, WITHDRAWN) else 0)
         ),
         reviewer=_short(label.reviewer),
     )

@@ -16,9 +16,9 @@ from tests.unit.agents.parts import POLICY_TEXT
 pytestmark = pytest.mark.broker
 
 SHORT = (
-    POLICY_TEXT.replace(
-        "    evidence:", "    risk: low\n    on_deadline: safe_default\n    evidence:"
-    ).replace("    actions:", "    safe_default: reject\n    actions:")
+    POLICY_TEXT.replace("    evidence:", "    risk: low\n    on_deadline: safe_default\n    evidence:")
+    .replace("    actions:", "    safe_default: reject\n    actions:")
+    .replace("{floor: 0.005, initial: 0, scale: 1}", "{floor: 1}")  # all are in the evidence sample
     + "sla_classes:\n  standard: {duration: 20s}\n"
 )
 
@@ -33,29 +33,46 @@ def steps(deployment: Deployment, name: str) -> list[str]:
     return [found[step] for step in sorted(found)]
 
 
-def test_silence_takes_the_safe_default_and_a_withdrawal_ends_without_one(deploy: Deploy) -> None:
+def labels(deployment: Deployment) -> dict[str, tuple[str, bool]]:
+    """Decision -> source and error of what is learned about it."""
+    told = [CODEC.decode(record.value) for record in deployment.watch[Topic.LEARNING_CASES]]
+    return {
+        event.decision_id: (event.source, event.error) for event in told if isinstance(event, LearningLabel)
+    }
+
+
+def test_silence_takes_the_safe_default_a_withdrawal_ends_without_one_and_both_count_as_errors(
+    deploy: Deploy,
+) -> None:
     deployment = deploy(policy=SHORT)
     watch = deployment.watch
     for slot in "01":
         deployment.worker(slot=slot)
-    deployment.submit(a_decision("late", 0.8), a_decision("gone", 0.8))
-    watch.wait(pool_topic("expenses"), 2)
-    done = deployment.hitl("withdraw", "gone", "--reason", "cancelled", "--as", "svc")
-    assert done.returncode == 0, done.stderr
+    deployment.submit(a_decision("late", 0.8), a_decision("gone", 0.8), a_decision("ran", 0.99))
+    watch.wait(pool_topic("expenses"), 3)
+    for name in ("ran", "gone"):
+        done = deployment.hitl("withdraw", name, "--reason", "cancelled", "--as", "svc")
+        assert done.returncode == 0, done.stderr
     until(lambda: steps(deployment, "gone")[-1:] == ["withdrawn"], "the withdrawal arrives")
 
     watch.wait(Topic.DECISIONS_RESOLVED, 1)
     until(lambda: steps(deployment, "late")[-1:] == ["deadline_rule"], "the ladder is in the log")
     offered = EVENTS[2]  # this pool has no backups
     assert steps(deployment, "late") == [event for event in EVENTS.values() if event != offered]
-    [late] = by_key(watch[Topic.DECISIONS_RESOLVED]).values()
+    until(lambda: "sla_missed" in steps(deployment, "ran"), "the check of what ran alone goes on")
+    assert "withdrawn" not in steps(deployment, "ran")
+    late = by_key(watch[Topic.DECISIONS_RESOLVED])["late"]
     resolution = CODEC.decode_as(late.value, DecisionResolved).resolution
     assert (late.key, resolution.action) == (b"late", "reject")
     assert (resolution.decided_by, resolution.reviewer) == (DecidedBy.DEADLINE_RULE, None)
     deployment.caught_up("hitl-outcome", Topic.REVIEWS_OUTCOMES)
     assert not watch[Topic.FEEDBACK_TRAINING_EXAMPLES]
-    told = [CODEC.decode(record.value) for record in watch[Topic.LEARNING_CASES]]
-    assert not [event for event in told if isinstance(event, LearningLabel)]  # nobody said no
+    until(lambda: set(labels(deployment)) == {"late", "gone", "ran"}, "what nobody judged")
+    assert labels(deployment) == {
+        "late": ("missed_sla", True),
+        "gone": ("withdrawn", True),
+        "ran": ("missed_sla", True),
+    }
     assert not watch[Topic.DEADLETTER]
 
     status = json.loads(deployment.hitl("status", "gone", "--json").stdout)

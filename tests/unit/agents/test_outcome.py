@@ -393,6 +393,29 @@ async def test_a_blind_check_that_misses_its_sla_is_an_error_once():
     assert not (await agent([missed("exp-1", kind="second_look", offset=3)])).outgoing
 
 
+async def test_a_blind_check_that_ends_unanswered_is_an_error_as_well():
+    """Or withdrawing would be a way to keep an error from counting."""
+    sampled = policy_of(POLICY_TEXT.replace("{floor: 0.005, initial: 0, scale: 1}", "{floor: 1, initial: 0}"))
+    store = Store()
+    store.remember([await story("exp-1", policy=sampled), await story("exp-7")])
+    agent = outcomes(store)
+    ended = [
+        missed("exp-1", event="withdrawn", offset=1),
+        missed("exp-1", event="withdrawn", offset=2),
+        missed("exp-7", event="withdrawn", offset=3),
+        missed("exp-1", kind="second_look", event="withdrawn", offset=4),
+    ]
+    (record,) = (await agent(ended[:3])).outgoing
+    label = read(record)
+    assert (label.decision_id, label.source, label.error, label.evidence) == (
+        "exp-1",
+        "withdrawn",
+        True,
+        True,
+    )
+    assert not (await agent(ended[3:])).outgoing
+
+
 async def test_other_steps_of_a_review_say_nothing_here_and_a_forged_one_is_a_dead_letter():
     store = Store()
     store.remember([await story("exp-1")])

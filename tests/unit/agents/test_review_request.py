@@ -10,6 +10,7 @@ from app.domain.authority import Denial
 from app.domain.events import DecisionWithdrawn, InformationGiven, OnDeadline, ReviewKind, ReviewRequested
 from app.domain.review import review_id_of
 from app.domain.working_time import due
+from app.review_queue.values import Enqueued
 from app.stream.errors import TransientError
 from app.stream.topics import Topic, pool_topic
 from tests.unit.agents.parts import (
@@ -27,9 +28,11 @@ from tests.unit.agents.parts import (
     policy_of,
     read,
     reasons,
+    relayed,
     review_requests,
     routed,
 )
+from tests.unit.domain.cases import answered
 
 
 async def routes(*decisions, policy=POLICY):
@@ -138,6 +141,37 @@ async def test_a_withdrawal_that_is_read_before_its_decision_ends_the_review_whe
         output = await review_requests(store)(batch)
     assert [written.topic for written in output.outgoing] == [pool_topic("expenses")]
     assert store.ended == list(store.reviews)
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_a_withdrawal_does_not_end_the_check_of_what_ran_alone(early):
+    """Whoever hears of an error could else take its check away."""
+    audited = policy_of(POLICY_TEXT.replace("audit_rate: 0", "audit_rate: 1"))
+    store = Store()
+    records = await routes(decision("exp-1"), policy=audited)
+    for batch in [[withdrawal()], records] if early else [records, [withdrawal()]]:
+        await review_requests(store, audited)(batch)
+    assert list(store.reviews) == [review_id_of("expenses", "exp-1", ReviewKind.AUDIT)]
+    assert store.ended == []
+
+
+async def test_a_withdrawal_does_not_end_the_second_look_at_what_ran_alone():
+    audited = policy_of(POLICY_TEXT.replace("audit_rate: 0", "audit_rate: 1"))
+    store = Store()
+    [record] = await routes(decision("exp-1"), policy=audited)
+    await review_requests(store, audited)([record, withdrawal()])
+    decided = answered(CODEC.decode(record.value), "reject", kind=ReviewKind.AUDIT)
+    output = await review_requests(store, audited).confirm([(relayed(decided), decided)])
+    assert len(output.outgoing) == 1
+    assert store.ended == []
+
+
+async def test_a_withdrawal_does_not_end_an_item_with_known_truth_of_the_same_id():
+    store = Store()
+    gold = review_id_of("expenses", "exp-1", ReviewKind.GOLD)
+    store.reviews[gold] = Enqueued(gold, 1, b"", False)
+    await review_requests(store)([withdrawal()])
+    assert store.ended == []
 
 
 async def test_a_decision_that_is_not_remembered_any_more_is_looked_for_in_every_pool():

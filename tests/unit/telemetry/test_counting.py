@@ -209,7 +209,8 @@ def label(**changes) -> LearningLabel:
 
 
 def test_feedback_takes_from_the_decision_to_the_learner():
-    found = counting([label(), label(source="gold"), label(source="missed_sla")], NOW + 60_000)
+    others = [label(source=source) for source in ("gold", "missed_sla", "withdrawn")]
+    found = counting([label(), *others], NOW + 60_000)
     assert found.observed[c.FEEDBACK_SECONDS.name, TYPE] == [60.0]
 
 

@@ -285,6 +285,23 @@ def test_a_missed_check_is_an_error_for_the_certificate_until_it_is_answered():
     assert changes[-1].certified == 0.95
 
 
+def test_a_withdrawn_check_is_an_error_for_the_certificate_once():
+    state, _ = life(tally(0.95, 0.8), *(label() for _ in range(9)))
+    gone = label(error=True, source="withdrawn", reviewer="")
+    late = msgspec.structs.replace(gone, source="missed_sla", label_id="late")
+    life(late, gone, state=state)
+    assert (sum(state.evidence.labels), sum(state.evidence.errors)) == (10, 1)
+    assert sum(state.evidence.score_errors) == 0, "nobody judged it: the cap learns nothing"
+    assert state.overrides.blind == 9
+
+
+@pytest.mark.parametrize("source", ["missed_sla", "withdrawn"])
+def test_an_unanswered_check_of_an_older_epoch_says_nothing_to_the_cap(source):
+    state, _ = life(tally(0.95, 0.8), *(label() for _ in range(9)))
+    life(label(error=True, source=source, reviewer="", epoch=state.epoch - 1), state=state)
+    assert (state.ignored.late_labels, sum(state.evidence.old_errors)) == (1, 0)
+
+
 def test_what_was_answered_is_not_missed():
     answer = label()
     state, _ = life(tally(0.95), tally(0.8), answer)

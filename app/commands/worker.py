@@ -63,8 +63,8 @@ def _work(agents: Sequence[str], slot: str | None) -> None:
     settings = load_settings()
     if slot is not None:
         settings = msgspec.structs.replace(settings, worker_slot=slot)
-    check_store(settings)
     process = Worker(settings, load_compiled_policy(settings), agents=agents)
+    check_store(settings)
     if settings.secret_is_default:
         errors.print(
             "HITL_SECRET_FILE is not set: the evidence draw uses a development key that anybody can know",

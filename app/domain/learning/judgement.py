@@ -44,7 +44,7 @@ class Judgement(NamedTuple):
 
     @property
     def final(self) -> bool:
-        """A truth has spoken."""
+        """A truth has spoken: it was wrong."""
         return bool(self.flags & _TRUTH)
 
     @property
@@ -71,6 +71,11 @@ class Judgement(NamedTuple):
         """Nobody has answered, in time or at all; it counts as an error for the certificate, and for nothing
         else."""
         return bool(self.flags & _MISSED)
+
+    @property
+    def awaited(self) -> bool:
+        """Missed, and somebody may still answer it."""
+        return self.flags & (_MISSED | _PAIRED) == _MISSED
 
     @property
     def probability(self) -> float:

@@ -4,7 +4,9 @@ A label is counted once for each decision. The rule of what counts as an error:
 - the first blind judgement counts as given;
 - a second blind judgement by another person has to confirm a disagreement: error = both say so;
 - where three may look and the second one does not confirm it, the third one's word counts;
-- a later truth (``source == "observation"``) replaces both, for ever.
+- a later truth (``source == "observation"``) that says that the AI was wrong replaces both, for ever. One
+  that says that it was right changes nothing: whoever submits decisions may report it, and nobody clears
+  himself.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ class Ignored(msgspec.Struct):
 
 
 class StandingJudgements(msgspec.Struct):
-    """The judgements that stand, by digest of the decision; the oldest that waits for no confirmation is
-    forgotten first."""
+    """The judgements that stand, by digest of the decision; the oldest that waits for no answer and no
+    confirmation is forgotten first."""
 
     standing: dict[int, Judgement] = msgspec.field(default_factory=dict)
 
@@ -62,9 +64,11 @@ class StandingJudgements(msgspec.Struct):
         judged = _judged(label, evidence, calibration)
         agreed: bool | None = None
         heard: Judgement | None = None
-        if known is not None and (judged.missed or known.missed):
-            return None, _settled(self._answered_late(decision, judged, evidence), terms)
-        if known is not None:
+        if known is not None and (known.missed or (judged.missed and known.evidence)):
+            return None, _settled(self._answered_late(decision, known, judged, evidence), terms)
+        if known is not None and judged.missed:  # only a second look has been answered
+            judged = judged.corrected(True, truth=True) if known.final else judged
+        elif known is not None:
             if not known.by(judged.reviewer) and not known.paired:
                 agreed = None if known.final else known.error == label.error
                 waited = terms.confirm_errors and known.unconfirmed
@@ -94,11 +98,20 @@ class StandingJudgements(msgspec.Struct):
         return [known for known in self.standing.values() if known.unconfirmed]
 
     def _forget_one(self, terms: LearningTerms) -> None:
-        oldest = next(iter(self.standing))
-        if terms.confirm_errors:
-            settled = (name for name, known in self.standing.items() if not known.unconfirmed)
-            oldest = next(settled, oldest)
-        del self.standing[oldest]
+        del self.standing[self._least_needed(terms)]
+
+    def _least_needed(self, terms: LearningTerms) -> int:
+        """The oldest that nobody is still to answer or to confirm. Of checks that were missed no more are
+        kept than half of all: there has to be room for what is judged."""
+        missed: list[int] = []
+        for name, known in self.standing.items():
+            if known.awaited:
+                missed.append(name)
+                if len(missed) > terms.memory // 2:
+                    return missed[0]
+            elif not (terms.confirm_errors and known.unconfirmed):
+                return name
+        return next(iter(self.standing))
 
     def _joined(
         self, decision: int, known: Judgement, judged: Judgement, evidence: EvidenceCounts
@@ -111,23 +124,30 @@ class StandingJudgements(msgspec.Struct):
         self.standing[decision] = settled
         return settled
 
-    def _answered_late(self, decision: int, judged: Judgement, evidence: EvidenceCounts) -> Judgement | None:
+    def _answered_late(
+        self, decision: int, known: Judgement, judged: Judgement, evidence: EvidenceCounts
+    ) -> Judgement | None:
         """A check was missed and is answered now; what was answered is not missed, and a second look alone
         does not answer it."""
+        if judged.missed and known.missed:  # and then withdrawn: nobody will answer it any more
+            self.standing[decision] = known._replace(flags=known.flags | judged.flags)
         if judged.missed or not judged.evidence:
             return None
+        if known.final:
+            judged = judged.corrected(True, truth=True)
         evidence.correct_missed(judged)
         self.standing[decision] = judged
         return judged
 
     def correct_by_truth(self, label: LearningLabel, evidence: EvidenceCounts, ignored: Ignored) -> None:
-        """A later truth has the last word about a judgement that stands; alone it is not counted."""
+        """A later truth makes an error of a judgement that stands, and never takes one back; alone it is not
+        counted."""
         decision = digest(label.decision_id, 8)
         known = self.standing.get(decision)
         if known is None:
             ignored.unmatched_truths += 1
-        else:
-            self._settle(decision, known, label.error, evidence, truth=True)
+        elif label.error:
+            self._settle(decision, known, error=True, evidence=evidence, truth=True)
 
     def _settle(
         self, decision: int, known: Judgement, error: bool, evidence: EvidenceCounts, *, truth: bool

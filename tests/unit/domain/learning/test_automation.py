@@ -285,6 +285,45 @@ def test_a_missed_check_is_an_error_for_the_certificate_until_it_is_answered():
     assert changes[-1].certified == 0.95
 
 
+@pytest.mark.parametrize("confirm", [False, True])
+def test_missed_checks_wait_for_their_answer_however_much_is_judged_meanwhile(confirm):
+    terms = msgspec.structs.replace(TERMS, confirm_errors=confirm)
+    state, _ = life(tally(0.95, 0.8), terms=terms)
+    late = [label(error=True, source="missed_sla", reviewer="") for _ in range(10)]
+    life(*late, *(label() for _ in range(TERMS.memory + 50)), terms=terms, state=state)
+    assert (sum(state.evidence.labels), sum(state.evidence.errors)) == (TERMS.memory + 60, 10)
+    answers = [
+        msgspec.structs.replace(
+            one, source="review", reviewer="ann", error=False, label_id=f"a-{one.label_id}"
+        )
+        for one in late
+    ]
+    life(*answers, terms=terms, state=state)
+    assert (sum(state.evidence.labels), sum(state.evidence.errors)) == (TERMS.memory + 60, 0)
+
+
+def test_of_missed_checks_no_more_are_remembered_than_leave_room_for_what_is_judged():
+    state, _ = life(tally(0.95, 0.8))
+    life(*(label(error=True, source="missed_sla", reviewer="") for _ in range(2 * TERMS.memory)), state=state)
+    life(*(label() for _ in range(2 * TERMS.memory)), state=state)
+    standing = state.judgements.standing.values()
+    assert len(standing) == TERMS.memory
+    assert sum(known.missed for known in standing) == TERMS.memory // 2
+    assert sum(state.evidence.errors) == 2 * TERMS.memory, "what is forgotten stays an error"
+    assert len(state.to_bytes()) < 32_000
+
+
+def test_withdrawn_checks_are_forgotten_like_judged_ones():
+    state, _ = life(tally(0.95, 0.8))
+    for n in range(10):
+        gone = label(error=True, source="withdrawn", reviewer="")
+        late = msgspec.structs.replace(gone, source="missed_sla", label_id="late")
+        life(*([late, gone] if n % 2 else [gone]), state=state)
+    life(*(label() for _ in range(TERMS.memory)), state=state)
+    assert not any(known.missed for known in state.judgements.standing.values())
+    assert sum(state.evidence.errors) == 10
+
+
 def test_a_withdrawn_check_is_an_error_for_the_certificate_once():
     state, _ = life(tally(0.95, 0.8), *(label() for _ in range(9)))
     gone = label(error=True, source="withdrawn", reviewer="")

@@ -251,7 +251,7 @@ def test_a_finding_that_waits_is_remembered_longer_than_what_is_settled(state, a
 
 @pytest.mark.parametrize("judged", [True, False])
 @pytest.mark.parametrize("truth", [True, False])
-def test_truth_has_the_last_word(state, a_label, a_tally, judged, truth):
+def test_a_truth_makes_an_error_and_never_takes_one_back(state, a_label, a_tally, judged, truth):
     audit = a_label(error=judged)
     observed = a_label(
         decision_id=audit.decision_id, evidence=False, source="observation", reviewer="", error=truth
@@ -265,11 +265,53 @@ def test_truth_has_the_last_word(state, a_label, a_tally, judged, truth):
     )
     apply(state, audit, a_tally([BIN, 300, 250]), observed, look)
     direct = KeyState(learning_key=KEY)
-    apply(direct, msgspec.structs.replace(audit, error=truth), a_tally([BIN, 300, 250]))
+    apply(direct, msgspec.structs.replace(audit, error=judged or truth), a_tally([BIN, 300, 250]))
     for name in ("labels", "errors", "score_labels", "score_errors", "raw_labels", "raw_errors"):
         assert getattr(state.evidence, name) == pytest.approx(getattr(direct.evidence, name)), name
     assert state.evidence.audits == direct.evidence.audits
     assert state.evidence.quality.brier == pytest.approx(direct.evidence.quality.brier)
+
+
+def test_whoever_submits_can_not_clear_an_error_before_it_is_counted_either(state, a_label):
+    """A drawn second look came first, then somebody says that all was right, then a check finds the error."""
+    audit = a_label(error=True)
+    look = msgspec.structs.replace(
+        audit, label_id="look", kind=ReviewKind.SECOND_LOOK, evidence=False, reviewer="ben"
+    )
+    right = msgspec.structs.replace(
+        audit, label_id="right", evidence=False, source="observation", reviewer="", error=False
+    )
+    apply(state, look, right, audit)
+    assert (state.evidence.labels[BIN], state.evidence.errors[BIN]) == (1, 1)
+
+
+@pytest.mark.parametrize("looked", [False, True])
+def test_an_error_that_a_truth_told_of_stays_one_when_a_missed_check_is_answered(state, a_label, looked):
+    audit = a_label(error=False)
+    missed = msgspec.structs.replace(audit, label_id="missed", source="missed_sla", reviewer="", error=True)
+    look = msgspec.structs.replace(
+        audit, label_id="look", kind=ReviewKind.SECOND_LOOK, evidence=False, reviewer="ben"
+    )
+    wrong = msgspec.structs.replace(
+        audit, label_id="wrong", evidence=False, source="observation", reviewer="", error=True
+    )
+    apply(state, *((look, wrong, missed) if looked else (missed, wrong)))
+    apply(state, audit)
+    assert (state.evidence.labels[BIN], state.evidence.errors[BIN]) == (1, 1)
+    assert state.evidence.score_errors[BIN] == pytest.approx(state.evidence.scale)
+
+
+def test_a_second_look_alone_does_not_keep_a_missed_check_from_counting(state, a_label):
+    audit = a_label(error=True, source="withdrawn", reviewer="")
+    look = a_label(
+        decision_id=audit.decision_id,
+        kind=ReviewKind.SECOND_LOOK,
+        evidence=False,
+        reviewer="ben",
+        error=False,
+    )
+    apply(state, look, audit)
+    assert (state.evidence.labels[BIN], state.evidence.errors[BIN]) == (1, 1)
 
 
 def test_a_truth_alone_is_not_counted(state, a_label):

@@ -1,10 +1,12 @@
 """The relay: at least once, never lost, wherever it dies."""
 
 import contextlib
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
+from app.agents.upkeep import RelayService
 from app.domain.events import ReviewDecided, ReviewLifecycle
 from app.domain.review import Review, ReviewState
 from app.review_queue.errors import StoreUnavailableError
@@ -228,6 +230,18 @@ def test_nothing_is_published_in_the_clear_because_its_request_is_gone(
     assert relay.run_once() == 2
     assert [private.key_id(record.value) for record in published] == [OneKey.id, OneKey.id]
     assert not any(b"Jane Roe" in record.value for record in published)
+
+
+@pytest.mark.parametrize(("encrypts", "published"), [(True, 0), (False, 1)])
+def test_the_workers_relay_goes_by_the_policy_in_force(desk, private, encrypts, published):
+    desk.queue.enqueue(desk.real(private))
+    desk.take(desk.ann)
+    lose_requests(desk)
+    sent = []
+    policy = SimpleNamespace(pool_names=("expenses",), encrypts=encrypts)
+    service = RelayService(desk.client, desk.keys, private, lambda: policy, None, slot="1", clock=desk.clock)
+    service._relay(SimpleNamespace(send=lambda records: sent.extend(records) or [])).run_once()
+    assert len(sent) == published
 
 
 def test_an_answer_brings_the_name_of_its_key_itself(desk, private, published, relay_on):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from itertools import takewhile
 
 from app.desk.authority import Authority
 from app.desk.case import leased
@@ -14,9 +15,6 @@ from app.domain.people import Profile
 from app.domain.review import Refusal, Review, locate
 from app.review_queue.errors import BreakDue, QueueError
 from app.review_queue.values import Entry, Lease
-
-_CANDIDATES = 32
-"""How many of each queue's heads a claim looks at before it says that there is none for this person."""
 
 _TAKEN_MEANWHILE = frozenset(
     {
@@ -40,13 +38,13 @@ class Taking(Authority):
         Raises ``BreakDue`` when there is none but where the person has taken enough for now."""
         if pool is not None and pool not in (*self.pools_of(who), *self._helps_out(who)):
             raise NotAllowedError(not_in_pool(who, pool, self.pools_of(who)))
+        if who.absent(self._clock()):
+            return None
         if pool is not None and who.unlimited and (lease := self._claim_head(who, pool)) is not None:
             return lease
         pools = [pool] if pool else [*self.pools_of(who), *self._helps_out(who)]
         resting: dict[str, BreakDue] = {}
-        for review in self._candidates(who, pools):
-            if review.pool in resting:
-                continue
+        for review in self._candidates(who, pools, resting):
             case = self._case(review.review_id)
             if self._refused(who, Deed.CLAIM, case) is not None:
                 continue
@@ -63,8 +61,6 @@ class Taking(Authority):
 
     def _claim_head(self, who: Profile, pool: str) -> Lease | None:
         """One round trip, where nothing but a conflict of interest can stand in the way."""
-        if who.absent(self._clock()):
-            return None
         reviewer = self._reviewer(who, pool)
         lease = self._queue.claim_next(pool, reviewer)
         if lease is None:
@@ -77,20 +73,16 @@ class Taking(Authority):
         )
         return None
 
-    def _candidates(self, who: Profile, pools: Sequence[str]) -> Iterator[Review]:
-        """Heads of the queues that this person takes from, most urgent first."""
-        shelves: list[Sequence[Review]] = []
+    def _candidates(self, who: Profile, pools: Sequence[str], resting: Container[str]) -> Iterator[Review]:
+        """What waits in the queues that this person takes from, most urgent first; nothing more of a pool
+        once it is among those that are ``resting``."""
         helps_out = self._helps_out(who)
-        for pool in pools:
-            if pool not in self._queue.pools:
-                continue
-            if pool in helps_out:
-                shelves.append(self._queue.offered_to_backups(pool, limit=_CANDIDATES))
-                continue
-            shelves.append(self._queue.list(pool, limit=_CANDIDATES, offered_to=who.name))
-            shelves.append(self._queue.list(pool, limit=_CANDIDATES))
-            if pool in who.supervises:
-                shelves.append(self._queue.list(pool, limit=_CANDIDATES, escalated=True))
+        people = {pool: self._reviewer(who, pool) for pool in pools if pool in self._queue.pools}
+        shelves = [
+            takewhile(lambda review: review.pool not in resting, self._queue.candidates(pool, reviewer))
+            for pool, reviewer in people.items()
+            if pool in reviewer.pools or pool in helps_out  # an auditor sees others
+        ]
         return heapq.merge(*shelves, key=lambda review: review.order)
 
     def claim(self, who: Profile, review_id: str) -> Lease:

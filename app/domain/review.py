@@ -120,7 +120,9 @@ class QueueTerms(msgspec.Struct, frozen=True, kw_only=True):
     no_deadline: int = 7 * 24 * HOUR
     """Where a review without a deadline ranks, counted from its request."""
     candidates: int = 32
-    """How many reviews a claim looks at before it says that there is none for this person."""
+    """How many reviews one call looks at for one that a person may have; others may call in between."""
+    deepest: int = 4096
+    """How many reviews a claim looks at in all, call after call, before it says that there is none."""
     max_delegations: int = 3
     """How often a review may be handed on."""
     max_questions: int = 3

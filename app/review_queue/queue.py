@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,9 +32,11 @@ from app.review_queue.store import TOGETHER, Argument, Client, Script, reachable
 from app.review_queue.values import Decided, Enqueued, Entry, Lease, NewReview, PoolStats, Undone
 
 _VERBS = (
-    "enqueue", "claim", "extend", "release", "reveal", "decide", "expire", "request_info", "resume",
-    "escalate", "delegate", "reassign", "cancel", "sla", "look", "settle", "undo", "stats",
+    "enqueue", "claim", "candidates", "extend", "release", "reveal", "decide", "expire", "request_info",
+    "resume", "escalate", "delegate", "reassign", "cancel", "sla", "look", "settle", "undo", "stats",
 )  # fmt: skip
+_HEAD: tuple[Argument, Argument] = ("", "")
+"""The place in the queues before all reviews."""
 LOOKS_APART = 60_000
 """Shortest time, in ms, between two records that the same person looks at the same review."""
 _COPIED = frozenset(("urgency", "arrival", "state"))  # enqueue.lua writes these itself
@@ -153,8 +155,7 @@ class ReviewQueue:
         arguments: list[Argument] = [self._clock(), person.name, flag, terms.lease, terms.candidates]
         limits = terms.fatigue.get(pool, FatigueLimits())
         arguments += [name, backup, limits.per_hour, limits.per_day, limits.rest]
-        with reachable:
-            answer = self._scripts["claim"].run(self._client, self._keys.pool(pool), arguments)
+        answer = self._first_that_fits(pool, arguments)
         if answer[0] == b"none":
             return None
         if answer[0] == b"break_due":
@@ -163,18 +164,48 @@ class ReviewQueue:
             raise _refusal(f"{pool}.{name}", answer)
         return Lease(from_fields(f"{pool}.{answer[3].decode()}", pairs(answer[1])), answer[2])
 
+    def _first_that_fits(self, pool: str, arguments: Sequence[Argument]) -> Sequence[Any]:
+        """What the script says once it has something to say, or has looked far enough."""
+        place: Sequence[Argument] = _HEAD
+        for _ in self._pages():
+            with reachable:
+                answer: Sequence[Any] = self._scripts["claim"].run(
+                    self._client, self._keys.pool(pool), [*arguments, *place]
+                )
+            if answer[0] != b"none" or not answer[2]:
+                break
+            place = answer[1:]
+        return answer
+
+    def candidates(self, pool: str, reviewer: Reviewer) -> Iterator[Review]:
+        """The open reviews that this person might claim, the most urgent first: read from the store a page
+        at a time as they are asked for, and no more than ``QueueTerms.deepest``."""
+        person = self._with_lease(reviewer, pool)
+        asked: list[Argument] = [person.name, _flag(person.supervisor), _flag(person.backup)]
+        place: Sequence[Argument] = _HEAD
+        for _ in self._pages():
+            with reachable:
+                score, member, *found = self._scripts["candidates"].run(
+                    self._client, self._keys.pool(pool), [*asked, self._terms.candidates, *place]
+                )
+            for name, fields in zip(found[::2], found[1::2], strict=True):
+                yield from_fields(f"{pool}.{name.decode()}", pairs(fields))
+            if not member:
+                return
+            place = (score, member)
+
+    def _pages(self) -> range:
+        """One for each call that a claim may take, to look at ``deepest`` reviews."""
+        return range(0, max(1, self._terms.deepest), self._terms.candidates)
+
     def extend(self, review_id: str, reviewer: Reviewer, epoch: int) -> Review:
         """A heartbeat: the lease lasts from now again."""
         return self._step("extend", review_id, reviewer, epoch, self._terms.lease)
 
     def seen(self, review_id: str, who: str, digest: str) -> None:
         """Somebody was shown the package with this digest: once for each claim, then once a minute."""
-        pool, name = locate(review_id)
-        arguments: list[Argument] = [self._clock(), name, who, digest, LOOKS_APART]
-        with reachable:
-            answer = self._scripts["look"].run(self._client, self._keys.pool(pool), arguments)
-        if answer[0] != b"ok":
-            raise _refusal(review_id, answer)
+        _, name = locate(review_id)
+        self._run("look", review_id, [self._clock(), name, who, digest, LOOKS_APART])
 
     def release(self, review_id: str, reviewer: Reviewer, epoch: int, *, reason: str = "") -> Review:
         """Give it back unanswered."""
@@ -209,12 +240,9 @@ class ReviewQueue:
             arguments: list[Argument] = [now, name, by, seen.paused_at, later.urgency]
             arguments += ["" if later.deadline is None else later.deadline, ladder_text(later), later.paused]
             arguments += [detail, information, "" if epoch is None else epoch]
-            with reachable:
-                answer = self._scripts["resume"].run(self._client, self._keys.pool(pool), arguments)
-            if answer[0] == b"ok":
-                return from_fields(review_id, pairs(answer[1]))
+            answer = self._run("resume", review_id, arguments)
             if answer[0] != b"moved":
-                raise _refusal(review_id, answer)
+                return from_fields(review_id, pairs(answer[1]))
 
     def escalate(
         self, review_id: str, reviewer: Reviewer, epoch: int | None = None, *, reason: str = ""
@@ -242,11 +270,7 @@ class ReviewQueue:
         detail = _detail(to=person.name, reason=reason)
         arguments: list[Argument] = [self._clock(), name, actor.name, _flag(actor.supervisor)]
         arguments += [person.name, _flag(person.supervisor), detail]
-        with reachable:
-            answer = self._scripts["reassign"].run(self._client, self._keys.pool(pool), arguments)
-        if answer[0] != b"ok":
-            raise _refusal(review_id, answer)
-        return from_fields(review_id, pairs(answer[1]))
+        return from_fields(review_id, pairs(self._run("reassign", review_id, arguments)[1]))
 
     def cancel(self, review_id: str, who: Reviewer, *, reason: str = "") -> Review:
         """Nobody needs the answer any more; whoever holds it loses it. Safe to repeat."""
@@ -425,11 +449,6 @@ class ReviewQueue:
             if fields
         ]
 
-    def by_deadline(self, pool: str, offset: int = 0, limit: int = 50) -> Sequence[Review]:
-        """A page of the undecided reviews whose clock runs, the soonest deadline first: what is late, and
-        what is about to be."""
-        return self._page(pool, self._keys.pool(pool, names.DEADLINES), offset, limit)
-
     def undoable(self, pool: str, offset: int = 0, limit: int = 50) -> Sequence[Review]:
         """A page of the answered reviews whose answer may still be taken back, the soonest final first."""
         return self._page(pool, self._keys.pool(pool, names.HELD), offset, limit)
@@ -471,11 +490,17 @@ class ReviewQueue:
         lead: list[Argument] = [self._clock(), name, person.name]
         if epoch is not None:
             lead.append(epoch)
+        return from_fields(review_id, pairs(self._run(verb, review_id, [*lead, *rest])[1]))
+
+    def _run(self, verb: str, review_id: str, arguments: Sequence[Argument]) -> Sequence[Any]:
+        """A verb on one review: ``ok``, or ``moved`` where it has to be asked anew, and what it gives. Raises
+        the named error of a refusal."""
+        pool, _ = locate(review_id)
         with reachable:
-            answer = self._scripts[verb].run(self._client, self._keys.pool(pool), [*lead, *rest])
-        if answer[0] != b"ok":
+            answer: Sequence[Any] = self._scripts[verb].run(self._client, self._keys.pool(pool), arguments)
+        if answer[0] not in (b"ok", b"moved"):
             raise _refusal(review_id, answer)
-        return from_fields(review_id, pairs(answer[1]))
+        return answer
 
 
 _SHELVES = {

@@ -232,6 +232,49 @@ local function reap(now, limit)
   return ids
 end
 
+-- Where a person finds work: what was offered to them, what is open to the whole pool, what was escalated. Who
+-- helps out from a backup pool sees what was offered to backups, and nothing else.
+local function queues_for(who, supervisor, backup)
+  if backup then return { base .. BACKUPS } end
+  local queues = { base .. OFFER .. who, base .. READY }
+  if supervisor then queues[3] = base .. SUPERVISOR end
+  return queues
+end
+
+-- How many entries of a queue come up to and with a place in its order, whether or not it is (still) taken.
+-- Among equal scores the place is halved for. O(log^2 n)
+local function rank_after(queue, score, place)
+  local low = redis.call('ZCOUNT', queue, '-inf', '(' .. score)
+  local high = redis.call('ZCOUNT', queue, '-inf', score)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if redis.call('ZRANGE', queue, middle, middle)[1] > place then high = middle else low = middle + 1 end
+  end
+  return low
+end
+
+-- The next entries of several queues in one order: of each at most `limit`, from the head or, where `place` is
+-- not '', after that place. A place and no rank: others come and go between two pages. O(limit)
+local function upcoming(queues, limit, score, place)
+  local found = {}
+  for _, queue in ipairs(queues) do
+    local from = place == '' and 0 or rank_after(queue, score, place)
+    local flat = redis.call('ZRANGE', queue, from, from + limit - 1, 'WITHSCORES')
+    for i = 1, #flat, 2 do found[#found + 1] = { member = flat[i], score = tonumber(flat[i + 1]) } end
+  end
+  table.sort(found, function(a, b)
+    if a.score ~= b.score then return a.score < b.score end
+    return a.member < b.member
+  end)
+  return found
+end
+
+-- Score and member after which a page of `limit` goes on; '' and '' when nothing comes after it.
+local function next_place(found, limit)
+  local last = found[limit]
+  return last and { integer(last.score), last.member } or { '', '' }
+end
+
 -- A refusal that is also recorded: a stale answer is worth knowing about.
 local function refuse(id, r, reason, who, now, verb)
   local detail = cjson.encode({ verb = verb, reason = reason })

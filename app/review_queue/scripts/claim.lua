@@ -2,13 +2,16 @@
 -- KEYS[1]  what all keys of the pool begin with
 -- ARGV     1 now, 2 person, 3 '1' for a supervisor, 4 lease in ms, 5 candidates to look at, 6 uuid or '',
 --          7 '1' for somebody of a backup pool: sees only what was offered to backups,
---          8 most to take within an hour or 0, 9 within a day or 0, 10 break in ms (app.domain.fatigue)
--- Result   {'ok', state, ReviewRequested record, uuid}; {'none', reviews looked at} when there is none for
---          this person; a refusal with the state when a named review can not be had; {'break_due', ms until
---          it goes on} when this person has taken enough for now
--- Cost     O(log n + candidates); also takes back up to two leases that have run out
+--          8 most to take within an hour or 0, 9 within a day or 0, 10 break in ms (app.domain.fatigue),
+--          11 score and 12 member after which to look, '' and '' for the head of the queues
+-- Result   {'ok', state, ReviewRequested record, uuid}; {'none', score, member} when there is none for this
+--          person among those looked at: where to look on, '' and '' at the end of the queues; a refusal with
+--          the state when a named review can not be had; {'break_due', ms until it goes on} when this person
+--          has taken enough for now
+-- Cost     O(log n + candidates), looking on O(log^2 n + candidates); at the head also takes back up to two
+--          leases that have run out
 local now, who, supervisor, lease, look, wanted = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local backup = ARGV[7] == '1'
+local backup, score, place = ARGV[7] == '1', ARGV[11], ARGV[12]
 
 local per_hour, per_day, rest = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local HOUR, DAY = 3600000, 86400000
@@ -79,29 +82,14 @@ if wanted ~= '' then
   return take(wanted, r)
 end
 
-reap(now, 2)
+local at_head = place == ''
+if at_head then reap(now, 2) end
 local wait = break_due()
 if wait > 0 then return { 'break_due', integer(wait) } end
-local queues = { base .. OFFER .. who, base .. READY }
-if supervisor then queues[3] = base .. SUPERVISOR end
-if backup then queues = { base .. BACKUPS } end
+local queues = queues_for(who, supervisor, backup)
 
--- The heads of the person's queues, in one order.
-local function heads(limit)
-  local found = {}
-  for _, queue in ipairs(queues) do
-    local flat = redis.call('ZRANGE', queue, 0, limit - 1, 'WITHSCORES')
-    for i = 1, #flat, 2 do found[#found + 1] = { member = flat[i], score = tonumber(flat[i + 1]) } end
-  end
-  table.sort(found, function(a, b)
-    if a.score ~= b.score then return a.score < b.score end
-    return a.member < b.member
-  end)
-  return found
-end
-
-local function first(found, from, to)
-  for i = from, math.min(to, #found) do
+local function first(found, from)
+  for i = from, math.min(look, #found) do
     local id = string.sub(found[i].member, -36)
     local r = load(id)
     if r and not takes_part(r, who, id) then return take(id, r) end
@@ -109,13 +97,17 @@ local function first(found, from, to)
   return nil
 end
 
--- Nearly always the first fits; only otherwise is it worth looking at more.
-local found = heads(1)
-local taken = first(found, 1, 1)
-if taken then return taken end
-if #found > 0 then
-  found = heads(look)
-  taken = first(found, 2, look)
+-- Nearly always the first of all fits; only otherwise is it worth looking at more.
+local found = {}
+if at_head then
+  found = upcoming(queues, 1, score, place)
+  local taken = first({ found[1] }, 1)
   if taken then return taken end
 end
-return { 'none', math.min(#found, look) }
+if #found > 0 or not at_head then
+  found = upcoming(queues, look, score, place)
+  local taken = first(found, at_head and 2 or 1)
+  if taken then return taken end
+end
+local on = next_place(found, look)
+return { 'none', on[1], on[2] }

@@ -117,6 +117,20 @@ def test_the_next_case_is_the_most_urgent_one_that_the_person_may_decide(office)
     assert office.next("ann") is None
 
 
+@pytest.mark.parametrize("pool", [None, "finance"])
+def test_cases_that_a_person_may_not_have_hold_up_none_of_the_others(office, pool):
+    voted = [office.ask(f"voted-{n}", amount=10, approvals=2, due=30_000_000 + n) for n in range(34)]
+    for identifier in voted:
+        office.decide("bob", identifier)
+    grave = ConsequenceClass.HIGH
+    large = [office.ask(f"large-{n}", amount=2_000, harm=grave, due=1_000 + n) for n in range(34)]
+    small = office.ask("small", amount=10, due=50_000_000)
+    assert office.next("bob", pool) == small
+    assert office.next("bob", pool) is None
+    assert office.next("mia", pool) == voted[0]
+    assert office.next("ann", pool) == large[0]
+
+
 def modify(changes):
     return Verdict(action="modify", changes=changes, reasoning="a slip")
 

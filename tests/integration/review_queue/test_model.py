@@ -44,7 +44,8 @@ class SideBySide(RuleBasedStateMachine):
     def begin(self):
         self.desk = type(self).make_desk()
         limits = FatigueLimits(per_hour=5, per_day=12, rest=20 * 60_000)
-        self.desk.terms = msgspec.structs.replace(self.desk.terms, fatigue={"expenses": limits})
+        # Two at a time, so that claims have to look on.
+        self.desk.terms = msgspec.structs.replace(self.desk.terms, fatigue={"expenses": limits}, candidates=2)
         self.desk.queue.follow(self.desk.terms, ["expenses", "claims"])
         self.reviews = {}
         self.arrivals = itertools.count(1)
@@ -121,8 +122,7 @@ class SideBySide(RuleBasedStateMachine):
             (
                 after
                 for review in sorted(self.in_state(ReviewState.OPEN), key=lambda r: r.order)
-                if (who == "kim" or not review.offered_to or review.offered_to == who)
-                and isinstance(after := self.claimed(review, reviewer), Review)
+                if self.sees(who, review) and isinstance(after := self.claimed(review, reviewer), Review)
             ),
             None,
         )
@@ -400,12 +400,16 @@ class SideBySide(RuleBasedStateMachine):
             assert {r.review_id: r for r in queue.list("expenses", state)} == {
                 r.review_id: r for r in self.reviews.values() if r.state in there
             }
+        for who in ("ann", "sue", "kim"):
+            reviewer = self.person(who)
+            fitting = [r for r in open_ if self.sees(who, r) and self.may_have(r, reviewer)]
+            assert list(queue.candidates("expenses", reviewer)) == fitting
         assert queue.offered_to_backups("expenses") == [r for r in open_ if r.backups and not r.tier]
         assert self.times_of_the_store("reserved") == {r.review_id: r.reserved_until for r in self.reserved()}
         stats = queue.stats()[0]
         clocks = [r for r in self.reviews.values() if r.state in (ReviewState.OPEN, ReviewState.CLAIMED)]
-        timed = sorted((r.deadline, r.review_id) for r in clocks if r.deadline is not None)
-        assert [(r.deadline, r.review_id) for r in queue.by_deadline("expenses")] == timed
+        timed = {r.review_id: r.deadline for r in clocks if r.deadline is not None}
+        assert self.times_of_the_store("deadlines") == timed
         assert self.times_of_the_store("clock") == {
             r.review_id: step[1] for r in clocks if (step := next_step(r)) is not None
         }
@@ -485,10 +489,21 @@ class SideBySide(RuleBasedStateMachine):
         return [other for other in self.reviews.values() if other.decision_id == review.decision_id]
 
     def claimed(self, review, reviewer):
+        return self.claimed_after(self.takes(reviewer.name), review, reviewer)
+
+    def claimed_after(self, taken, review, reviewer):
         if reviewer.name == "kim":
             reviewer = msgspec.structs.replace(reviewer, backup=True)
-        siblings, taken = self.siblings(review), self.takes(reviewer.name)
-        return rules.claim(review, reviewer, self.desk.clock(), self.desk.terms, siblings, taken)
+        now, terms = self.desk.clock(), self.desk.terms
+        return rules.claim(review, reviewer, now, terms, self.siblings(review), taken)
+
+    def sees(self, who, review):
+        """Whether a review is in one of the queues that a person takes from."""
+        return who == "kim" or not review.offered_to or review.offered_to == who
+
+    def may_have(self, review, reviewer):
+        """Apart from a break that may be due."""
+        return isinstance(self.claimed_after((), review, reviewer), Review)
 
     def lapsed(self, most):
         over = [r for r in self.in_state(ReviewState.CLAIMED) if r.lease_until <= self.desk.clock()]

@@ -110,7 +110,8 @@ def test_every_refusal_has_its_error_and_every_error_its_words():
 
 
 @pytest.mark.parametrize(
-    "verb", ["enqueue", "claim", "decide", "expire", "seen", "remember", "sla", "cancel", "reassign"]
+    "verb",
+    ["enqueue", "claim", "candidates", "decide", "expire", "seen", "remember", "sla", "cancel", "reassign"],
 )
 def test_a_script_begins_with_what_all_keys_begin_with(verb):
     script = Script(verb)

@@ -77,6 +77,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Never the values: wherever this is shown, some of them would be secrets."""
         return f"Settings({', '.join(self.__struct_fields__)})"
 
+    @property
+    def broker_elsewhere(self) -> str:
+        """The first address of the broker that is not on this machine; empty when there is none.
+
+        >>> load_settings({"HITL_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092,[::1]:9093"}).broker_elsewhere
+        ''
+        >>> load_settings({"HITL_KAFKA_BOOTSTRAP_SERVERS": "SSL://kafka-1:9093"}).broker_elsewhere
+        'kafka-1:9093'
+        """
+        for address in (self.kafka_bootstrap_servers or "").split(","):
+            where = address.strip().rpartition("://")[2]
+            host = where.rpartition(":")[0].strip("[]") or where
+            if where and host != "localhost" and not host.startswith("127.") and host != "::1":
+                return where
+        return ""
+
+    def require_secret(self) -> None:
+        """Raises ``UsageError`` where a key that everybody knows would seal what people answer, and draw who
+        is checked, for a broker that others share."""
+        if self.secret_is_default and self.broker_elsewhere:
+            raise UsageError(
+                f"HITL_SECRET_FILE is not set, and {self.broker_elsewhere} is not this machine: anybody could"
+                " forge answers, and know beforehand which decisions are checked",
+                hint="(umask 077; openssl rand -hex 32 > secret); set HITL_SECRET_FILE, the same everywhere",
+            )
+
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment once. Raises ``UsageError`` naming the variable that is wrong."""

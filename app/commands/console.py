@@ -84,6 +84,7 @@ def check(
             "HITL_OIDC_ISSUER is set, but HITL_OIDC_CLIENT_ID or the extra `oidc` is missing",
             hint="pip install 'hitl-stream[oidc]', and set HITL_OIDC_CLIENT_ID",
         )
+    settings.require_secret()
     if settings.secret_is_default:
         if place.secure:
             raise UsageError(

@@ -100,7 +100,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
     if settings.secret_is_default:
         detail = "HITL_SECRET_FILE is not set: whoever reads the source can predict who is checked"
         hint = "(umask 077; openssl rand -hex 32 > secret); set HITL_SECRET_FILE"
-        yield Finding("secret", "warning", detail, hint)
+        yield Finding("secret", "failed" if settings.broker_elsewhere else "warning", detail, hint)
     open_files = [
         f"{name}={path}"
         for name, path in settings.secret_files.items()

@@ -61,6 +61,7 @@ def _work(agents: Sequence[str], slot: str | None) -> None:
     from app.composition.worker import Worker  # noqa: PLC0415 - as above
 
     settings = load_settings()
+    settings.require_secret()
     if slot is not None:
         settings = msgspec.structs.replace(settings, worker_slot=slot)
     process = Worker(settings, load_compiled_policy(settings), agents=agents)

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.commands import worker
 from app.commands.console import check, console
 from app.composition.parts import now
 from app.console.accounts import Accounts
@@ -45,6 +46,14 @@ def test_a_policy_that_names_nobody_lets_nobody_in():
 def test_with_https_the_development_key_is_refused():
     with pytest.raises(UsageError, match="HITL_SECRET_FILE"):
         check(load_settings({}), policy(), "https://a.example", open_house=False, tell=lambda _text: None)
+
+
+def test_with_a_broker_that_others_share_the_development_key_is_refused(monkeypatch):
+    monkeypatch.setenv("HITL_KAFKA_BOOTSTRAP_SERVERS", "kafka.example:9092")
+    with pytest.raises(UsageError, match="HITL_SECRET_FILE"):
+        check(load_settings(), policy(), "http://127.0.0.1", open_house=False, tell=lambda _text: None)
+    with pytest.raises(UsageError, match="HITL_SECRET_FILE"):
+        worker._work(["drift"], None)
 
 
 def test_nothing_is_served_to_prometheus_and_nobody_is_called_unless_said():

@@ -80,7 +80,7 @@ class QueueLog:
         if self._choice is Unsealed.BELIEVE:
             return f"{which}: believed, as you said"
         return (
-            f"{which}: left out ({WHERE}). If an earlier secret sealed them, reviews that were answered wait "
+            f"{which}: left out ({WHERE}). If an earlier secret sealed any, reviews that were answered wait "
             "again: set HITL_PREVIOUS_SECRET_FILE and rebuild into an emptied store"
         )
 

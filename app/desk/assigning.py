@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from app.desk.matter import matter_of
 from app.domain.assignment import Colleague, candidates
 from app.domain.events import ReviewRequested
 from app.domain.fatigue import FatigueLimits
 from app.domain.people import Directory, Profile
-from app.domain.review import Refusal, Review
+from app.domain.review import Refusal, Review, Reviewer
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.assignments import Assignments
 from app.review_queue.errors import UnknownReview
@@ -17,7 +18,8 @@ from app.review_queue.queue import ReviewQueue
 from app.stream.errors import DecodeError
 
 LOOKED_AT = 100
-"""How far down a queue one pass looks for what can be handed out."""
+"""How many reviews of the head of a queue a pass looks at for what can be handed out; and further down, where
+there is nothing."""
 _NEXT_PERSON = frozenset({Refusal.RESERVED_ENOUGH, Refusal.NOT_DISTINCT})
 
 
@@ -39,14 +41,46 @@ class Assigning:
         self._policy = policy
         self._read = read
         self._clock = clock
+        self._below: dict[str, Iterator[Review]] = {}
+        """By pool, what comes after the head of its queue and no pass has looked at yet."""
 
     def __call__(self, pool: str) -> Sequence[str]:
         """End what is over, then hand out what waits; the ids of the reviews that moved."""
         moved = self._assignments.end(pool)
-        if pool in self._policy().push:
-            waiting = self._assignments.waiting(pool, at_most=LOOKED_AT)
-            moved += [review.review_id for review in waiting if self._hand_out(review)]
-        return moved
+        if pool not in self._policy().push:
+            return moved
+        head = self._queue.list(pool, limit=LOOKED_AT)
+        given = self._handed_out(head)
+        if not given and len(head) == LOOKED_AT:
+            given = self._handed_out(self._further_down(pool))
+        return [*moved, *given]
+
+    def _handed_out(self, reviews: Sequence[Review]) -> list[str]:
+        waiting = (review for review in reviews if not review.assigned)
+        return [review.review_id for review in waiting if self._hand_out(review)]
+
+    def _further_down(self, pool: str) -> Sequence[Review]:
+        """The next ones behind the head of the queue, pass after pass, as long as somebody has room: what
+        nobody with room may decide must not hold up what comes after it."""
+        if not self._has_room(pool):
+            self._below.pop(pool, None)  # the most urgent first, once somebody has
+            return ()
+        if pool not in self._below:
+            anybody = Reviewer(name="", pools=frozenset({pool}))  # sees what is offered to nobody
+            self._below[pool] = islice(self._queue.candidates(pool, anybody), LOOKED_AT, None)
+        found = list(islice(self._below[pool], LOOKED_AT))
+        if not found:
+            del self._below[pool]
+        return found
+
+    def _has_room(self, pool: str) -> bool:
+        policy, now = self._policy(), self._clock()
+        everybody = _people(policy.directory, pool, now).items()
+        people = [name for name, capacities in everybody if not capacities[0].absent(now)]
+        limits = policy.fatigue.get(pool, FatigueLimits())
+        work = self._assignments.workloads(pool, people, "", limits).values()
+        most = policy.push[pool].most_reserved
+        return any(one.reserved < most and one.rests_until <= now for one in work)
 
     def _hand_out(self, review: Review) -> bool:
         policy, now = self._policy(), self._clock()

@@ -30,10 +30,6 @@ class Assignments:
         self._clock = clock
         self._assign, self._unassign = Script("assign"), Script("unassign")
 
-    def waiting(self, pool: str, *, at_most: int) -> Sequence[Review]:
-        """The most urgent open reviews that nobody was given yet, of the first ``at_most`` of the queue."""
-        return [review for review in self._queue.list(pool, limit=at_most) if not review.assigned]
-
     def workloads(
         self, pool: str, people: Sequence[str], decision_type: str, limits: FatigueLimits
     ) -> Mapping[str, Workload]:

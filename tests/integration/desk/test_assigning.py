@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from app.desk.assigning import Assigning
+from app.desk.assigning import LOOKED_AT, Assigning
 from app.domain.assignment import PushTerms
 from app.domain.events import ReviewKind, ReviewRequested
 from app.domain.fatigue import FatigueLimits
@@ -108,6 +108,35 @@ def test_a_case_that_nobody_can_read_any_more_holds_up_no_other(make_office):
     office.codec = Reader()
     office.hand_out()
     assert office.given("ann") == [readable]
+
+
+def test_what_nobody_with_room_may_decide_holds_up_nothing_behind_it(make_office):
+    office = make_office(member("bob", max_amount=1_000.0), most=1)
+    for n in range(2 * LOOKED_AT + 50):
+        office.ask(f"large-{n}", amount=2_000, due=3_600_000)
+    later, latest = (
+        office.ask(f"small-{n}", amount=10, due=due) for n, due in ((1, 7_200_000), (2, 9_000_000))
+    )
+    worker = office.worker()
+    passes = [list(worker("finance")) for _ in range(3)]
+    assert passes == [[], [later], []]  # a hundred of the head and a hundred further down in each
+    office.decide("bob", later)
+    urgent = office.ask("urgent", amount=10, due=1_000)
+    assert worker("finance") == [urgent]  # the head comes first
+    office.decide("bob", urgent)
+    assert [case for _ in range(3) for case in worker("finance")] == [latest]
+
+
+def test_whoever_gets_room_is_given_the_most_urgent_case_behind_the_head(make_office):
+    office = make_office(member("bob", max_amount=1_000.0), most=1)
+    for n in range(LOOKED_AT):
+        office.ask(f"large-{n}", amount=2_000, due=3_600_000)
+    small = [office.ask(f"small-{n}", amount=10, due=7_200_000 + n) for n in range(LOOKED_AT + 1)]
+    worker = office.worker()
+    assert worker("finance") == small[:1]
+    assert [list(worker("finance")) for _ in range(3)] == [[], [], []]  # no room
+    office.decide("bob", small[0])
+    assert worker("finance") == small[1:2]
 
 
 def test_what_is_given_to_one_is_not_taken_by_another_and_is_anybodys_when_the_time_is_over(make_office):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import math
 import struct
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -14,6 +16,7 @@ from app.domain.terms import EvidencePlan
 _FOUR = struct.Struct(">4Q")
 _UNIT = 2.0**-53
 _LOW = 0x7FF
+_BLOCK = 64  # bytes that SHA-256 takes in at a time
 
 
 class Draws(msgspec.Struct, frozen=True, gc=False):
@@ -39,9 +42,30 @@ def draws(secret: bytes, decision_id: str) -> Draws:
     >>> first == again, round(first.evidence, 4), first.evidence != first.audit
     (True, 0.0145, True)
     """
-    a, b, c, d = _FOUR.unpack(hmac.digest(secret, decision_id.encode(), "sha256"))
+    inner, outer = _keyed(secret)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(decision_id.encode())
+    outer.update(inner.digest())
+    a, b, c, d = _FOUR.unpack(outer.digest())
     rest = (a & _LOW) << 33 | (b & _LOW) << 22 | (c & _LOW) << 11 | (d & _LOW)
     return Draws((a >> 11) * _UNIT, (b >> 11) * _UNIT, (c >> 11) * _UNIT, (d >> 11) * _UNIT, rest * 2.0**-44)
+
+
+@lru_cache(maxsize=16)
+def _keyed(secret: bytes) -> tuple[Any, Any]:
+    """The two SHA-256 of an HMAC (RFC 2104) that have taken its key in, to be copied: with them a draw takes
+    two thirds of the time, and every decision is drawn for.
+
+    >>> import hmac
+    >>> inner, outer = (begun.copy() for begun in _keyed(b"a secret"))
+    >>> inner.update(b"exp-001")
+    >>> outer.update(inner.digest())
+    >>> outer.digest() == hmac.digest(b"a secret", b"exp-001", "sha256")
+    True
+    """
+    key = hashlib.sha256(secret).digest() if len(secret) > _BLOCK else secret
+    inner, outer = (bytes(byte ^ pad for byte in key.ljust(_BLOCK, b"\0")) for pad in (0x36, 0x5C))
+    return hashlib.sha256(inner), hashlib.sha256(outer)
 
 
 def evidence_probability(plan: EvidencePlan, automated: float) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import math
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.domain.evidence import draws, evidence_probability, reviewed_probability
 from app.domain.terms import EvidencePlan, Preset
@@ -20,6 +23,12 @@ def test_draws_depend_on_the_secret_and_the_decision_only():
     assert draws(b"one", "d-1") != draws(b"two", "d-1")
     assert draws(b"one", "d-1") != draws(b"one", "d-2")
     assert draws(b"", "\u00e9\u20ac").evidence < 1.0
+
+
+@given(secret=st.binary(max_size=200), decision_id=st.text(max_size=80))
+def test_draws_are_an_hmac_of_the_secret(secret: bytes, decision_id: str) -> None:
+    first = int.from_bytes(hmac.digest(secret, decision_id.encode(), "sha256")[:8], "big")
+    assert draws(secret, decision_id).evidence == (first >> 11) * 2.0**-53
 
 
 def test_draws_are_uniform_and_independent():

@@ -11,7 +11,7 @@ from app.console.pages.answer_form import Mistake, Typed, mistakes_of, typed_of,
 from app.console.pages.case import answers_of, case_response, needs_first_answer, undo_left
 from app.console.pages.frame import Form, Who, epoch_of, text_of
 from app.console.pages.reading import action_label
-from app.console.pages.refusals import Refused, lost_words, not_undone, refused_words
+from app.console.pages.refusals import lost_words, not_allowed, not_undone, refused_words
 from app.console.rendering import render
 from app.desk.errors import IncompleteAnswerError, NotAllowedError
 from app.desk.looking import Look
@@ -96,7 +96,7 @@ def _decide(
         mistakes = mistakes_of(error.fields)
         return case_response(request, visitor, review_id, typed=typed, mistakes=mistakes, status_code=422)
     except NotAllowedError as error:
-        refused = Refused("You may not answer like this", f"{error}. {error.hint}".strip(), safe=True)
+        refused = not_allowed(error, heading="You may not answer like this", safe=True)
         return case_response(request, visitor, review_id, typed=typed, refused=refused, status_code=403)
     except QueueError as error:
         return _not_taken(request, visitor, review_id, error, typed)

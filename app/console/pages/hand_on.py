@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from app.console.identity import Visitor, parts_of
 from app.console.pages.case import case_response
 from app.console.pages.frame import Form, Who, epoch_of, text_of
-from app.console.pages.refusals import Refused, refused_words
+from app.console.pages.refusals import not_allowed, refused_words
 from app.desk.errors import NotAllowedError
 from app.errors import UsageError
 from app.review_queue.errors import QueueError
@@ -117,6 +117,6 @@ def _done(
         refused = refused_words(error, visitor.name)
         return case_response(request, visitor, review_id, refused=refused, status_code=409)
     except NotAllowedError as error:
-        refused = Refused("This was not done", f"{error}. {error.hint}".strip())
+        refused = not_allowed(error)
         return case_response(request, visitor, review_id, refused=refused, status_code=403)
     return RedirectResponse(f"{then}?notice={notice}", 303)

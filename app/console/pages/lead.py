@@ -15,7 +15,7 @@ from app.console.pages.frame import Form, Who, leads, text_of
 from app.console.pages.notices import notice_of
 from app.console.pages.numbers import led_pools, snapshot_of
 from app.console.pages.plots import FunnelPlot, funnel_plot
-from app.console.pages.refusals import Refused, refused_words
+from app.console.pages.refusals import Refused, not_allowed, refused_words
 from app.console.pages.shelves import title_of
 from app.console.pages.standing import Standing, standing
 from app.console.parts import ConsoleParts
@@ -106,7 +106,7 @@ def reassign(request: Request, visitor: Who, form: Form) -> Response:
     except QueueError as error:
         return _page(request, visitor, refused=refused_words(error, visitor.name), status_code=409)
     except NotAllowedError as error:
-        refused = Refused("This was not done", f"{error}. {error.hint}".strip())
+        refused = not_allowed(error)
         return _page(request, visitor, refused=refused, status_code=403)
     return RedirectResponse("/lead?notice=reassigned", 303)
 

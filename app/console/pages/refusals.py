@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+from markupsafe import Markup
 
-from app.console.pages.reading import action_label
+from app.console.pages.reading import action_label, sentence
 from app.domain.review import ReviewState
+from app.errors import HitlError
 from app.review_queue.errors import (
     AlreadyClaimed,
     AlreadyDecided,
@@ -43,6 +45,12 @@ def refused_words(error: QueueError, name: str, *, safe: bool = False) -> Refuse
             "The case is paused", "Somebody asked for information; it goes on with the answer.", safe
         )
     return Refused("This was not done", f"{_sentence(error)}.", safe)
+
+
+def not_allowed(error: HitlError, *, heading: str = "This was not done", safe: bool = False) -> Refused:
+    """Why the person's authority does not allow it, and what to do."""
+    said = (sentence(text) for text in (str(error), error.hint) if text)
+    return Refused(heading, Markup(" ").join(said), safe)
 
 
 def not_undone(error: QueueError) -> Refused:

@@ -198,6 +198,7 @@ def test_no_entry_lets_an_answer_change_a_case_past_the_persons_limit(house, nam
             assert standing(house, review) == apart_from_looks(review), "refused, and yet something changed"
             assert limit in said
             assert "escalate the case, or hand it on" in said
+            assert entry != "page" or "With your changes it is a case that you may not decide" in said
 
 
 @pytest.mark.parametrize("entry", ["command line", "API"])

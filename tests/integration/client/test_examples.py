@@ -80,7 +80,7 @@ def resolved(installation: Installation, name: str) -> DecisionResolved:
 def test_a_producer_hands_in_and_acts_on_the_answer(installation, answering):
     answering["exp-1001"] = MODIFY
     text = said(installation.run("examples/producer.py", "exp-1001"))
-    assert "exp-1001 is resolved" in text and "to pay: 90.0" in text
+    assert "exp-1001 is resolved" in text and "to pay: 90\n" in text
     event = resolved(installation, "exp-1001")
     assert event.resolution.action == "modify" and event.routed.scored.decision.submitted_by == "svc-expenses"
     again = said(installation.run("examples/producer.py", "exp-1001"))

@@ -6,7 +6,6 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from app.stream.batch import Batch
@@ -16,6 +15,7 @@ from app.stream.faust_app import create_app
 from app.stream.records import Incoming, Outgoing, Output
 from app.stream.source import TransactionalSource
 from app.stream.work import answer, hand_on
+from tests.unit.stream.clients import WillingClient
 
 
 class Read(Incoming, frozen=True, gc=True, weakref=True):
@@ -26,20 +26,15 @@ class Written(Outgoing, frozen=True, gc=True, weakref=True):
     """As above."""
 
 
-class Client:
+class Client(WillingClient):
     """Hands out so many batches, then lets the source wait; everything is committed."""
 
     def __init__(self, batches: int) -> None:
+        super().__init__()
         self._left = batches
         self.alive: list[weakref.ref[Any]] = []
         self.waited_for = threading.Event()
         self.ending = threading.Event()
-        self.limits = SimpleNamespace(too_large=lambda _record: False)
-        self.patience = SimpleNamespace(hung_for=lambda: 0.0, stop_by=lambda _seconds: None)
-
-    def open(self) -> None: ...
-
-    def close(self) -> None: ...
 
     def next_batch(self) -> Batch | None:
         if not self._left:
@@ -50,8 +45,6 @@ class Client:
         records: list[Incoming] = [Read("in", 0, offset, b"k", b"v", [], 0) for offset in range(3)]
         self.note(records)
         return Batch(records, {("in", 0): 0}, {("in", 0): 3}, group=None, assignment=0)
-
-    def commit(self, _batch: Batch, _outgoing: Sequence[Outgoing]) -> None: ...
 
     def note(self, records: Sequence[object]) -> None:
         self.alive += [weakref.ref(record) for record in records]

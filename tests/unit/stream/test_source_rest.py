@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from app.stream.batch import Batch
 from app.stream.connection import Connection
 from app.stream.dead_letters import DeadLetters
 from app.stream.faust_app import create_app
-from app.stream.records import Incoming, Outgoing, Output
+from app.stream.records import Incoming, Output
 from app.stream.source import TransactionalSource
 from app.stream.work import answer
+from tests.unit.stream.clients import WillingClient
 
 REST, MOST = 0.25, 4
 
 
-class Client:
+class Client(WillingClient):
     """Batches of given sizes, 0 for none; then it asks to stop."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
         self._sizes = list(sizes)
         self.ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self.limits = SimpleNamespace(too_large=lambda _record: False)
-        self.patience = SimpleNamespace(hung_for=lambda: 0.0, stop_by=lambda _seconds: None)
-
-    def open(self) -> None: ...
-
-    def close(self) -> None: ...
 
     def next_batch(self) -> Batch | None:
         if not self._sizes:
@@ -38,8 +33,6 @@ class Client:
             return None
         records = [Incoming("in", 0, n, b"k", b"v", [], 0) for n in range(self._sizes.pop(0))]
         return Batch(records, {}, {}, group=None, assignment=0) if records else None
-
-    def commit(self, _batch: Batch, _outgoing: Sequence[Outgoing]) -> None: ...
 
 
 async def rests(sizes: Sequence[int], rest: float) -> list[float]:

@@ -253,14 +253,14 @@ def _configs(admin: AdminClient, names: list[str], timeout: float) -> dict[str, 
             resource.name: {key: entry.value for key, entry in answer.result(timeout).items()}
             for resource, answer in answers.items()
         }
-    except TimeoutError as error:
+    except (TimeoutError, KafkaException) as error:  # of two clocks with one limit: whichever is first
+        if isinstance(error, KafkaException) and error.args[0].code() != KafkaError._TIMED_OUT:
+            raise _unreachable(error) from error
         raise BrokerUnreachableError(
             f"the broker lists its topics, but did not tell their settings in {timeout:g} s",
             hint="is it the one of `hitl up`? it never tells, and takes no new topics: stop it, and start it "
             "anew with HITL_POLICY. Any other: hitl doctor",
         ) from error
-    except KafkaException as error:
-        raise _unreachable(error) from error
 
 
 def _differences(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -> list[str]:

@@ -1,12 +1,15 @@
 """The table of topics: what it says, that the code agrees, and what is refused in it."""
 
 import re
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from app.settings import PROJECT
 from app.stream.dead_letters import TOPIC as DEAD_LETTER_TOPIC
-from app.stream.errors import TopicTableError
+from app.stream.errors import BrokerUnreachableError, TopicTableError
 from app.stream.schemas import Schemas
 from app.stream.topics import Topic, TopicTable, logical, physical, pool_topic
 
@@ -105,3 +108,16 @@ def test_a_row_that_is_wrong_is_named(tmp_path, text, words):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(TopicTableError, match=r"topics\.yaml"):
         TopicTable.load(tmp_path / "topics.yaml")
+
+
+@pytest.mark.parametrize("late", [TimeoutError(), KafkaException(KafkaError(KafkaError._TIMED_OUT))])
+def test_a_broker_that_lists_but_does_not_tell_is_named_whoever_lost_patience_first(late):
+    answer: Future[object] = Future()
+    answer.set_exception(late)
+    [name] = TABLE.named(["travel"]).keys() & {"reviews.lifecycle"}
+    admin = SimpleNamespace(
+        list_topics=lambda **_: SimpleNamespace(topics={name: SimpleNamespace(partitions=[0], error=None)}),
+        describe_configs=lambda asked, **_: dict.fromkeys(asked, answer),
+    )
+    with pytest.raises(BrokerUnreachableError, match="did not tell their settings in 5 s"):
+        TABLE.compare(admin, ["travel"], "", timeout=5.0)

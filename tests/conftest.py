@@ -42,7 +42,8 @@ def kafka() -> Iterator[str]:
         with KafkaContainer("confluentinc/cp-kafka:8.0.0").with_kraft() as container:
             yield container.get_bootstrap_server()
         return
-    broker = KafkaBroker()
+    # Never restarted: when it stands still for a while, nobody else is to find that it is gone.
+    broker = KafkaBroker({"broker.session.timeout.ms": "120000"})
     try:
         yield broker.start()
     except KafkaUnavailableError as error:
@@ -87,13 +88,13 @@ def create_topics(
     settings = {name.replace("_", "."): value for name, value in (config or {}).items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
     topics = [NewTopic(name, partitions, 1, config=settings) for name in names]
-    for future in admin.create_topics(topics).values():
-        future.result(30)
+    for future in admin.create_topics(topics, operation_timeout=120, request_timeout=120).values():
+        future.result(180)
 
 
 def _docker_runs() -> bool:
     try:
-        docker.from_env(timeout=3).ping()
+        docker.from_env(timeout=20).ping()
     except Exception:  # any failure means the same: no usable engine
         return False
     return True

@@ -10,6 +10,7 @@ import atexit
 import base64
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -93,7 +95,7 @@ class KafkaBroker:
         """Process id while the broker runs."""
         return None if self._process is None else self._process.pid
 
-    def start(self, timeout: float = 60.0) -> str:
+    def start(self, timeout: float = 180.0) -> str:
         """Format (first time), start, wait until it answers; returns the bootstrap address."""
         jars = kafka_jars()
         properties = self._home / "server.properties"
@@ -128,7 +130,7 @@ class KafkaBroker:
         return self.bootstrap
 
     def stop(self) -> None:
-        """Stop cleanly, or by force after ten seconds, and delete the data."""
+        """Stop cleanly, or by force after half a minute, and delete the data."""
         self._end(signal.SIGTERM)
         atexit.unregister(self.stop)
         shutil.rmtree(self._home, ignore_errors=True)
@@ -137,7 +139,7 @@ class KafkaBroker:
         """SIGKILL: what a machine that loses power does. The data stays."""
         self._end(signal.SIGKILL)
 
-    def restart(self, timeout: float = 60.0) -> None:
+    def restart(self, timeout: float = 180.0) -> None:
         """Back on the same port with the same data; stops a running broker cleanly before."""
         self._end(signal.SIGTERM)
         self.start(timeout)
@@ -158,10 +160,10 @@ class KafkaBroker:
         if process.poll() is None:
             process.send_signal(how)
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(180)
 
     def _java(self, jars: Path) -> list[str]:
         return [
@@ -218,10 +220,10 @@ class KafkaBroker:
                 raise BrokerFailedError(f"the broker ended at once:\n{self._tail()}")
             try:
                 host, port = self._client["bootstrap.servers"].rsplit(":", 1)
-                with socket.create_connection((host, int(port)), timeout=1):
+                with socket.create_connection((host, int(port)), timeout=10):
                     pass
                 quiet = {**self._client, "log_level": 0}
-                if AdminClient(quiet).list_topics(timeout=2).brokers:
+                if AdminClient(quiet).list_topics(timeout=10).brokers:
                     return
             except (OSError, KafkaException):
                 pass
@@ -270,11 +272,14 @@ def kafka_jars() -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports for whoever is started next. Below those that the system gives to clients: one of these could go
+    to any connection of the machine before its server binds it, or while that is away."""
+    with ExitStack() as stack:
+        found: list[int] = []
+        while len(found) < count:
+            each = stack.enter_context(socket.socket())
+            port = secrets.randbelow(12_000) + 20_000
+            with suppress(OSError):
+                each.bind(("127.0.0.1", port))
+                found.append(port)
+        return found

@@ -16,7 +16,11 @@ from app.review_queue.embedded import EmbeddedStore
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def until(condition: Callable[[], Any], what: str, timeout: float = 180.0) -> None:
+PATIENCE = 180.0
+"""Seconds to wait for what normally takes one or two: a busy machine may stand still for a while."""
+
+
+def until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> None:
     """Poll with a deadline."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -79,12 +83,12 @@ class Process:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait(self, timeout: float = 30.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Its exit code. Raises ``subprocess.TimeoutExpired`` when it takes longer."""
         assert self._process is not None
         return self._process.wait(timeout)
 
-    def terminate(self, timeout: float = 20.0) -> int:
+    def terminate(self, timeout: float = PATIENCE) -> int:
         """SIGTERM; its exit code. Raises ``subprocess.TimeoutExpired`` when it takes longer."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout)
@@ -93,7 +97,7 @@ class Process:
         """SIGKILL, and gone, with the worker below it."""
         if self.running:
             self.signal(signal.SIGKILL)
-            self.wait(20)
+            self.wait()
 
     def signal_worker(self, number: signal.Signals) -> None:
         """For the process that works, and not for the one above, which starts the next when it is killed."""
@@ -105,7 +109,7 @@ class Process:
         """SIGTERM, and by force when that takes too long."""
         if self.running:
             try:
-                self.terminate()
+                self.terminate(60)
             except subprocess.TimeoutExpired:
                 self.kill()
 

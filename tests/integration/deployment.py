@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from app.composition.parts import QueueParts, load_compiled_policy, open_queue
 from app.domain.events import DecisionSubmitted, Record
@@ -20,7 +20,7 @@ from app.stream.connection import PARTITIONER, Connection, incoming
 from app.stream.records import Headers, Incoming
 from app.stream.schemas import Schemas
 from app.stream.topics import Topic, TopicTable
-from tests.processes import ROOT, Process, environment, until
+from tests.processes import PATIENCE, ROOT, Process, environment, until
 from tests.unit.agents import parts
 
 CODEC = Codec(Schemas.load())
@@ -41,25 +41,29 @@ class Watch:
         self._consumer = Consumer(
             connection.reader("watch", **{"enable.partition.eof": False, "queued.min.messages": 100_000})
         )
-        found = self._consumer.list_topics(timeout=20).topics
-        self._consumer.assign(
-            [
-                TopicPartition(name, number, 0)
-                for name in (connection.topic(topic) for topic in topics)
-                for number in found[name].partitions
-            ]
-        )
+        found = self._consumer.list_topics(timeout=120).topics
+        self._parts = {
+            topic: [TopicPartition(name, number, 0) for number in found[name].partitions]
+            for topic, name in ((topic, connection.topic(topic)) for topic in topics)
+        }
+        self._consumer.assign([part for parts in self._parts.values() for part in parts])
+        self._admin = AdminClient({"bootstrap.servers": connection.bootstrap_servers})
         self.records: dict[str, list[Incoming]] = {topic: [] for topic in topics}
 
     def __getitem__(self, topic: str) -> list[Incoming]:
-        """What has come so far."""
-        self._pump()
+        """Everything that was committed until now, and not just what this machine found time to fetch."""
+        self._catch_up(topic)
         return self.records[topic]
 
-    def wait(self, topic: str, count: int, timeout: float = 180.0) -> list[Incoming]:
+    def wait(self, topic: str, count: int, timeout: float = PATIENCE) -> list[Incoming]:
         """At least so many records of a topic."""
+
+        def came() -> bool:
+            self._pump()
+            return len(self.records[topic]) >= count
+
         try:
-            until(lambda: len(self[topic]) >= count, f"{count} records of {topic}", timeout)
+            until(came, f"{count} records of {topic}", timeout)
         except AssertionError as error:
             raise AssertionError(f"{error}; there are {len(self.records[topic])}") from None
         return self.records[topic]
@@ -67,8 +71,21 @@ class Watch:
     def ends(self, topic: str) -> dict[int, int]:
         """For each partition that has records: the offset after the last one. The log's own end may be
         further, behind the marker of a transaction, where no reader's offset ever gets."""
-        parts = [p for p in self._consumer.assignment() if p.topic == self._connection.topic(topic)]
-        highs = {p.partition: self._consumer.get_watermark_offsets(p, timeout=10)[1] for p in parts}
+        self._catch_up(topic)
+        return {record.partition: record.offset + 1 for record in self.records[topic]}
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _catch_up(self, topic: str) -> None:
+        """Read to where the log ends now, also behind a transaction that is open or about to be visible."""
+        parts = self._parts[topic]
+        asked = self._admin.list_offsets(
+            {part: OffsetSpec.latest() for part in parts},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=120,
+        )
+        highs = {part.partition: answer.result(PATIENCE).offset for part, answer in asked.items()}
 
         def at_the_end() -> bool:
             self._pump()
@@ -77,10 +94,6 @@ class Watch:
             )
 
         until(at_the_end, f"the end of {topic}")
-        return {record.partition: record.offset + 1 for record in self.records[topic]}
-
-    def close(self) -> None:
-        self._consumer.close()
 
     def _pump(self) -> None:
         while messages := self._consumer.consume(5000, 0.05):
@@ -109,17 +122,19 @@ class Deployment:
     def apply_topics(self) -> None:
         """As ``hitl topics apply --replication-factor 1``, without the process."""
         admin = AdminClient({"bootstrap.servers": self.settings.kafka_bootstrap_servers})
-        TopicTable.load().apply(admin, self.policy.pool_names, self.connection.prefix, replication_factor=1)
+        TopicTable.load().apply(
+            admin, self.policy.pool_names, self.connection.prefix, replication_factor=1, timeout=180.0
+        )
 
     def led(self) -> bool:
         """Whether every partition has a leader that answers: on a busy machine that takes its time."""
         consumer = Consumer(self.connection.reader("led"))
         try:
-            found = consumer.list_topics(timeout=20).topics
+            found = consumer.list_topics(timeout=120).topics
             for name in found:
                 if name.startswith(self.connection.prefix):
                     for number in found[name].partitions:
-                        consumer.get_watermark_offsets(TopicPartition(name, number), timeout=10)
+                        consumer.get_watermark_offsets(TopicPartition(name, number), timeout=60)
         except KafkaException:
             return False
         finally:
@@ -135,7 +150,7 @@ class Deployment:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
 
     def worker(self, agents: str = "", slot: str = "0", *, module: str = "app", **env: str) -> Process:
@@ -193,10 +208,10 @@ class Deployment:
                 timestamp=given.timestamp,
                 headers=given.headers or None,  # type: ignore[arg-type]
             )
-        producer.flush(60)
+        assert producer.flush(180) == 0
         assert not failed, failed[:3]
 
-    def caught_up(self, group: str, topic: str, timeout: float = 180.0) -> None:
+    def caught_up(self, group: str, topic: str, timeout: float = PATIENCE) -> None:
         """Wait until a consumer group has committed everything that is in a topic now."""
         ends = self.watch.ends(topic)
         consumer = Consumer({**self.connection.reader("lag"), "group.id": self.connection.topic(group)})
@@ -205,7 +220,7 @@ class Deployment:
                 lambda: all(
                     found.offset >= ends[found.partition]
                     for found in consumer.committed(
-                        [TopicPartition(self.connection.topic(topic), number) for number in ends], timeout=10
+                        [TopicPartition(self.connection.topic(topic), number) for number in ends], timeout=60
                     )
                 ),
                 f"{group} has read all of {topic}",

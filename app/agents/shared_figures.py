@@ -103,6 +103,7 @@ class SharedFigures(Service):
                 yield Reading(c.QUEUE_OLDEST, (queue.pool, sla_class), age / 1000)
             yield Reading(c.QUEUE_OVERDUE, (queue.pool,), queue.overdue)
             yield Reading(c.QUEUE_UNPUBLISHED, (queue.pool,), queue.unpublished)
+            yield Reading(c.QUEUE_BROKEN, (queue.pool,), queue.broken)
             yield Reading(c.REVIEWERS, (queue.pool,), queue.reviewers)
         if self._follower.caught_up:
             oldest, now = self._pending.oldest(), self._clock()

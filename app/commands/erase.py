@@ -111,7 +111,7 @@ def _refuse_open_work(
     if behind:
         raise HitlError(
             f"records of this person in {', '.join(behind)} are not processed yet",
-            hint="run the workers, look at `hitl status`, then run this again",
+            hint="run the workers, look at `hitl status` and `hitl queue broken list`, then run this again",
         )
 
 

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from app.commands import queue_broken
 from app.commands.in_force import policy_to_look_by
 from app.commands.output import console, errors, print_json, print_rows
 from app.commands.queue_log import QueueLog, Unsealed
@@ -28,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+app.add_typer(queue_broken.app, name="broken")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 OnUnsealed = Annotated[
@@ -108,6 +110,7 @@ def stats(as_json: AsJson = False) -> None:
         "overdue",
         "oldest",
         "unpublished",
+        "broken",
     )
     print_rows(rows, columns, as_json=as_json, empty="the policy has no pools")
 

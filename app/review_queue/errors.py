@@ -230,7 +230,7 @@ class RequestGoneError(HitlError):
             f"{key} is gone, which names this step's key: not published, as it would be in the clear. The "
             "outbox waited for longer than memory.decisions, or the store was restored in part "
             "(docs/review-queue.md, Outbox)",
-            hint="bring the request back from reviews.requested, then the entry",
+            hint="hitl queue broken put-back --all",
         )
 
 

@@ -29,6 +29,7 @@ class QueueFigures(msgspec.Struct, frozen=True, kw_only=True):
     oldest: Mapping[str, int]
     overdue: int
     unpublished: int
+    broken: int
     reviewers: int
 
 
@@ -96,20 +97,22 @@ class FiguresReader:
             pipe.execute_command("ZRANGE", shelf, 0, 0, "WITHSCORES")
         pipe.execute_command("ZCOUNT", key(pool, names.DEADLINES), "-inf", f"({now}")
         pipe.execute_command("XLEN", key(pool, names.OUTBOX))
+        pipe.execute_command("XLEN", key(pool, names.BROKEN))
         pipe.execute_command("ZRANGE", key(pool, names.LEASES), 0, MOST_HOLDERS - 1)
         found = pipe.execute()
-        counts = dict(zip(shelves, found[0:-3:2], strict=True))
+        counts = dict(zip(shelves, found[0:-4:2], strict=True))
         oldest = dict.fromkeys(classes, 0)
-        for (name, _), first in zip(shelves, found[1:-3:2], strict=True):
+        for (name, _), first in zip(shelves, found[1:-4:2], strict=True):
             if first:
                 oldest[name] = max(oldest[name], now - int(first[1]))
-        overdue, unpublished, claimed = found[-3:]
+        overdue, unpublished, broken, claimed = found[-4:]
         return QueueFigures(
             pool=pool,
             depth=counts,
             oldest=oldest,
             overdue=overdue,
             unpublished=unpublished,
+            broken=broken,
             reviewers=self._holders(pool, claimed),
         )
 

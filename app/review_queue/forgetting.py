@@ -29,11 +29,15 @@ def reviews_of(queue: ReviewQueue, decisions: Sequence[str]) -> list[Review]:
 
 
 def on_their_way(client: Client, keys: Keys, reviews: Sequence[Review]) -> list[Review]:
-    """Those with a step that the relay has not published yet. O(entries in the outboxes)."""
+    """Those with a step that the relay has not published yet, or put aside. O(entries in the outboxes)."""
     found: list[Review] = []
     for pool in {review.pool for review in reviews}:
         with reachable:
-            entries = client.execute_command("XRANGE", keys.pool(pool, names.OUTBOX), "-", "+")
+            entries = [
+                entry
+                for stream in (names.OUTBOX, names.BROKEN)
+                for entry in client.execute_command("XRANGE", keys.pool(pool, stream), "-", "+")
+            ]
         waiting = {fields.get(b"@id", b"").decode() for _, fields in entries}
         found += [one for one in reviews if one.pool == pool and locate(one.review_id)[1] in waiting]
     return found

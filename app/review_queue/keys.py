@@ -72,7 +72,7 @@ belong: since 2 they are all in UNDECIDED."""
 OUTBOX = "outbox"
 """Stream: every step, until it was delivered to Kafka. Trimmed by acknowledgement, never by length."""
 BROKEN = "outbox:broken"
-"""Stream: entries that the relay could not turn into events: a bug; kept until somebody looks."""
+"""Stream: entries that the relay could not turn into events, until `hitl queue broken` brings them back."""
 
 # --- cases and duplicates: <prefix>hitl:{cases}:..., <prefix>hitl:{seen}:... ----------------------
 CASES = "cases"
@@ -114,9 +114,9 @@ GROUP = "relay"
 
 _LUA = (
     "REVIEW", "REQUEST", "ANSWER", "PEOPLE", "READY", "SUPERVISOR", "OFFER", "LEASES", "WAITING",
-    "DEADLINES", "CLOCK", "BACKUPS", "UNDECIDED", "CLASSES", "MOST_CLASSES", "DECIDED", "ARRIVALS", "LAYOUT",
-    "VERSION", "OUTBOX", "CASE", "FATE", "SUBJECT", "PRECEDENTS", "LOOKED", "RESERVED", "GIVEN", "TAKEN",
-    "HELD", "RULE",
+    "DEADLINES", "CLOCK", "BACKUPS", "UNDECIDED", "CLASSES", "MOST_CLASSES", "DECIDED", "ARRIVALS",
+    "LAYOUT", "VERSION", "OUTBOX", "BROKEN", "CASE", "FATE", "SUBJECT", "PRECEDENTS", "LOOKED", "RESERVED",
+    "GIVEN", "TAKEN", "HELD", "RULE",
 )  # fmt: skip
 
 

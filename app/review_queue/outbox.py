@@ -22,6 +22,7 @@ from app.domain.evidence_chain import SEAL_HEADER
 from app.domain.review import REVIEWS, Review, wordless
 from app.errors import ServiceUnreachableError
 from app.review_queue import keys as names
+from app.review_queue.broken import ENTRY, WHY
 from app.review_queue.errors import RequestGoneError
 from app.review_queue.keys import Keys
 from app.review_queue.state import completed, from_fields
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 OUTCOMES = "reviews.outcomes"
 LIFECYCLE = "reviews.lifecycle"
 
+_WHY = 300  # characters of an error that are kept beside an entry that was put aside
 _HEAD = 32  # bytes at the beginning of a record that say how it is encrypted
 
 
@@ -132,7 +134,9 @@ class OutboxRelay:
         if not entries:
             return 0
         self._unfinished.add(pool)
-        records, good, broken = [], [], []
+        records: list[OutboxRecord] = []
+        good: list[bytes] = []
+        broken: list[tuple[bytes, Fields]] = []
         heads = self._heads(pool, [fields for _, fields in entries])
         for (entry_id, fields), head in zip(entries, heads, strict=True):
             try:
@@ -140,11 +144,14 @@ class OutboxRelay:
                 good.append(entry_id)
             except self._transient:
                 raise
-            except Exception:
+            except Exception as error:
                 log.exception(
-                    "outbox entry %s of pool %s is no event; kept in %s", entry_id, pool, self._broken[pool]
+                    "outbox entry %s of pool %s could not be published; put aside: hitl queue broken list",
+                    entry_id.decode(),
+                    pool,
                 )
-                broken.append((entry_id, fields))
+                why = f"{type(error).__name__}: {error}"[:_WHY].encode()
+                broken.append((entry_id, {**fields, WHY.encode(): why}))
         if records:
             self._publish(records)
         self._finish(pool, good, broken)
@@ -198,7 +205,7 @@ class OutboxRelay:
         pipe = self._client.pipeline(transaction=True)
         for entry_id, fields in broken:
             flat = [part for pair in fields.items() for part in pair]
-            pipe.execute_command("XADD", self._broken[pool], "*", "@entry", entry_id, *flat)
+            pipe.execute_command("XADD", self._broken[pool], "*", ENTRY, entry_id, *flat)
         done = [*good, *(entry_id for entry_id, _ in broken)]
         pipe.execute_command("XACK", self._outboxes[pool], names.GROUP, *done)
         pipe.execute_command("XDEL", self._outboxes[pool], *done)

@@ -453,10 +453,6 @@ class ReviewQueue:
         """A page of the answered reviews whose answer may still be taken back, the soonest final first."""
         return self._page(pool, self._keys.pool(pool, names.HELD), offset, limit)
 
-    def offered_to_backups(self, pool: str, offset: int = 0, limit: int = 50) -> Sequence[Review]:
-        """A page of the open reviews that people of the pool's backup pools may take as well."""
-        return self._page(pool, self._keys.pool(pool, names.BACKUPS), offset, limit)
-
     def _shelf(self, pool: str, state: ReviewState, *, escalated: bool, offered_to: str | None) -> str:
         if state is ReviewState.OPEN and offered_to is not None:
             return self._keys.pool(pool, names.OFFER, offered_to)
@@ -533,7 +529,7 @@ def _refusal(review_id: str, answer: Sequence[Any]) -> Exception:
 
 
 def _stats(pool: str, now: int, found: Sequence[Any]) -> PoolStats:
-    everything, ready, supervisor, claimed, waiting, overdue, oldest, unpublished = found
+    everything, ready, supervisor, claimed, waiting, overdue, oldest, unpublished, broken = found
     return PoolStats(
         pool=pool,
         open=ready,
@@ -544,4 +540,5 @@ def _stats(pool: str, now: int, found: Sequence[Any]) -> PoolStats:
         overdue=overdue,
         oldest_age=max(0, now - int(oldest)) if oldest else None,
         unpublished=unpublished,
+        broken=broken,
     )

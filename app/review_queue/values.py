@@ -77,7 +77,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 class PoolStats(msgspec.Struct, frozen=True, kw_only=True):
     """A pool at this moment. ``oldest_age`` in ms since the request; ``overdue`` counts reviews whose
-    deadline passed while their clock runs; ``unpublished`` counts steps that Kafka does not have yet."""
+    deadline passed while their clock runs; ``unpublished`` counts steps that Kafka does not have yet,
+    ``broken`` those that the relay could not publish and put aside."""
 
     pool: str
     open: int
@@ -88,3 +89,4 @@ class PoolStats(msgspec.Struct, frozen=True, kw_only=True):
     overdue: int
     oldest_age: int | None
     unpublished: int
+    broken: int

@@ -223,6 +223,9 @@ QUEUE_OVERDUE = Metric("hitl_queue_overdue", G, ("queue",), "Undecided reviews w
 QUEUE_UNPUBLISHED = Metric(
     "hitl_queue_unpublished", G, ("queue",), "Steps in the outbox that Kafka does not have yet."
 )
+QUEUE_BROKEN = Metric(
+    "hitl_queue_broken", G, ("queue",), "Steps that the relay could not publish and put aside."
+)
 SLA_TARGET = Metric("hitl_sla_target_seconds", G, ("sla_class",), "What the policy promises.", "s")
 REVIEWERS = Metric("hitl_reviewers_active", G, ("queue",), "People who hold a review of this queue.")
 STORE_MEMORY = Metric("hitl_store_memory_bytes", G, (), "Memory that the store uses.", "bytes")
@@ -276,8 +279,8 @@ STATE: tuple[Metric, ...] = (
 )  # fmt: skip
 """What a worker knows at the moment of the scrape."""
 READER: tuple[Metric, ...] = (
-    QUEUE_DEPTH, QUEUE_OLDEST, QUEUE_OVERDUE, QUEUE_UNPUBLISHED, REVIEWERS, FEEDBACK_OLDEST, STORE_MEMORY,
-    STORE_CLIENTS, STORE_SECONDS,
+    QUEUE_DEPTH, QUEUE_OLDEST, QUEUE_OVERDUE, QUEUE_UNPUBLISHED, QUEUE_BROKEN, REVIEWERS, FEEDBACK_OLDEST,
+    STORE_MEMORY, STORE_CLIENTS, STORE_SECONDS,
 )  # fmt: skip
 """Of all that is shared, read by one worker at a time."""
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in (*WORKER, *STATE, *READER)}

@@ -191,8 +191,11 @@ def _store() -> tuple[tuple[int, Panel], ...]:
     outbox = curves(
         "Outbox: not in Kafka yet",
         "Steps of reviews. A queue that rises: the relay does not run, or Kafka does not take it. Nothing is"
-        " lost meanwhile.",
-        [Query(f"max by (queue) ({c.QUEUE_UNPUBLISHED.name}{{{SCOPE}}})", "{{queue}}")],
+        " lost meanwhile. Put aside: could not be published; hitl queue broken list.",
+        [
+            Query(f"max by (queue) ({c.QUEUE_UNPUBLISHED.name}{{{SCOPE}}})", "{{queue}}"),
+            Query(f"sum(max by (queue) ({c.QUEUE_BROKEN.name}{{{SCOPE}}}))", "put aside"),
+        ],
         "short",
         at_most(1000, warn=100),
     )

@@ -112,7 +112,7 @@ def open_tab(browser: Browser, path: Path) -> Page:
 
 def draw(tab: Page, picture: Path) -> list[str]:
     """Wait until nothing changes any more, save a picture. What went wrong, in words."""
-    tab.wait_for_function("document.title === 'drawn'", timeout=60_000)
+    tab.wait_for_function("document.title === 'drawn'", timeout=300_000)
     tab.locator("#dashboard").screenshot(path=picture, animations="disabled")
     faults: list[str] = tab.evaluate("window.FAULTS")
     tab.close()

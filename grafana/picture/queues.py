@@ -55,6 +55,7 @@ class Queues:
             overdue = sum(batch[1] for batch in waiting if batch[2])
             self._ledger.set(c.QUEUE_OVERDUE, overdue, reader, queue=queue)
             self._ledger.set(c.QUEUE_UNPUBLISHED, float(self._random.poisson(1.5)), reader, queue=queue)
+            self._ledger.set(c.QUEUE_BROKEN, 0.0, reader, queue=queue)
             self._ledger.set(c.REVIEWERS, math.ceil(working / 12), reader, queue=queue)
             self._ledger.set(c.SLA_TARGET, story.LIMITS[sla_class], reader, sla_class=sla_class)
 

@@ -132,11 +132,11 @@ def _running(directory: Path, data: Path) -> Iterator[Prometheus]:
         yield _ready(Prometheus(f"http://127.0.0.1:{port}"), process, log)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 def _ready(server: Prometheus, process: subprocess.Popen[bytes], log: Path) -> Prometheus:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while process.poll() is None and time.monotonic() < deadline:
         try:
             if httpx.get(f"{server.address}/-/ready").status_code == httpx.codes.OK:

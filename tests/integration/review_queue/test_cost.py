@@ -88,7 +88,6 @@ def a_day(desk):
     desk.clock.advance(3_600_000)
     for _ in range(6):  # eight are left: at risk, raised, offered to backups
         assert len(q.sla("expenses", at_most=4)) == 4
-    q.offered_to_backups("expenses", limit=5)
     assert q.claim_next("expenses", desk.kim)
     while q.sla("expenses", at_most=4):
         pass

@@ -404,7 +404,6 @@ class SideBySide(RuleBasedStateMachine):
             reviewer = self.person(who)
             fitting = [r for r in open_ if self.sees(who, r) and self.may_have(r, reviewer)]
             assert list(queue.candidates("expenses", reviewer)) == fitting
-        assert queue.offered_to_backups("expenses") == [r for r in open_ if r.backups and not r.tier]
         assert self.times_of_the_store("reserved") == {r.review_id: r.reserved_until for r in self.reserved()}
         stats = queue.stats()[0]
         clocks = [r for r in self.reviews.values() if r.state in (ReviewState.OPEN, ReviewState.CLAIMED)]

@@ -7,13 +7,18 @@ import msgspec
 import pytest
 
 from app.agents.upkeep import RelayService
+from app.commands.queue_broken import requests_of
 from app.domain.events import ReviewDecided, ReviewLifecycle
 from app.domain.review import Review, ReviewState
+from app.review_queue.broken import BrokenSteps
 from app.review_queue.errors import StoreUnavailableError
+from app.review_queue.forgetting import on_their_way
 from app.review_queue.outbox import LIFECYCLE, OUTCOMES, OutboxRelay
 from app.review_queue.store import open_client
 from app.stream.codec import Codec
+from app.stream.records import Incoming
 from app.stream.schemas import Schemas
+from app.stream.topics import pool_topic
 
 
 class DiedError(Exception):
@@ -182,8 +187,53 @@ def test_an_entry_that_is_no_event_does_not_hold_up_the_others(desk, codec, rela
     relay_on().run_once()
     assert [record.topic for record in published].count(OUTCOMES) == 1
     assert desk.outbox() == []
-    kept = desk.client.execute_command("XRANGE", desk.keys.pool("expenses", "outbox:broken"), "-", "+")
-    assert [fields[b"decision"] for _, fields in kept] == [b"broken"]
+    [step] = BrokenSteps(desk.client, desk.keys, ["expenses", "claims"])
+    assert (step.pool, step.decision_id, step.event) == ("expenses", "broken", "decided")
+    assert not step.request_gone
+    assert step.why
+    assert [pool.broken for pool in desk.queue.stats()] == [1, 0]
+
+
+def test_a_step_that_was_put_aside_comes_back_once_and_what_is_still_broken_goes_there_again(
+    desk, relay_on, published
+):
+    desk.enter("broken")
+    desk.decide(desk.take(desk.ann), desk.ann)
+    relay = relay_on()
+    relay.run_once()
+    broken = BrokenSteps(desk.client, desk.keys, ["expenses"])
+    [step] = broken
+    assert broken.put_back(step)
+    assert not broken.put_back(step)
+    assert [event for event, _, _ in desk.outbox()] == ["decided"]
+    relay.run_once()
+    [again] = broken
+    assert again.entry != step.entry
+    assert broken.discard(again)
+    assert not broken.discard(again)
+    assert (list(broken), desk.outbox()) == ([], [])
+
+
+def test_more_steps_than_a_page_are_listed_oldest_first(desk):
+    for n in range(250):
+        desk.client.execute_command(
+            "XADD", desk.keys.pool("expenses", "outbox:broken"), "*", "@id", f"r{n}", "decision", f"d{n}"
+        )
+    found = [step.decision_id for step in BrokenSteps(desk.client, desk.keys, ["expenses"])]
+    assert found == [f"d{n}" for n in range(250)]
+
+
+def test_who_is_in_a_step_that_was_put_aside_is_not_erased_yet(desk, relay_on):
+    desk.enter("broken")
+    review = desk.take(desk.ann)
+    desk.decide(review, desk.ann)
+    relay_on().run_once()
+    kept = desk.queue.get(review.review_id).review
+    assert on_their_way(desk.client, desk.keys, [kept]) == [kept]
+    broken = BrokenSteps(desk.client, desk.keys, ["expenses"])
+    for step in broken:
+        broken.discard(step)
+    assert on_their_way(desk.client, desk.keys, [kept]) == []
 
 
 class OneKey:
@@ -218,15 +268,18 @@ def test_nothing_is_published_in_the_clear_because_its_request_is_gone(
     assert (relay.run_once(), published, desk.outbox()) == (2, [], [])
     assert "not published, as it would be in the clear" in caplog.text
     assert "docs/review-queue.md, Outbox" in caplog.text
-    broken = desk.keys.pool("expenses", "outbox:broken")
-    kept = desk.client.execute_command("XRANGE", broken, "-", "+")
-    # As the page says: the request from its topic, then the entries.
-    name = desk.keys.pool("expenses", "request:", review.review_id.rpartition(".")[2])
-    desk.client.execute_command("SET", name, private.protect(new.record, OneKey.id))
-    for entry, fields in kept:
-        flat = [part for pair in fields.items() if pair[0] != b"@entry" for part in pair]
-        desk.client.execute_command("XADD", desk.keys.pool("expenses", "outbox"), "*", *flat)
-        desk.client.execute_command("XDEL", broken, entry)
+    broken = BrokenSteps(desk.client, desk.keys, ["expenses"])
+    steps = list(broken)
+    assert [(step.review_id, step.event, step.request_gone) for step in steps] == [
+        (review.review_id, "claimed", True),
+        (review.review_id, "paused", True),
+    ]
+    request = private.protect(new.record, OneKey.id)
+    record = Incoming(pool_topic("expenses"), 0, 0, review.decision_id.encode(), request, [], 0)
+    requests = requests_of(steps, [record], private.decode)
+    assert requests == {review.review_id: request}
+    for step in steps:
+        assert broken.put_back(step, requests[step.review_id])
     assert relay.run_once() == 2
     assert [private.key_id(record.value) for record in published] == [OneKey.id, OneKey.id]
     assert not any(b"Jane Roe" in record.value for record in published)

@@ -101,7 +101,7 @@ def test_runbooks_name_commands_and_options_that_exist():
         for line in re.findall(r"`hitl ([^`]+)`", path.read_text(encoding="utf-8")):
             words = line.split()
             command = group.commands[words.pop(0)]
-            if hasattr(command, "commands"):
+            while hasattr(command, "commands"):
                 command = command.commands[words.pop(0)]
             options = {option for parameter in command.params for option in parameter.opts}
             assert {word for word in words if word.startswith("--")} <= options, (path.name, line)

@@ -25,11 +25,13 @@ def _commit_first(self: TransactionalClient, batch: Batch, outgoing: Sequence[Ou
     except KafkaException as refused:  # a rebalance came first: as the real one, read them again
         self.rewind(batch)
         return Aborted(str(refused))
-    # The gap in which a kill loses the batch: long, and announced, so that some kill falls into it.
-    announcement = Path(os.environ["CHAOS_GAPS"]) / str(os.getpid())
-    announcement.touch()
-    time.sleep(0.3)
-    announcement.unlink()
+    # The gap in which a kill loses the batch. Where one is wanted it waits for it, so that it falls into it.
+    gaps = Path(os.environ["CHAOS_GAPS"])
+    wanted = gaps / f"{os.getpid()}.wanted"
+    if self.group.endswith("-decide") and wanted.exists():
+        (gaps / str(os.getpid())).touch()
+        while wanted.exists():
+            time.sleep(0.01)
     self._producer.begin_transaction()
     for record in outgoing:
         self._produce(record)

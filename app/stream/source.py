@@ -206,6 +206,9 @@ class TransactionalSource(Service):
         """End the process when a call of the client hangs: nothing was committed, a new one goes on."""
         while not self.should_stop:
             await self.sleep(1.0)
+            if not self._hung():
+                continue
+            await self.sleep(1.0)  # where the whole machine stood still, the call returns now
             if self._hung():
                 raise FatalStreamError(
                     f"source {self.name}: a call did not return in {self._patience_seconds:g} s",

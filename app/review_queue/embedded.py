@@ -49,7 +49,7 @@ class EmbeddedStore:
     leave first. Raises ``ServiceUnreachableError`` when there is no server or it does not start.
     """
 
-    def __init__(self, directory: Path, *, start_within: float = 10.0) -> None:
+    def __init__(self, directory: Path, *, start_within: float = 60.0) -> None:
         self.directory = directory
         self.url = ""
         self._start_within = start_within
@@ -160,7 +160,7 @@ def find_server() -> Path:
 def _is_recent(program: str) -> bool:
     try:
         said = subprocess.run(  # noqa: S603 - found on PATH under a known name
-            [program, "--version"], capture_output=True, text=True, timeout=5, check=False
+            [program, "--version"], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return False
@@ -196,7 +196,7 @@ def _dismiss_leftover(socket: Path) -> None:
     """Nobody holds the lock, so whoever still answers on this socket lost the process it belonged to."""
     if not socket.exists():
         return
-    client = open_client(f"unix://{socket}", timeout=5.0)
+    client = open_client(f"unix://{socket}", timeout=60.0)  # it may have much to write
     with contextlib.closing(client), contextlib.suppress(redis.RedisError, OSError):
         client.execute_command("SHUTDOWN", "NOSAVE")
     socket.unlink(missing_ok=True)

@@ -45,7 +45,7 @@ from app.settings import Settings
 DAYS = 12
 WORKDAY = 9 * 3_600_000
 """Reviewers work nine hours from opening, ms."""
-STALLED_AFTER = 60.0
+STALLED_AFTER = 300.0
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ from app.settings import Settings
 
 NAME = "you"
 CASES = 12
-ROUTED_WITHIN = 30.0
+ROUTED_WITHIN = 120.0
 TICK = 0.1
 
 

@@ -29,6 +29,8 @@ from tests.processes import ROOT, Process, RestartableStore, environment
 
 POLICY = Path(__file__).with_name("policy.yaml")
 PREFIX = "drill."
+LOOK = 0.3
+"""Seconds between two looks at whether all is done."""
 
 
 class Site:
@@ -186,24 +188,27 @@ class Site:
     # --- the end --------------------------------------------------------------------------------------
 
     def settle(self, timeout: float = 240.0, still: float = 3.0) -> float:
-        """Until every group has read everything and the outbox is empty; returns how long that took."""
+        """Until every group has read everything and the outbox is empty, in as many looks as make ``still``
+        seconds: no clock tells, the machine may have stood still meanwhile. Returns how long that took."""
         queue, connection = open_queue(self.settings, self.policy).queue, connection_of(self.settings)
         groups = [
             LagThrottle(connection, group=f"hitl-{group}", topic=topic, most=0) for group, topic in GROUPS
         ]
         began = since = time.monotonic()
         last: list[int] = []
-        while time.monotonic() - since < still:
+        left = looks = round(still / LOOK) + 1
+        while left:
+            left -= 1
             self.supervise()
             try:
                 state = [*(group.lag() for group in groups), sum(pool.unpublished for pool in queue.stats())]
             except (KafkaException, ServiceUnreachableError):
                 state = []  # a machine that is busy answers late
             if not state or state != last or state[-1] or max(state) > MARKERS:
-                last, since = state, time.monotonic()
+                last, left, since = state, looks, time.monotonic()
             if time.monotonic() - began > timeout:
                 raise TimeoutError(f"lag by group and unpublished: {state}")
-            time.sleep(0.3)
+            time.sleep(LOOK)
         for group in groups:
             group.close()
         return since - began

@@ -71,10 +71,10 @@ class Watcher:
     def stop(self) -> None:
         """End it."""
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(120)
         self._log.close()
 
     def _get(self, path: str) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self._url}/{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self._url}/{path}", timeout=60) as answer:
             data: dict[str, Any] = json.load(answer)["data"]
         return data

@@ -36,7 +36,7 @@ class Worker(Process):
         if self.running:
             self.signal(signal.SIGCONT)
             self.signal(signal.SIGABRT)
-            self.wait(10)
+            self.wait()
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def said(self) -> list[str]:

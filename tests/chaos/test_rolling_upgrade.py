@@ -26,7 +26,7 @@ def test_an_upgrade_and_the_way_back_lose_and_double_nothing(own_broker: KafkaBr
             site.start(slot, root=this)
         site.open_desks("ann")
         moves.exchange(site, [(0, later), (1, later)], moves.RATE * 2)
-        until(lambda: moves.scored_by(later, site) > 0, "the next version at work", timeout=60)
+        until(lambda: moves.scored_by(later, site) > 0, "the next version at work")
         moves.exchange(site, [(1, this), (0, this)], moves.RATE * 2)
         site.settle(still=1.0)
         site.close_desks()

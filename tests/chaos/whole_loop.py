@@ -23,7 +23,7 @@ from app.settings import Settings, load_settings
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
 from app.stream.topics import Topic
-from tests.processes import Process
+from tests.processes import PATIENCE, Process
 
 TYPE = "expense.approval"
 GROUPS = (
@@ -115,7 +115,7 @@ class Feeder(threading.Thread):
 
     def _feed(self) -> None:
         codec = open_codec(self._settings)
-        publisher = Publisher(connection_of(self._settings), client_id="feeder", timeout=60)
+        publisher = Publisher(connection_of(self._settings), client_id="feeder", timeout=300)
         chunk: list[Outgoing] = []
         began = time.monotonic()
         for number, decision in enumerate(decisions(self._count, self._seed, self._sure), start=1):
@@ -162,7 +162,7 @@ class Desk(threading.Thread):
 
     def stop(self) -> None:
         self._stop_asked.set()
-        self.join(30)
+        self.join(PATIENCE)
 
     def run(self) -> None:
         draw = random.Random(self.name)

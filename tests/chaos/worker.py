@@ -68,6 +68,7 @@ def main(options: dict[str, Any]) -> None:
         max_batch=options.get("max_batch", 200),
         session_timeout_ms=options.get("session_timeout_ms", 6000),
         patience_seconds=options.get("patience", 20.0),
+        drain_seconds=options.get("drain", 5.0),
         observer=_Diary(Path(options["diary"])) if "diary" in options else None,
     )
     if options.get("hold"):

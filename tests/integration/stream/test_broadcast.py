@@ -36,13 +36,13 @@ def _transaction(connection: Connection, topic: str, count: int, *, commit: bool
             "transactional.id": f"{connection.prefix}{commit}",
         }
     )
-    producer.init_transactions(20)
+    producer.init_transactions(120)
     producer.begin_transaction()
     for n in range(count):
         producer.produce(connection.topic(topic), b"%d" % n, b"%d" % n, n % 2)
-    producer.flush(10)
+    producer.flush(120)
     if commit:
-        producer.commit_transaction(20)
+        producer.commit_transaction(120)
     return producer
 
 
@@ -93,7 +93,7 @@ def test_a_partition_is_restored_committed_and_without_what_was_deleted(
     pairs = [(b"a", b"1"), (b"b", b"1"), (b"a", b"2"), (b"b", None)]
     publisher.send([Outgoing(known, key, value, [], 1) for key, value in pairs])
     publisher.close()
-    _transaction(connection, known, 6, commit=False).abort_transaction(20)
+    _transaction(connection, known, 6, commit=False).abort_transaction(120)
     assert LogReader(connection).restore_partition(known, 1) == {b"a": b"2"}
     assert LogReader(connection).restore_partition(known, 0) == {}
 
@@ -101,7 +101,7 @@ def test_a_partition_is_restored_committed_and_without_what_was_deleted(
 def test_read_all_ends_behind_transaction_markers_and_empty_partitions(connection: Connection) -> None:
     assert list(LogReader(connection).read_all(["out"])) == []
     _transaction(connection, "out", 10, commit=True)
-    _transaction(connection, "out", 10, commit=False).abort_transaction(20)
+    _transaction(connection, "out", 10, commit=False).abort_transaction(120)
     assert sorted(int(r.key or b"") for r in LogReader(connection).read_all(["out", "in"])) == list(range(10))
 
 
@@ -111,8 +111,7 @@ def test_read_all_waits_for_an_open_transaction_and_misses_nothing_behind_it(con
     publisher = Publisher(connection, client_id="t")
     publisher.send([Outgoing("out", b"77", b"behind", [], 0)])
     publisher.close()
-    reading = LogReader(connection, silence=2)
     with pytest.raises(BrokerUnreachableError, match=r"out\[0\] to 2"):
-        list(reading.read_all(["out"]))
-    opened.commit_transaction(20)
-    assert sorted(int(r.key or b"") for r in reading.read_all(["out"])) == [0, 1, 77]
+        list(LogReader(connection, silence=2).read_all(["out"]))
+    opened.commit_transaction(120)
+    assert sorted(int(r.key or b"") for r in LogReader(connection).read_all(["out"])) == [0, 1, 77]

@@ -36,7 +36,7 @@ def _dead(connection: Connection, names: Sequence[str], value: bytes | None = b"
 
 
 def _box(connection: Connection) -> LetterBox:
-    return LetterBox(connection, lambda: 2000, timeout=20)
+    return LetterBox(connection, lambda: 2000, timeout=120)
 
 
 def test_a_letter_is_replayed_with_its_bytes_and_only_once(connection: Connection) -> None:
@@ -87,7 +87,7 @@ def test_a_run_that_dies_before_its_commit_leaves_nothing_behind(
 
     class Dying(Producer):
         def commit_transaction(self, *_arguments: object) -> None:
-            self.flush(5)
+            self.flush(120)
             killed.append(self)  # kept open, as a killed process leaves it
             raise KeyboardInterrupt
 
@@ -101,7 +101,7 @@ def test_a_run_that_dies_before_its_commit_leaves_nothing_behind(
     assert len(_box(connection).replay(lambda _: True).closed) == 2
     assert sorted(r.key or b"" for r in read(connection, "in")) == [b"a", b"b"]
     with pytest.raises(KafkaException):  # the first run wakes up: it is fenced
-        Producer.commit_transaction(killed[0], 5)
+        Producer.commit_transaction(killed[0], 60)
     assert sorted(r.key or b"" for r in read(connection, "in")) == [b"a", b"b"]
 
 

@@ -45,7 +45,7 @@ def test_a_batch_goes_through_and_its_offsets_are_kept(caplog: pytest.LogCapture
         while throttle.lag():
             batch = _next(client)
             assert client.commit(batch, [Outgoing("out", b"k", r.value, []) for r in batch.records]) is None
-        assert throttle.wait(timeout=5)
+        assert throttle.wait()
         throttle.close()
         client.close()
         assert [r.value for r in LogReader(connection).read_all(["out"])] == [b"%d" % n for n in range(5)]
@@ -73,7 +73,7 @@ def test_lost_records_are_said_plainly(caplog: pytest.LogCaptureFixture) -> None
 def test_other_processes_reach_it() -> None:
     script = (
         "import sys; from confluent_kafka import Producer;"
-        "p = Producer({'bootstrap.servers': sys.argv[1]}); p.produce('in', b'v'); sys.exit(p.flush(10))"
+        "p = Producer({'bootstrap.servers': sys.argv[1]}); p.produce('in', b'v'); sys.exit(p.flush(180))"
     )
     with EmbeddedBroker(["in"]) as broker:
         subprocess.run([sys.executable, "-c", script, broker.bootstrap_servers], check=True)
@@ -85,6 +85,7 @@ def test_its_topics_are_those_it_began_with_and_the_error_says_so() -> None:
     table = TopicTable.load()
     with EmbeddedBroker(list(table.named([]))) as broker:
         admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+        assert admin.list_topics(timeout=120).topics  # the first answer of a client is the slow one
         with pytest.raises(BrokerUnreachableError, match="did not tell their settings") as refused:
             table.apply(admin, ["travel"], "", timeout=5.0)
     assert "start it anew with HITL_POLICY" in (refused.value.hint or "")

@@ -38,7 +38,7 @@ def test_a_broker_killed_inside_a_transaction_comes_back(own_broker: KafkaBroker
     own_broker.start()
 
     submit(connection, ids[200:])
-    until(lambda: count(connection) >= len(ids), "everything copied", timeout=90)
+    until(lambda: count(connection) >= len(ids), "everything copied")
     until(lambda: "resumed" in running.said(), "said that it goes on")
     report = check(ids, read(connection))
     assert report.ok, report
@@ -61,6 +61,6 @@ def test_a_broker_restarted_while_the_worker_is_idle(own_broker: KafkaBroker, wo
     own_broker.kill()
     own_broker.start()
     submit(connection, ["after"])
-    until(lambda: count(connection) >= 2, "copied after", timeout=60)
+    until(lambda: count(connection) >= 2, "copied after")
     assert check(["before", "after"], read(connection)).ok
     assert running.running

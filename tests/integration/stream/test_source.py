@@ -49,28 +49,28 @@ def test_an_outage_pauses_and_resumes_and_never_dead_letters(
     outage.touch()
     ids = [f"id-{n}" for n in range(100)]
     submit(connection, ids)
-    running = worker(connection, outage=str(outage), session_timeout_ms=6000)
-    until(lambda: any(line.startswith("paused") for line in running.said()), "paused")
+    running = worker(connection, outage=str(outage), session_timeout_ms=60_000)
+    until(lambda: "paused the store is away" in running.said(), "paused")
     assert count(connection) == 0
     outage.unlink()
     until(lambda: count(connection) >= 100, "everything copied after the outage")
     until(lambda: "resumed" in running.said(), "resumed")
     assert check(ids, read(connection)).ok
     assert count(connection, "deadletter") == 0
-    assert sum(line.startswith("paused") for line in running.said()) == 1
+    assert running.said().count("paused the store is away") == 1
     assert "aborted" not in " ".join(running.said())
 
 
 def test_sigterm_commits_the_batch_in_flight_and_exits_zero(connection: Connection, worker: Any) -> None:
     submit(connection, ["a", "b", "c"], partition=0)
-    running = worker(connection, hold=1.0)
+    running = worker(connection, hold=1.0, drain=120.0)
     until(running.flag.exists, "inside a transaction")
     running.signal(signal.SIGTERM)
     assert running.wait() == 0, running.log.read_text()
     assert check(["a", "b", "c"], read(connection)).ok
     worker(connection, slot="1")  # another worker finds nothing left to do
     submit(connection, ["d"])
-    until(lambda: count(connection) >= 4, "the next record", timeout=60)
+    until(lambda: count(connection) >= 4, "the next record")
     assert check(["a", "b", "c", "d"], read(connection)).ok
 
 
@@ -79,7 +79,7 @@ def test_a_call_that_never_returns_ends_the_process_and_its_successor_goes_on(
 ) -> None:
     submit(connection, ["a", "b"])
     hanging = worker(connection, hold=600, patience=1.0)
-    assert hanging.wait(60) != 0
+    assert hanging.wait() != 0
     assert "did not return" in hanging.log.read_text()
     worker(connection)  # the same slot: ends what the first one left open
     until(lambda: count(connection) >= 2, "copied by the successor")

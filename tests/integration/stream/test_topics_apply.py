@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 
 import pytest
 from confluent_kafka import Producer
@@ -19,6 +18,7 @@ from app.stream.records import Incoming
 from app.stream.schemas import Schemas
 from app.stream.tail import Tail
 from app.stream.topics import TopicTable, logical, pool_topic
+from tests.processes import until
 
 pytestmark = pytest.mark.broker
 
@@ -39,31 +39,29 @@ def admin(kafka):
 
 
 def test_apply_creates_everything_once(admin, topic_prefix):
-    first = TABLE.apply(admin, POOLS, topic_prefix, replication_factor=1)
+    first = TABLE.apply(admin, POOLS, topic_prefix, replication_factor=1, timeout=120)
     assert {state.state for state in first} == {"created"}
     assert {pool_topic("finance"), pool_topic("legal")} <= {state.topic for state in first}
 
-    found = admin.list_topics(timeout=10).topics
+    found = admin.list_topics(timeout=60).topics
     mine = {logical(name, topic_prefix): len(topic.partitions) for name, topic in found.items()}
     for name, spec in TABLE.named(POOLS).items():
         assert mine[name] == spec.partitions
 
-    again = TABLE.apply(admin, POOLS, topic_prefix, replication_factor=1)
+    again = TABLE.apply(admin, POOLS, topic_prefix, replication_factor=1, timeout=120)
     assert {(state.state, *state.differences) for state in again} == {("same",)}
 
 
 def test_what_differs_is_reported_and_left_alone(admin, topic_prefix):
     mine = f"{topic_prefix}decisions.scored"
     other = NewTopic(mine, 3, 1, config={"retention.ms": "60000", "cleanup.policy": "compact"})
-    admin.create_topics([other])[mine].result(30)
-    deadline = time.monotonic() + 30
-    while mine not in admin.list_topics(timeout=10).topics:
-        assert time.monotonic() < deadline
+    admin.create_topics([other])[mine].result(180)
+    until(lambda: mine in admin.list_topics(timeout=60).topics, "it is shown")
 
     for states in (
-        TABLE.compare(admin, POOLS, topic_prefix),
-        TABLE.apply(admin, POOLS, topic_prefix),
-        TABLE.compare(admin, POOLS, topic_prefix),
+        TABLE.compare(admin, POOLS, topic_prefix, timeout=120),
+        TABLE.apply(admin, POOLS, topic_prefix, timeout=120),
+        TABLE.compare(admin, POOLS, topic_prefix, timeout=120),
     ):
         (state,) = (each for each in states if each.topic == "decisions.scored")
         assert state.state == "different"
@@ -73,12 +71,12 @@ def test_what_differs_is_reported_and_left_alone(admin, topic_prefix):
             "retention.ms is 60000, the table says 604800000",
             "max.message.bytes is 1048588, the table says 4194304",
         ]
-    assert len(admin.list_topics(timeout=10).topics[mine].partitions) == 3
+    assert len(admin.list_topics(timeout=60).topics[mine].partitions) == 3
 
 
 def test_a_broker_without_enough_replicas_refuses_with_its_reason(admin, topic_prefix):
     with pytest.raises(TopicTableError, match="was not created"):
-        TABLE.apply(admin, POOLS, topic_prefix, replication_factor=9)
+        TABLE.apply(admin, POOLS, topic_prefix, replication_factor=9, timeout=120)
 
 
 def test_nobody_there_is_said_in_time():
@@ -94,7 +92,7 @@ def test_nobody_there_is_said_in_time():
 def run(kafka, topic_prefix):
     def invoke(*arguments):
         environment = {"HITL_KAFKA_BOOTSTRAP_SERVERS": kafka, "HITL_TOPIC_PREFIX": topic_prefix}
-        result = CliRunner().invoke(app, list(arguments), env=environment)
+        result = CliRunner().invoke(app, [*arguments, "--timeout", "120"], env=environment)
         assert result.exit_code == 0, result.exception
         return [json.loads(line) for line in result.stdout.splitlines()]
 
@@ -115,12 +113,12 @@ def test_tail_prints_committed_records_only(run, kafka, topic_prefix, make_topic
     cause = Incoming("learning.cases", 0, 1, None, None, [], 1_772_443_800_123)
     headers = event_headers("CalibrationUpdated", "k", cause)
     producer = Producer({"bootstrap.servers": kafka, "transactional.id": topic})
-    producer.init_transactions(30)
+    producer.init_transactions(120)
     for version, commit in ((1, True), (2, False), (3, True)):
         producer.begin_transaction()
         producer.produce(topic, CODEC.encode(update(version)), b"k", headers=headers)
-        producer.flush(30)
-        producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+        producer.flush(180)
+        producer.commit_transaction(120) if commit else producer.abort_transaction(120)
 
     rows = run("tail", "calibration.updated", "--from", "beginning")
     assert [row["value"]["version"] for row in rows] == [1, 3]
@@ -135,7 +133,7 @@ def test_tail_shows_dead_letters_raw_with_their_headers(run, kafka, topic_prefix
     make_topics(topic, partitions=2)
     producer = Producer({"bootstrap.servers": kafka})
     producer.produce(topic, b"\xff{", None, partition=1, headers=[("dlq_reason", b"not_avro")])
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
     (row,) = run("tail", "deadletter", "--from", "beginning", "--json")
     assert row["value"] == {"hex": "ff7b"}
     assert row["headers"] == [["dlq_reason", "not_avro"]]
@@ -148,7 +146,7 @@ def test_tail_reads_the_topics_of_all_pools(run, kafka, topic_prefix, make_topic
     producer = Producer({"bootstrap.servers": kafka})
     for name in names:
         producer.produce(name, b"x")
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
     rows = run("tail", "reviews.requested", "--from", "beginning")
     assert {row["topic"] for row in rows} == {pool_topic(pool) for pool in POOLS}
 
@@ -158,19 +156,21 @@ def test_tail_follows_from_the_end(kafka, topic_prefix, make_topics):
     make_topics(topic, partitions=1)
     producer = Producer({"bootstrap.servers": kafka})
     producer.produce(topic, b"old")
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
     tail = Tail(
         Connection(bootstrap_servers=kafka, prefix=topic_prefix), "policy.activated", from_beginning=False
     )
     seen: list[Incoming] = []
     reader = threading.Thread(target=lambda: seen.append(next(tail.records(follow=True))), daemon=True)
     reader.start()
-    deadline = time.monotonic() + 30
-    while reader.is_alive():  # nothing tells when the reader stands at the end: write until it saw one
-        assert time.monotonic() < deadline
+
+    def saw_one() -> bool:  # nothing tells when the reader stands at the end: write until it saw one
         producer.produce(topic, b"new")
-        producer.flush(5)
+        producer.flush(60)
         reader.join(0.1)
+        return not reader.is_alive()
+
+    until(saw_one, "the reader saw what is new")
     tail.close()
     assert [record.value for record in seen] == [b"new"]
 

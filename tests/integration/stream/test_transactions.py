@@ -40,7 +40,7 @@ def test_kill_nine_inside_transactions_neither_loses_nor_doubles(connection: Con
         victim.flag.unlink(missing_ok=True)
         feed(150)
         victim.start()
-    until(lambda: count(connection) >= len(ids), "everything copied", timeout=90)
+    until(lambda: count(connection) >= len(ids), "everything copied")
     report = check(ids, read(connection))
     assert report.ok, report
 
@@ -58,11 +58,11 @@ def _in_transaction(victim: Any, feed: Callable[[int], None]) -> bool:
 def test_a_zombie_commits_nothing(connection: Connection, worker: Any) -> None:
     ids = [f"id-{n}" for n in range(300)]
     submit(connection, ids)
-    zombie = worker(connection, slot="0", hold=0.5, max_batch=50, session_timeout_ms=3000)
+    zombie = worker(connection, slot="0", hold=15, max_batch=50, session_timeout_ms=3000)
     until(zombie.flag.exists, "inside a transaction")
     zombie.signal(signal.SIGSTOP)  # for longer than its session
     worker(connection, slot="1", session_timeout_ms=3000)
-    until(lambda: check(ids, read(connection)).lost == [], "the other worker does it all", timeout=60)
+    until(lambda: check(ids, read(connection)).lost == [], "the other worker does it all")
     before = len(zombie.said())
     zombie.signal(signal.SIGCONT)
     until(lambda: len(zombie.said()) > before or not zombie.running, "the zombie was refused")
@@ -73,11 +73,11 @@ def test_a_zombie_commits_nothing(connection: Connection, worker: Any) -> None:
 
 def test_a_zombie_that_held_a_batch_before_its_transaction_is_refused(connection: Connection) -> None:
     submit(connection, [f"id-{n}" for n in range(20)], partition=0)
-    zombie = _client(connection, "0")
+    zombie = _client(connection, "0", session_ms=6000)
     batch = _next(zombie)
     other = _client(connection, "1")
     # The group forgets the zombie while it holds its batch (its poll interval is over).
-    taken = _next(other, timeout=30)
+    taken = _next(other)
     assert other.commit(taken, _copies(taken)) is None
     refused = zombie.commit(batch, _copies(batch))
     assert isinstance(refused, Aborted), "the zombie committed"
@@ -96,14 +96,14 @@ def test_a_rebalance_with_a_batch_in_flight_is_safe(connection: Connection) -> N
     stop = threading.Event()
     helper = threading.Thread(target=_drive, args=(second, stop))
     helper.start()  # joins: some of the first one's partitions are to move while it holds its batch
-    first.hold(3.0)
+    until(lambda: not first.hold(1.0) or "revoked" in listener.calls, "some are to move")
     first.release()
     if first.commit(batch, _copies(batch)) is not None:
         assert listener.calls[-1] == "aborted"
     driver = threading.Thread(target=_drive, args=(first, stop))
     driver.start()
     try:
-        until(lambda: count(connection) >= len(ids), "everything copied", timeout=60)
+        until(lambda: count(connection) >= len(ids), "everything copied")
         assert "revoked" in listener.calls
     finally:
         stop.set()
@@ -118,7 +118,7 @@ def test_a_rebalance_with_a_batch_in_flight_is_safe(connection: Connection) -> N
 def test_records_that_come_in_the_same_call_as_their_assignment_count(connection: Connection) -> None:
     submit(connection, [f"id-{n}" for n in range(50)], partition=0)
     client = _client(connection, "0")
-    batch = client.next_batch(wait=20)  # long enough to join, be assigned and fetch within one poll
+    batch = client.next_batch(wait=180)  # long enough to join, be assigned and fetch within one poll
     assert batch is not None
     assert [r.offset for r in batch.records] == list(range(len(batch.records)))
     client.close()
@@ -194,7 +194,7 @@ def test_the_older_client_of_a_slot_is_fenced(connection: Connection) -> None:
     with pytest.raises(FatalStreamError):
         older.commit(batch, _copies(batch))
     _leave(older)
-    taken = _next(newer, timeout=30)
+    taken = _next(newer)
     assert newer.commit(taken, _copies(taken)) is None
     newer.close()
     assert check(["a"], read(connection)).ok
@@ -212,7 +212,7 @@ def test_fencing_ahead_ends_the_older_client_before_the_newer_one_joins(connecti
     ready = newer._producer
     newer.open()
     assert newer._producer is ready  # fenced once
-    taken = _next(newer, timeout=30)
+    taken = _next(newer)
     assert newer.commit(taken, _copies(taken)) is None
     newer._reopen()
     assert newer._producer is not ready  # after an outage with a fresh one, fenced anew
@@ -240,7 +240,7 @@ def test_a_producer_that_gets_nowhere_while_the_broker_answers_is_given_up(
     listener = _Listener()
     client = _client(connection, "0", listener)
     client._lasts = 1.0
-    client.patience.stop_by(20.0)  # else a client that never gives up would hold up the test
+    client.patience.stop_by(600.0)  # else a client that never gives up would hold up the test
     batch = _next(client)
     client._producer = cast(Producer, _Lost(client._producer, step))
     refused = client.commit(batch, _copies(batch))
@@ -250,7 +250,7 @@ def test_a_producer_that_gets_nowhere_while_the_broker_answers_is_given_up(
     stop = threading.Event()
     driver = threading.Thread(target=_drive, args=(client, stop))
     driver.start()
-    until(lambda: count(connection) >= len(ids), "everything copied", timeout=60)
+    until(lambda: count(connection) >= len(ids), "everything copied")
     stop.set()
     driver.join()
     client.close()
@@ -299,13 +299,18 @@ class _AwayAtFirst(_Listener):
             raise BrokerUnreachableError("no leader")
 
 
-def _client(connection: Connection, slot: str, listener: _Listener | None = None) -> TransactionalClient:
-    client = _unopened(connection, slot, listener)
+def _client(
+    connection: Connection, slot: str, listener: _Listener | None = None, session_ms: int = 120_000
+) -> TransactionalClient:
+    client = _unopened(connection, slot, listener, session_ms)
     client.open()
     return client
 
 
-def _unopened(connection: Connection, slot: str, listener: _Listener | None = None) -> TransactionalClient:
+def _unopened(
+    connection: Connection, slot: str, listener: _Listener | None = None, session_ms: int = 120_000
+) -> TransactionalClient:
+    """Its session outlasts a machine that stands still, where a test is not about the end of one."""
     return TransactionalClient(
         connection,
         app="t",
@@ -313,12 +318,12 @@ def _unopened(connection: Connection, slot: str, listener: _Listener | None = No
         slot=slot,
         topics=["in"],
         listener=listener,
-        session_timeout_ms=6000,
-        max_poll_interval_ms=6000,
+        session_timeout_ms=session_ms,
+        max_poll_interval_ms=session_ms,
     )
 
 
-def _next(client: TransactionalClient, timeout: float = 20.0) -> Batch:
+def _next(client: TransactionalClient) -> Batch:
     found: list[Batch] = []
 
     def some() -> bool:
@@ -327,7 +332,7 @@ def _next(client: TransactionalClient, timeout: float = 20.0) -> Batch:
             found.append(batch)
         return bool(found)
 
-    until(some, "a batch", timeout)
+    until(some, "a batch")
     return found[0]
 
 

@@ -10,6 +10,7 @@ from app.console.scopes import Scope
 from app.domain.events import ReviewKind
 from app.review_queue.errors import StoreUnavailableError
 from app.stream.errors import BrokerUnreachableError
+from tests.processes import PATIENCE
 
 DECISION = {
     "decision_id": "exp-77",
@@ -380,7 +381,7 @@ def test_the_same_request_at_the_same_time_is_a_conflict(house):
 
     def slow(*_record):
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
 
     house.topics.write = slow
     key = {"Idempotency-Key": "k1"}
@@ -389,10 +390,10 @@ def test_the_same_request_at_the_same_time_is_a_conflict(house):
         target=lambda: answers.append(caller.post("/v1/decisions", json=DECISION, headers=key))
     )
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE)
     assert kind(other.post("/v1/decisions", json=DECISION, headers=key)) == (409, "request-in-progress")
     go_on.set()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert answers[0].status_code == 202
     assert other.post("/v1/decisions", json=DECISION, headers=key).headers["idempotency-replayed"] == "true"
 

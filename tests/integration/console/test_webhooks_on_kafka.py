@@ -14,6 +14,7 @@ import pytest
 
 from app.composition.console import open_console
 from app.composition.parts import load_compiled_policy
+from app.console import post
 from app.domain.events import ReviewLifecycle
 from app.settings import PROJECT
 from app.stream.topics import Topic
@@ -59,7 +60,7 @@ class Taking(BaseHTTPRequestHandler):
         self.server.asked += 1
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.server.hangs:
-            self.server.released.wait(60)
+            self.server.released.wait()
             return
         fails = self.server.asked <= self.server.fails
         if not fails:
@@ -92,7 +93,10 @@ def documented_check() -> dict[str, object]:
     return names
 
 
-def test_each_receiver_at_its_own_pace_and_nothing_is_lost(deploy: Deploy, tmp_path: Path) -> None:
+def test_each_receiver_at_its_own_pace_and_nothing_is_lost(
+    deploy: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post, "PATIENCE", 600.0)  # a receiver that hangs is not asked again meanwhile
     deployment = deploy(POLICY_TEXT + HOOKS)
     fine, failing, hanging = Receiver(), Receiver(fails=3), Receiver(hangs=True)
     file = tmp_path / "webhooks.json"
@@ -157,8 +161,8 @@ def _group_began(deployment: Deployment) -> bool:
     )
     try:
         topic = deployment.connection.topic(Topic.REVIEWS_LIFECYCLE)
-        count = len(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
-        found = consumer.committed([TopicPartition(topic, n) for n in range(count)], timeout=10)
+        count = len(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
+        found = consumer.committed([TopicPartition(topic, n) for n in range(count)], timeout=60)
         return all(one.offset >= 0 for one in found)
     finally:
         consumer.close()

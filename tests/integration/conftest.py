@@ -34,7 +34,8 @@ def deployed(kafka: str, redis_url: str, directory: Path, policy: str = POLICY_T
 def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real Valkey or Redis for the whole run."""
     with store(os.environ.get("HITL_TEST_REDIS"), Path(tmp_path_factory.mktemp("store"))) as url:
-        yield url
+        # It is never away: a machine that stands still for some seconds is not to look like it.
+        yield f"{url}{'&' if '?' in url else '?'}socket_timeout=60&socket_connect_timeout=60"
 
 
 @pytest.fixture

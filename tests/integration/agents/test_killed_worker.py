@@ -33,6 +33,6 @@ def test_the_next_worker_of_the_slot_goes_on_where_the_killed_one_stood(deploy: 
     deployment.caught_up("hitl-decide", Topic.DECISIONS_SUBMITTED)
     for topic in (Topic.DECISIONS_SCORED, Topic.DECISIONS_ROUTED):
         assert len(by_key(deployment.watch.wait(topic, count))) == count  # none lost, none doubled
-    assert deployment.members("hitl-decide") == 1
+    until(lambda: deployment.members("hitl-decide") == 1, "one member, and no killed one beside it")
     assert process.says('"signal": "SIGKILL"')
     assert process.terminate() == 0

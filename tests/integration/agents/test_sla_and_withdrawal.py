@@ -17,9 +17,13 @@ pytestmark = pytest.mark.broker
 
 SHORT = (
     POLICY_TEXT.replace("    evidence:", "    risk: low\n    on_deadline: safe_default\n    evidence:")
-    .replace("    actions:", "    safe_default: reject\n    actions:")
+    .replace(
+        "    actions:",
+        "    rules:\n      - {name: slow, text: No hurry, when: facts.amount == 41, sla_class: patient}\n"
+        "    safe_default: reject\n    actions:",
+    )
     .replace("{floor: 0.005, initial: 0, scale: 1}", "{floor: 1}")  # all are in the evidence sample
-    + "sla_classes:\n  standard: {duration: 20s}\n"
+    + "sla_classes:\n  standard: {duration: 20s}\n  patient: {duration: 24h}\n"
 )
 
 
@@ -48,7 +52,8 @@ def test_silence_takes_the_safe_default_a_withdrawal_ends_without_one_and_both_c
     watch = deployment.watch
     for slot in "01":
         deployment.worker(slot=slot)
-    deployment.submit(a_decision("late", 0.8), a_decision("gone", 0.8), a_decision("ran", 0.99))
+    withdrawn = a_decision("gone", 0.8, facts='{"amount": 41}')  # whenever that is, it is not late
+    deployment.submit(a_decision("late", 0.8), withdrawn, a_decision("ran", 0.99))
     watch.wait(pool_topic("expenses"), 3)
     for name in ("ran", "gone"):
         done = deployment.hitl("withdraw", name, "--reason", "cancelled", "--as", "svc")

@@ -180,7 +180,7 @@ def main(bootstrap: str, prefix: str = "") -> None:
 def _names(connection: Connection) -> list[str]:
     from confluent_kafka.admin import AdminClient  # noqa: PLC0415
 
-    listed = AdminClient({"bootstrap.servers": connection.bootstrap_servers}).list_topics(timeout=10).topics
+    listed = AdminClient({"bootstrap.servers": connection.bootstrap_servers}).list_topics(timeout=60).topics
     return [connection.logical(name) for name in listed if name.startswith(connection.prefix)]
 
 

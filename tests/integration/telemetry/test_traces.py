@@ -86,8 +86,10 @@ def test_a_trace_goes_from_the_submission_to_the_resolution(deploy: Deploy, tmp_
             verdict = Verdict(action="reject", reasoning=SECRET, reason_code="other")
             queue.decide(review.review_id, ANN, review.epoch, review.digest, verdict)
         watch.wait(Topic.DECISIONS_RESOLVED, 4)
-        for name in ("own-1", "called-1", "plain-1"):
-            until(lambda name=name: "outcome" in found.of(name), f"the spans of {name}", 30)  # type: ignore[misc]
+        # Each worker sends its own, in no order.
+        for name, stages in (("own-1", STAGES), ("called-1", STAGES[1:]), ("plain-1", STAGES[1:])):
+            every = {*stages, "review_request"}
+            until(lambda name=name, every=every: every <= found.of(name).keys(), f"the spans of {name}")  # type: ignore[misc]
 
     def trace_ids(name: str) -> set[str]:
         records: list[Incoming] = [record for topic in TOPICS for record in watch[topic]]

@@ -11,6 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+from hypothesis import HealthCheck, settings
 from testcontainers.community.kafka import KafkaContainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -19,6 +20,13 @@ from tests.kafka_broker import KafkaBroker, KafkaUnavailableError
 from tests.no_skips import on_ci, pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
 
 MakeTopics = Callable[..., None]
+settings.register_profile(
+    "unhurried",  # an example that takes long says something of the machine, and nothing of what is tested
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("unhurried")
 
 
 def unavailable(what: str) -> None:
@@ -85,9 +93,9 @@ def create_topics(
     bootstrap: str, *names: str, partitions: int = 4, config: dict[str, str] | None = None
 ) -> None:
     """Create topics and wait until they exist. Underscores in config names stand for dots."""
-    settings = {name.replace("_", "."): value for name, value in (config or {}).items()}
+    given = {name.replace("_", "."): value for name, value in (config or {}).items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    topics = [NewTopic(name, partitions, 1, config=settings) for name in names]
+    topics = [NewTopic(name, partitions, 1, config=given) for name in names]
     for future in admin.create_topics(topics, operation_timeout=120, request_timeout=120).values():
         future.result(180)
 

@@ -32,7 +32,7 @@ BIN = Path(sys.executable).parent
 def run(*command: str | Path, cwd: Path = PROJECT, **env: str) -> subprocess.CompletedProcess[str]:
     """A command to its end; it sees nothing of the tester's own settings."""
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "COLUMNS": "200", **env}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 def compose() -> tuple[str, ...]:

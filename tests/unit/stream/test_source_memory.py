@@ -39,7 +39,7 @@ class Client(WillingClient):
     def next_batch(self) -> Batch | None:
         if not self._left:
             self.waited_for.set()
-            self.ending.wait(30)
+            self.ending.wait(180)
             return None
         self._left -= 1
         records: list[Incoming] = [Read("in", 0, offset, b"k", b"v", [], 0) for offset in range(3)]
@@ -86,7 +86,7 @@ async def test_nothing_of_a_committed_batch_stays_in_memory() -> None:
     app.host_source(source)
     await app.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(180):
             while not client.waited_for.is_set():
                 await asyncio.sleep(0.01)
             while any(record() is not None for record in client.alive):

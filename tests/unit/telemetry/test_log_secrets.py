@@ -24,7 +24,7 @@ except ValueError:
 def logged(watched=""):
     script = RAISES.replace("{watched}", watched)
     return subprocess.run(
-        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=180
     ).stderr
 
 

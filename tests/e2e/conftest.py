@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.conftest import unavailable
 from tests.e2e.office import office as open_office
@@ -19,8 +19,9 @@ FLAGS = (
     "--no-first-run",
     "--disable-background-networking",
 )
-DEADLINE = 10_000
+DEADLINE = 120_000
 """Longest wait for anything on a page, in ms."""
+expect.set_options(timeout=DEADLINE)
 
 
 @pytest.fixture(scope="module")

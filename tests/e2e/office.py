@@ -1,6 +1,5 @@
 """An office for browser tests: the console on a port of its own, real store, people, cases and numbers."""
 
-import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -38,22 +37,18 @@ from app.domain.quality.session_figures import (
 )
 from app.domain.quality.snapshot import Snapshot
 from tests.integration.console.conftest import PASSWORD, House
+from tests.kafka_broker import free_ports
+from tests.processes import PATIENCE, until
 
 HOUR = 3_600_000
 HOSTILE = '"><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>{{7*7}}'
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Office(House):
     """A house with a front door. ``url`` is where browsers find it."""
 
     def __init__(self, store, codec, folder):
-        self.port = free_port()
+        [self.port] = free_ports(1)
         super().__init__(store, codec, folder, url=f"http://127.0.0.1:{self.port}")
         store.clock.now = time.time_ns() // 1_000_000
         # The store's leases last a minute of its own clock; pages report every two real seconds.
@@ -80,15 +75,12 @@ class Office(House):
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
-        deadline = time.monotonic() + 20
-        while not self.server.started:
-            assert time.monotonic() < deadline, "the console did not start"
-            threading.Event().wait(0.02)
+        until(lambda: self.server.started, "the console has started")
 
     def stop(self):
         """Close it, as a restart does: whoever is connected is cut off."""
         self.server.force_exit = self.server.should_exit = True
-        self.thread.join(20)
+        self.thread.join(PATIENCE)
 
     def ask(self, decision="exp-1", **more):
         """At risk from a quarter of the time on."""

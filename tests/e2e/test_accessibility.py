@@ -70,7 +70,8 @@ def test_pages_for_everybody(person, scheme, width):
     check(visitor.go("/sign-in"), "/sign-in")
     visitor.page.get_by_label("Name").fill("nobody")
     visitor.page.get_by_label("Password").fill("wrong")
-    visitor.page.get_by_role("button", name="Sign in", exact=True).click()
+    with visitor.page.expect_navigation():
+        visitor.page.get_by_role("button", name="Sign in", exact=True).click()
     check(visitor.page, "a refused sign-in")
 
 

@@ -22,7 +22,7 @@ def demo(*arguments, check=True):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=check,
     )
 

@@ -12,11 +12,11 @@ from app.composition.parts import now
 from app.console.accounts import Accounts
 from app.domain.events import DecisionResolved, ReviewDecided
 from app.stream.topics import Topic
-from tests.e2e.office import free_port
 from tests.e2e.steps import fill
 from tests.integration.conftest import deploy  # noqa: F401
 from tests.integration.console.conftest import PASSWORD
 from tests.integration.deployment import CODEC, a_decision, by_key
+from tests.kafka_broker import free_ports
 from tests.processes import Process, until
 from tests.unit.agents.parts import POLICY_TEXT
 
@@ -35,7 +35,7 @@ class Counter:
 
     def __init__(self, deployment):
         self.deployment = deployment
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        self.url = f"http://127.0.0.1:{(port := free_ports(1)[0])}"
         file = deployment.directory / "accounts.json"
         accounts = Accounts(
             file, now, secrets.token_bytes, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -59,7 +59,7 @@ class Counter:
     def _answers(self):
         assert self.console.running, self.console.log.read_text()
         try:
-            return httpx.get(f"{self.url}/readyz").status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=60).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -68,6 +68,7 @@ class Counter:
 def office(deploy):  # noqa: F811
     """Three decisions that need a person."""
     deployment = deploy(policy=POLICY_TEXT + PEOPLE)
+    until(deployment.led, "every topic can be read")
     deployment.worker()
     counter = Counter(deployment)
     yield counter

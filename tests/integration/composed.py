@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from app.review_queue.embedded import find_server
 from tests.kafka_broker import KafkaBroker, free_ports
-from tests.processes import ROOT, Process, until
+from tests.processes import PATIENCE, ROOT, Process, until
 
 PLAIN = (ROOT / "docker-compose.yml",)
 SECURE = (*PLAIN, ROOT / "deploy" / "secure.yml")
@@ -95,7 +95,7 @@ class Composed:
         ]
         asked[0] = str(self.folder / "secrets")
         script = str(ROOT / "deploy" / "make_secrets.py")
-        subprocess.run([PYTHON, script, *asked], check=True, capture_output=True, timeout=60)
+        subprocess.run([PYTHON, script, *asked], check=True, capture_output=True, timeout=180)
 
     def env(self, service: str, owner: str = "", **more: str) -> dict[str, str]:
         """What a service's processes see, and nothing of the tester's own."""
@@ -110,7 +110,7 @@ class Composed:
         """A command to its end."""
         return subprocess.run(
             [PYTHON, *command], cwd=self.folder, env={**env, "PYTHONPATH": str(ROOT)}, input=given,
-            capture_output=True, text=True, timeout=90, check=False,
+            capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
 
     def start(self, *command: str, env: Mapping[str, str], name: str) -> Process:
@@ -126,6 +126,7 @@ class Composed:
             for name, value in kafka_properties(self.services["kafka"]["environment"]).items()
             if name != "log.dirs"
         }
+        here["broker.session.timeout.ms"] = "120000"  # tests shorten it for brokers that they kill
         for owner, address in (("admin", "kafka:19093"), ("", "kafka:19092")):
             file = self.secret(owner, "kafka.properties")
             if not owner or file.exists():
@@ -148,12 +149,12 @@ class Composed:
         command = [str(find_server()), *(word for pair in options.items() for word in pair)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:
-            until(lambda: _listens(port), "the store is up", 30)
+            until(lambda: _listens(port), "the store is up")
             with tls_before(port, public, self.secret("store", "tls.pem")) if tls else nullcontext():
                 yield
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
 
     def here(self, text: str) -> str:
         """A healthcheck of ours: what asks its own container asks the port here."""
@@ -204,9 +205,9 @@ def tls_before(port: int, public: int, certificate: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(PATIENCE)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE)
         loop.close()
 
 
@@ -225,7 +226,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10):
         return True
     return False
 

@@ -21,7 +21,7 @@ def healthy(system: Composed, service: str) -> bool:
     _, program, *words = system.services[service]["healthcheck"]["test"]
     assert program == "python"
     done = subprocess.run(
-        [sys.executable, *map(system.here, words)], capture_output=True, check=False, timeout=30
+        [sys.executable, *map(system.here, words)], capture_output=True, check=False, timeout=180
     )
     return done.returncode == 0
 
@@ -44,7 +44,7 @@ def test_worker_and_console_become_healthy() -> None:
                 console = ("-m", "app", "console", "--host", "127.0.0.1", "--port", port)
                 system.start(*console, env=system.env("console"), name="console")
                 for service in ("worker", "console"):
-                    until(lambda name=service: healthy(system, name), f"{service} is healthy", 90)
+                    until(lambda name=service: healthy(system, name), f"{service} is healthy")
                 assert "\x1b" not in started.log.read_text()  # a log is not a terminal
         except KafkaUnavailableError as error:
             unavailable(str(error))

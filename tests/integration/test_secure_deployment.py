@@ -88,16 +88,16 @@ def refusal(system: Composed, principal: str, topic: str, what: str) -> int | No
         found: list[KafkaError | None] = []
         producer = Producer(client(system, principal))  # type: ignore[arg-type]
         producer.produce(topic, b"x", on_delivery=lambda error, _: found.append(error))
-        assert producer.flush(20) == 0
+        assert producer.flush(180) == 0
         return found[0].code() if found[0] else None
     config = {"group.id": "consumer-x", "enable.partition.eof": True}
     consumer = Consumer(client(system, principal, **config))  # type: ignore[arg-type]
     try:
-        known = consumer.list_topics(topic, timeout=20).topics[topic]
+        known = consumer.list_topics(topic, timeout=120).topics[topic]
         if known.error is not None:
             return int(known.error.code())
         consumer.assign([TopicPartition(topic, 0, 0)])
-        message = consumer.poll(20)
+        message = consumer.poll(180)
         assert message is not None
         error = message.error()
         return None if error is None or error.code() == KafkaError._PARTITION_EOF else error.code()
@@ -121,7 +121,7 @@ def test_a_decision_goes_from_its_producer_to_its_consumer(secure: Composed) -> 
         waiting[:] = [json.loads(line)["review_id"] for line in listed.stdout.splitlines()]
         return bool(waiting)
 
-    until(came, "the review is in the queue", 60)
+    until(came, "the review is in the queue")
     answer = ("--action", "reject", "--reasoning", "no receipt", "--reason-code", "other", "--as", "ann")
     for verb in (("claim", "--pool", "reviewers", "--as", "ann"), ("decide", waiting[0], *answer)):
         done = secure.run("-m", "app", "review", *verb, env=console)
@@ -138,15 +138,15 @@ def test_a_decision_goes_from_its_producer_to_its_consumer(secure: Composed) -> 
             read.append(message.key())
         return bool(read)
 
-    until(resolved, "the decision is resolved", 60)
+    until(resolved, "the decision is resolved")
     consumer.close()
     assert read == [b"exp-1"]
 
     def all_read() -> bool:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as page:
             return "\nhitl_feedback_oldest_pending_seconds{" in page.read().decode()
 
-    until(all_read, "the worker has read every topic that its metrics are made of", 60)
+    until(all_read, "the worker has read every topic that its metrics are made of")
 
 
 def worker_as(system: Composed, principal: str) -> dict[str, str]:
@@ -207,9 +207,16 @@ def test_the_doctor_says_why_the_broker_does_not_let_us_in(
 ) -> None:
     monkeypatch.setattr(doctor_broker, "PATIENCE", 3.0)
     config = changed(secure, tmp_path / "kafka.properties", old, new)
-    code, failed = asked(secure, HITL_KAFKA_CONFIG=config)
-    assert (code, failed["broker"]["do"]) == (3, do), failed
-    assert "guessed" not in str(failed)
+    said: list[str] = []
+
+    def why() -> bool:  # on a busy machine the reason may come after the patience is over
+        code, failed = asked(secure, HITL_KAFKA_CONFIG=config)
+        said.append(str(failed))
+        assert (code, failed.keys()) == (3, {"broker"}), failed
+        return failed["broker"]["do"] == do
+
+    until(why, do)
+    assert "guessed" not in str(said)
 
 
 @contextmanager
@@ -224,7 +231,7 @@ def without(system: Composed, topic: Topic, operation: AclOperation) -> Iterator
     right = (ResourceType.TOPIC, topic.value, ResourcePatternType.LITERAL, "User:worker", "*")
     taken = AclBindingFilter(*right, operation, AclPermissionType.ALLOW)
     for future in admin.delete_acls([taken]).values():
-        assert len(future.result(20)) == 1
+        assert len(future.result(180)) == 1
     try:
         yield
     finally:
@@ -237,8 +244,8 @@ def test_a_worker_that_may_not_hear_thresholds_any_more_knows_it(secure: Compose
     broadcast.start()
     try:
         with without(secure, Topic.THRESHOLDS_UPDATED, AclOperation.READ):
-            until(lambda: broadcast.deaf_for() > 0, "it is refused", 60)
-        until(lambda: broadcast.deaf_for() == 0.0, "it is let in again", 60)
+            until(lambda: broadcast.deaf_for() > 0, "it is refused")
+        until(lambda: broadcast.deaf_for() == 0.0, "it is let in again")
     finally:
         broadcast.stop()
 
@@ -252,7 +259,7 @@ def test_the_doctor_names_the_right_that_is_missing(secure: Composed) -> None:
         return code == 1 and "rights" in failed
 
     with without(secure, Topic.DECISIONS_ROUTED, AclOperation.WRITE):
-        until(named, "the doctor sees it", 60)
+        until(named, "the doctor sees it")
     assert found[0]["rights"]["detail"] == "short of what worker needs: write decisions.routed"
     assert found[0]["rights"]["do"] == "as an administrator: hitl topics acls --apply"
 
@@ -283,7 +290,7 @@ def test_nobody_makes_a_topic(secure: Composed, principal: str) -> None:
     admin = AdminClient(client(secure, principal))  # type: ignore[arg-type]
     [made] = admin.create_topics([NewTopic(f"of-{principal}", 1, 1)]).values()
     with pytest.raises(KafkaException) as refused:
-        made.result(20)
+        made.result(180)
     assert refused.value.args[0].code() in (
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,

@@ -64,7 +64,7 @@ class Site:
         )
         for value in values:
             producer.produce(self.topic(topic), value)
-        assert producer.flush(60) == 0
+        assert producer.flush(180) == 0
 
     def ask(self) -> tuple[int, list[dict[str, str]]]:
         done = CliRunner().invoke(app, ["doctor", "--json"], env={**self.env})
@@ -84,11 +84,11 @@ def own_store(tmp_path: Path) -> Iterator[str]:
     process = subprocess.Popen(["sh", "-c", small_disk, "sh", *words], stdout=subprocess.DEVNULL)
     client = redis.Redis(port=port)
     try:
-        until(lambda: _answers(client), "the store is up", 20)
+        until(lambda: _answers(client), "the store is up")
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         process.kill()
-        process.wait(10)
+        process.wait()
 
 
 def _answers(client: redis.Redis) -> bool:
@@ -120,6 +120,7 @@ def site(
         if fault and fault.params["fault"] in TOPIC_FAULTS:
             made = stack.enter_context(deployed(kafka, own_store, tmp_path, POLICY))
         ours = {name: value for name, value in made.env.items() if name.startswith("HITL_")}
+        monkeypatch.setattr(doctor_broker, "PATIENCE", 60.0)
         found = Site(ours | {"HITL_REDIS_URL": own_store}, tmp_path, monkeypatch)
         accounts = Accounts(tmp_path / "accounts.json", now, secrets.token_bytes)
         accounts.set_password("ann", "correct horse", new=True)
@@ -147,7 +148,7 @@ def wrong_broker(site: Site) -> None:
 
 
 def no_such_host(site: Site) -> None:
-    site.monkeypatch.setattr(doctor_broker, "PATIENCE", 2.0)
+    site.monkeypatch.setattr(doctor_broker, "PATIENCE", 10.0)  # it has to hear of the name before
     site.env["HITL_KAFKA_BOOTSTRAP_SERVERS"] = "kafka.invalid:9092"
 
 
@@ -161,28 +162,28 @@ def no_address(site: Site) -> None:
 
 def missing_topic(site: Site) -> None:
     [gone] = site.admin.delete_topics([site.topic("outcomes.observed")]).values()
-    gone.result(30)
+    gone.result(180)
     until(
-        lambda: site.topic("outcomes.observed") not in site.admin.list_topics(timeout=10).topics, "it is gone"
+        lambda: site.topic("outcomes.observed") not in site.admin.list_topics(timeout=60).topics, "it is gone"
     )
 
 
 def more_partitions(site: Site) -> None:
     [more] = site.admin.create_partitions([NewPartitions(site.topic("decisions.scored"), 7)]).values()
-    more.result(30)
+    more.result(180)
     name = site.topic("decisions.scored")
-    until(lambda: len(site.admin.list_topics(timeout=10).topics[name].partitions) == 7, "it has more")
+    until(lambda: len(site.admin.list_topics(timeout=60).topics[name].partitions) == 7, "it has more")
 
 
 def kept_too_short(site: Site) -> None:
     """Compacted is what must be kept: somebody made it a topic that forgets."""
     missing = site.topic("learning.state")
     [gone] = site.admin.delete_topics([missing]).values()
-    gone.result(30)
-    until(lambda: missing not in site.admin.list_topics(timeout=10).topics, "it is gone")
+    gone.result(180)
+    until(lambda: missing not in site.admin.list_topics(timeout=60).topics, "it is gone")
     partitions = TopicTable.load().specs["learning.state"].partitions
     create_topics(site.env["HITL_KAFKA_BOOTSTRAP_SERVERS"], missing, partitions=partitions)
-    until(lambda: missing in site.admin.list_topics(timeout=10).topics, "it is there")
+    until(lambda: missing in site.admin.list_topics(timeout=60).topics, "it is there")
 
 
 def schema_from_the_future(site: Site) -> None:
@@ -213,7 +214,7 @@ def full_disk(site: Site) -> None:
             return True
         return site.store.info("persistence")["aof_last_write_status"] != "ok"
 
-    until(refused, "the store can not write any more", 30)
+    until(refused, "the store can not write any more")
 
 
 def full_memory(site: Site) -> None:

@@ -129,13 +129,16 @@ def deployment(kafka: str, store_url: str, tmp_path: Path, topic_prefix: str) ->
 def submit_at_once(deployment: Deployment, stride: list[dict]) -> None:
     """As one batch of the log, so that workers read it as one."""
     producer = Producer(
-        {"bootstrap.servers": deployment.settings.kafka_bootstrap_servers or "", "linger.ms": 5000}
+        {"bootstrap.servers": deployment.settings.kafka_bootstrap_servers or "", "linger.ms": 120_000}
     )
+    topic = deployment.connection.topic(Topic.DECISIONS_SUBMITTED)
+    # Known before: else the client hands them to their partition one by one when it hears of it, and what is
+    # there by then goes out.
+    assert producer.list_topics(topic, timeout=120).topics[topic].error is None
     for one in stride:
         event = parse_decision(json.dumps(one).encode())
-        topic = deployment.connection.topic(Topic.DECISIONS_SUBMITTED)
         producer.produce(topic, CODEC.encode(event), one["decision_id"].encode())  # type: ignore[arg-type]
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
 
 
 def simulated(deployment: Deployment, found: list[dict]) -> dict[str, dict]:
@@ -262,7 +265,7 @@ def test_the_stream_decides_what_the_lab_says(deployment: Deployment) -> None:
             submit_at_once(deployment, stride)
             answers = answer_all(deployment, desk, stride, start, answers)
             learned(deployment, answers)
-        assert shadow.wait(60) == 0, shadow_log.read_text(encoding="utf-8")
+        assert shadow.wait() == 0, shadow_log.read_text(encoding="utf-8")
     finally:
         shadow.kill()
 

@@ -13,6 +13,7 @@ from app.commands.in_force import policy_to_act_by
 from app.commands.output import console, print_json, print_rows
 from app.commands.queue import AsJson
 from app.commands.review import As
+from app.commands.thresholds_evidence import print_evidence, read_evidence
 from app.composition.parts import connection_of, now, open_codec
 from app.composition.writing import open_writer
 from app.desk.errors import NotAllowedError
@@ -71,6 +72,16 @@ def show(key: Key, as_json: AsJson = False) -> None:
     for name, value in row.items():
         if value not in (None, ""):
             console.print(f"{name.replace('_', ' ')}: {value}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def evidence(key: Key, as_json: AsJson = False) -> None:
+    """What the threshold rests on: blind labels and errors by score, how well the announced probabilities
+    did, and what was not counted, and why.
+
+    Example: `hitl thresholds evidence 'expense.approval|expenses:3'`
+    """
+    print_evidence(read_evidence(load_settings(), key), as_json=as_json)
 
 
 @app.command()

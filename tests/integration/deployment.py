@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from app.composition.parts import QueueParts, load_compiled_policy, open_queue
@@ -24,6 +24,11 @@ from tests.processes import PATIENCE, ROOT, Process, environment, until
 from tests.unit.agents import parts
 
 CODEC = Codec(Schemas.load())
+LEADERLESS = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
 NOW = time.time_ns() // 1_000_000
 """One moment for the whole run: records with fixed times, but none so old that a broker drops them."""
 
@@ -79,13 +84,23 @@ class Watch:
 
     def _catch_up(self, topic: str) -> None:
         """Read to where the log ends now, also behind a transaction that is open or about to be visible."""
-        parts = self._parts[topic]
-        asked = self._admin.list_offsets(
-            {part: OffsetSpec.latest() for part in parts},
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=120,
-        )
-        highs = {part.partition: answer.result(PATIENCE).offset for part, answer in asked.items()}
+        parts, highs = self._parts[topic], dict[int, int]()
+
+        def told() -> bool:
+            asked = self._admin.list_offsets(
+                {part: OffsetSpec.latest() for part in parts},
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=120,
+            )
+            try:
+                highs.update({part.partition: asked[part].result(PATIENCE).offset for part in parts})
+            except KafkaException as error:  # a partition made a moment ago has no leader yet
+                if error.args[0].code() not in LEADERLESS:
+                    raise
+                return False
+            return True
+
+        until(told, f"where {topic} ends")
 
         def at_the_end() -> bool:
             self._pump()

@@ -88,6 +88,7 @@ def test_evidence_certifies_and_people_steer(deployment: Deployment) -> None:
     assert (row["learning_key"], row["threshold"], row["errors"]) == (KEY, 0.93, 0)
     shown = json.loads(deployment.hitl("thresholds", "show", KEY, "--json").stdout)
     assert shown["reason"] == certified.reason
+    rests_on(deployment)
 
     assert deployment.hitl("thresholds", "rollback", KEY, "--reason", "complaints").returncode == 0
     back = announced(deployment, lambda now: now.frozen)
@@ -103,3 +104,26 @@ def test_evidence_certifies_and_people_steer(deployment: Deployment) -> None:
     unknown = deployment.hitl("thresholds", "freeze", "expense.approval|expenses:4", "--reason", "x")
     assert unknown.returncode == 2
     assert f"did you mean {KEY}?" in unknown.stderr
+
+
+def rests_on(deployment: Deployment) -> None:
+    """Labels by score, cumulated from the highest down, and what was not counted."""
+    again = [Given(CODEC.encode(label(1, 0.96)), KEY.encode())]
+    deployment.write(Topic.LEARNING_CASES, again)
+    until(lambda: evidence(deployment)["not_counted"], "the repeated label")
+    found = evidence(deployment)
+    assert found["not_counted"] == {"duplicates": 1}
+    of_all = {region["score_from"]: region for region in found["regions"]}
+    assert of_all[0.96] == {"score_from": 0.96, "labels": ENOUGH + 1, "errors": 0, "share": 0.5}
+    assert of_all[0.93] == {"score_from": 0.93, "labels": ENOUGH + 150, "errors": 0, "share": 1.0}
+    assert (found["decisions"], found["calibrated"]) == (50, ENOUGH + 150)
+    assert 0 < found["brier"] < found["log_loss"] < 1
+    text = deployment.hitl("thresholds", "evidence", KEY).stdout
+    assert "not counted: 1 labels seen before" in text
+    assert "0.93" in text
+    unknown = deployment.hitl("thresholds", "evidence", "x")
+    assert (unknown.returncode, "hitl thresholds list" in unknown.stderr) == (2, True)
+
+
+def evidence(deployment: Deployment):
+    return json.loads(deployment.hitl("thresholds", "evidence", KEY, "--json").stdout)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 from hypothesis import HealthCheck, settings
 from testcontainers.community.kafka import KafkaContainer
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.kafka_broker import KafkaBroker, KafkaUnavailableError
 from tests.no_skips import on_ci, pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
+from tests.processes import until
 
 MakeTopics = Callable[..., None]
 settings.register_profile(
@@ -96,8 +98,22 @@ def create_topics(
     given = {name.replace("_", "."): value for name, value in (config or {}).items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
     topics = [NewTopic(name, partitions, 1, config=given) for name in names]
-    for future in admin.create_topics(topics, operation_timeout=120, request_timeout=120).values():
-        future.result(180)
+    missing = list(topics)
+
+    def made() -> bool:
+        """A broker that stood still for a moment is none for its controller, until it is heard of again."""
+        asked = admin.create_topics(missing, operation_timeout=120, request_timeout=120)
+        for topic in list(missing):
+            try:
+                asked[topic.topic].result(180)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR:
+                    raise
+            else:
+                missing.remove(topic)
+        return not missing
+
+    until(made, f"the topics {', '.join(names)}")
 
 
 def _docker_runs() -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.answers import Verdict
 from app.domain.events import ReviewDecided, ReviewKind
-from app.domain.review import Reviewer
+from app.domain.review import Review, Reviewer
 from app.stream.codec import Codec
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
@@ -63,6 +63,7 @@ def decided(deployment: Deployment, name: str, action="approve", tags=()) -> Non
     review = next(r for r in reviews(deployment) if r.decision_id == name)
     decide(deployment, review, action, tags)
     until(lambda: name in keys(deployment.watch[Topic.DECISIONS_RESOLVED]), "the resolution")
+    until(lambda: deployment.queue.queue.stats()[0].unpublished == 0, "every step is in the log")
 
 
 def verify(deployment: Deployment, what: str | Path):
@@ -121,8 +122,12 @@ def test_a_case_with_known_truth_comes_back_and_its_answer_goes_nowhere(deployme
     assert (item["truth"], item["source"]) == ("reject", "teaching_example")
 
     submit(deployment, "exp-21")
-    found = reviews(deployment)
-    [gold] = [review for review in found if review.kind is ReviewKind.GOLD]
+
+    def golden() -> list[Review]:
+        return [review for review in reviews(deployment) if review.kind is ReviewKind.GOLD]
+
+    until(golden, "the case comes back")
+    [gold] = golden()
     assert gold.decision_id not in {"exp-20", "exp-21"}
     decide(deployment, gold, "approve")
     decided(deployment, "exp-21")

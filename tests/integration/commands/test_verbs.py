@@ -110,6 +110,7 @@ def test_status_follows_a_decision_to_its_end(deployment: Deployment) -> None:
     ann = Reviewer(name="ann", pools=frozenset({"expenses"}))
     until(lambda: "person" in [r.decision_id for r in queue.list("expenses", limit=500)], "the review")
 
+    until(lambda: status(deployment, "auto")["state"] == "resolved", "the AI's answer")  # another partition
     automated = status(deployment, "auto")
     assert (automated["state"], automated["decided_by"], automated["action"]) == ("resolved", "ai", "approve")
     assert automated["level"] == 1
@@ -271,7 +272,7 @@ def test_without_services_every_verb_gives_up_and_names_them(tmp_path: Path) -> 
     said = {}
     try:
         for verb, process in running.items():
-            out, err = process.communicate(timeout=90)
+            out, err = process.communicate(timeout=300)
             text = out if verb == "doctor" else err
             said[verb] = (process.returncode, ADDRESS in text or "HITL_KAFKA_BOOTSTRAP_SERVERS" in text)
     finally:

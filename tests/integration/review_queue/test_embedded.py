@@ -93,7 +93,7 @@ def test_a_server_left_by_a_killed_process_is_replaced_and_its_data_kept(tmp_pat
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
     with socket.socket(socket.AF_UNIX) as line, ending(orphan):
-        line.settimeout(10)
+        line.settimeout(120)
         line.connect(f"{tmp_path}/store.sock")
         with EmbeddedStore(tmp_path) as heir:
             client = open_client(heir.url)

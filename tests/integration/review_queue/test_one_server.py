@@ -35,12 +35,12 @@ def cluster(tmp_path_factory):
             return False
 
     try:
-        until(answers, "the server is up", 20)
+        until(answers, "the server is up")
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         client.close()
         process.kill()
-        process.wait(10)
+        process.wait()
 
 
 def test_a_cluster_is_refused_and_one_server_is_not(cluster, store_url):

@@ -14,9 +14,10 @@ import pytest
 import redis
 
 from app.review_queue.store import open_client
-from tests.processes import ROOT, until
+from tests.processes import PATIENCE, ROOT, until
 
-DEMO = [sys.executable, "-m", "app", "demo", "--decisions", "300", "--exit"]
+# So many that it does not end before it is told to.
+DEMO = [sys.executable, "-m", "app", "demo", "--decisions", "1780", "--exit"]
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_its_store_ends_with_it(
 
     until(reached, f"a store with {keys} keys")
     demo.send_signal(ending)
-    assert demo.wait(60) == 128 + ending
+    assert demo.wait(PATIENCE) == 128 + ending
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
     assert list(tmp_path.iterdir()) == []

@@ -169,7 +169,7 @@ def raw(kafka: str, deployment: Deployment) -> Iterator[tuple[str, bytes]]:
             "bootstrap.servers": kafka, "group.id": "raw", "isolation.level": "read_uncommitted",
             "enable.partition.eof": True, "auto.offset.reset": "earliest",
         })  # fmt: skip
-        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        numbers = consumer.list_topics(topic, timeout=60).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers])
         found, ended = bytearray(), set()
         while len(ended) < len(numbers):
@@ -186,7 +186,7 @@ def raw(kafka: str, deployment: Deployment) -> Iterator[tuple[str, bytes]]:
 def compact_soon(kafka: str, deployment: Deployment) -> None:
     """What takes an hour takes moments here: small segments, and a cleaner that does not rest."""
     admin = AdminClient({"bootstrap.servers": kafka})
-    broker = str(next(iter(admin.list_topics(timeout=10).brokers)))
+    broker = str(next(iter(admin.list_topics(timeout=60).brokers)))
     wanted = [
         (ResourceType.BROKER, broker, {"log.cleaner.backoff.ms": "200"}),
         (ResourceType.TOPIC, deployment.connection.topic(Topic.PRIVACY_KEYS), {"segment.ms": "500"}),
@@ -198,4 +198,4 @@ def compact_soon(kafka: str, deployment: Deployment) -> None:
         ]
         resource = ConfigResource(kind, name, incremental_configs=entries)
         for future in admin.incremental_alter_configs([resource]).values():
-            future.result(20)
+            future.result(180)

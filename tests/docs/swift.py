@@ -13,12 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import traceback
 from pathlib import Path
 
 from app.cli import main
-from tests.processes import ROOT
+from tests.processes import ROOT, until
 
 _CLIENT = """#!{python} -ISE
 import json, os, signal, socket, sys
@@ -50,16 +49,17 @@ class Swift:
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.docs.swift", self._address], cwd=ROOT, start_new_session=True
         )
-        deadline = time.monotonic() + 60
-        while not Path(self._address).exists():
-            assert time.monotonic() < deadline
+
+        def listens() -> bool:
             assert self._server.poll() is None
-            time.sleep(0.02)
+            return Path(self._address).exists()
+
+        until(listens, "the server listens")
         return self
 
     def __exit__(self, *_error: object) -> None:
         os.killpg(self._server.pid, signal.SIGKILL)  # and whatever it was still asked to do
-        self._server.wait(20)
+        self._server.wait()
 
 
 def serve(address: str) -> None:

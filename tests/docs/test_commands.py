@@ -20,7 +20,7 @@ FILES = ("examples", "policies", "schemas", "topics.yaml")
 """Of the repository, where a reader's commands are typed."""
 CONSOLE = "http://127.0.0.1:8080"
 """What pages say where the tests' console is elsewhere."""
-LONGEST = 180
+LONGEST = 900
 """Seconds that one block may take where the machine is busy."""
 
 
@@ -70,7 +70,7 @@ def deployed(page, swift, folder, request):
         process, ready = Process([hitl, "up", "--port", "0"], environment, log), "console: "
     process.start()
     try:
-        until(lambda: process.says(ready) or not process.running, f"{ready} in {log}", 90)
+        until(lambda: process.says(ready) or not process.running, f"{ready} in {log}")
         for line in log.read_text().splitlines():
             if line.startswith("export "):
                 name, _, value = line.removeprefix("export ").partition("=")

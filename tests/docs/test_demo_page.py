@@ -29,7 +29,7 @@ def printed():
         )
         for more in ([], ["--retrain"])
     ]
-    pages = [run.communicate(timeout=300)[0] for run in runs]
+    pages = [run.communicate(timeout=900)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
     return [SECONDS.sub("N s", page).strip() for page in pages]
 

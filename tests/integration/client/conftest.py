@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +13,8 @@ import pytest
 
 from tests.integration.conftest import deployed
 from tests.integration.deployment import Deployment
-from tests.processes import ROOT, Process, until
+from tests.kafka_broker import free_ports
+from tests.processes import PATIENCE, ROOT, Process, until
 
 EXAMPLE = (ROOT / "policies" / "example.yaml").read_text(encoding="utf-8")
 POLICY = EXAMPLE.replace("undo_window: 10s", "undo_window: 1s") + (
@@ -29,8 +29,7 @@ class Installation:
 
     def __init__(self, deployment: Deployment, folder: Path) -> None:
         self.deployment = deployment
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         accounts = {"HITL_ACCOUNTS_FILE": str(folder / "accounts.json")}
         command = [sys.executable, "-m", "app", "console", "--port", str(port)]
@@ -45,7 +44,7 @@ class Installation:
         self.people = [self.client(token(name, "read", "review")) for name in ("ann", "bob")]
 
     def client(self, token: str) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=120)
 
     def up(self) -> bool:
         if not self.console.running:  # topics that are being made have no leader yet: try again
@@ -108,4 +107,4 @@ def answering(installation: Installation) -> Iterator[dict[str, dict[str, object
     thread.start()
     yield verdicts
     stopping.set()
-    thread.join(30)
+    thread.join(PATIENCE)

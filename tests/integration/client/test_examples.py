@@ -57,7 +57,7 @@ def java_jars() -> Path:
 
 
 def said(process: subprocess.Popen[str]) -> str:
-    text, _ = process.communicate(timeout=120)
+    text, _ = process.communicate(timeout=300)
     assert process.returncode == 0, text
     return text
 
@@ -116,7 +116,7 @@ def test_a_withdrawal_reaches_the_reviewers(installation):
         until(lambda: decisions.progress("gone-1").status == "open", "it waits for a person")
         decisions.withdraw("gone-1", "cancelled")
         with pytest.raises(DecisionWithdrawnError, match="svc-expenses: cancelled"):
-            decisions.resolution("gone-1", timeout=60)
+            decisions.resolution("gone-1", timeout=180)
 
 
 TOLD = (
@@ -132,7 +132,7 @@ TOLD = (
 def test_others_read_our_records_as_cloudevents(installation, answering):
     """The SDK of the CloudEvents project, on records as Kafka has them: binary mode."""
     with Decisions(installation.url, installation.token) as decisions:
-        decisions.decide(decision("cloud-1"), timeout=120)
+        decisions.decide(decision("cloud-1"), timeout=300)
     watch = installation.deployment.watch
     for topic in TOLD:
         until(lambda topic=topic: watch[topic], f"records of {topic}")
@@ -147,7 +147,7 @@ def test_others_read_our_records_as_cloudevents(installation, answering):
 
 def test_java_reads_every_final_answer_with_the_committed_schemas(installation, answering, java_jars):
     with Decisions(installation.url, installation.token) as decisions:
-        answer = decisions.decide(decision("java-1"), timeout=120)
+        answer = decisions.decide(decision("java-1"), timeout=300)
     there = len(installation.deployment.watch.wait(Topic.DECISIONS_RESOLVED, 1))
     deployment = installation.deployment
     done = subprocess.run(
@@ -161,7 +161,7 @@ def test_java_reads_every_final_answer_with_the_committed_schemas(installation, 
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -95,7 +95,7 @@ def test_no_secret_is_in_what_a_process_says(tmp_path: Path) -> None:
     said = {}
     try:
         for verb, process in zip(VERBS, running, strict=True):
-            said[verb] = process.communicate(timeout=90)[0]
+            said[verb] = process.communicate(timeout=300)[0]
     finally:
         for process in running:
             process.kill()

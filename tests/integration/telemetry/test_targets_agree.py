@@ -165,7 +165,7 @@ def test_dashboard_console_and_topics_agree(deploy: Deploy, tmp_path: Path) -> N
     deployment.worker(HITL_METRICS_PORT=str(metrics_port))
     watcher = Watcher(tmp_path / "prometheus", port, [metrics_port], pace=1)
     try:
-        watcher.wait_ready()
+        watcher.wait_ready(180)
         _the_day(deployment, day, watcher)
 
         # --- three readings of the same day ---------------------------------------------------------------
@@ -189,7 +189,7 @@ def test_dashboard_console_and_topics_agree(deploy: Deploy, tmp_path: Path) -> N
             return comparable(dashboard()) == comparable(topics()) == comparable(console())
 
         try:
-            until(agree, "the same 14 numbers", 60)
+            until(agree, "the same 14 numbers")
         except AssertionError:
             assert comparable(dashboard()) == comparable(topics())
             assert comparable(console()) == comparable(topics())

@@ -54,10 +54,10 @@ def put_back(entries: Entries = None, everything: Everything = False) -> None:
     broken = _broken()
     chosen = _chosen(broken, entries, everything)
     gone = [step for step in chosen if step.request_gone]
-    requests = _requests(gone) if gone else {}
+    found = _requests(gone) if gone else {}
     count = 0
     for step in chosen:
-        if step.request_gone and step.review_id not in requests:
+        if step.request_gone and step.review_id not in found:
             errors.print(
                 f"{step.entry} stays: the request of {step.review_id} is not in {pool_topic(step.pool)} any "
                 "more. If nobody needs the step: hitl queue broken discard",
@@ -66,7 +66,7 @@ def put_back(entries: Entries = None, everything: Everything = False) -> None:
                 soft_wrap=True,
             )
             continue
-        count += broken.put_back(step, requests.get(step.review_id))
+        count += broken.put_back(step, found.get(step.review_id))
     console.print(f"{count} put back; the workers' relay publishes them: hitl queue stats")
     if count < len(chosen):
         raise typer.Exit(1)

@@ -106,7 +106,8 @@ def _refuse_open_work(
             f"{len(waiting)} reviews are not over (decisions {names})",
             hint=f"let people answer, or end what nobody can: hitl review cancel {waiting[0].review_id}",
         )
-    behind = ["the outbox"] if on_their_way(parts.client, parts.keys, reviews) else []
+    told = on_their_way(parts.client, parts.keys, parts.queue.pools, found.decisions)
+    behind = ["the outbox"] if told else []
     behind += unread(connection, found)
     if behind:
         raise HitlError(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 WIDE = 1000
@@ -34,7 +35,8 @@ def print_rows(
         # What people copy (ids, positions) must stay whole: long cells go on in the next line.
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*("" if row.get(c) is None else str(row.get(c)) for c in columns))
+        # As it is: what producers and people wrote is no markup.
+        table.add_row(*("" if row.get(c) is None else escape(str(row.get(c))) for c in columns))
     if table.row_count:
         console.print(table)
     else:

@@ -145,8 +145,8 @@ def rebuild(on_unsealed: OnUnsealed = None, as_json: AsJson = False) -> None:
 def verify(on_unsealed: OnUnsealed = None, as_json: AsJson = False) -> None:
     """Compare the store with the Kafka log and list every difference; exit code 1 when there is one.
 
-    Steps that are still on their way to Kafka (`unpublished` in `hitl queue stats`) show up here. As for a
-    rebuild, steps and answers count only under a seal.
+    Steps that are still on their way to Kafka (`unpublished` in `hitl queue stats`), or were put aside
+    (`broken`), show up here. As for a rebuild, steps and answers count only under a seal.
 
     Example: `hitl queue verify --json`
     """

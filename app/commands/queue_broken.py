@@ -38,7 +38,7 @@ def list_steps(as_json: Annotated[bool, typer.Option("--json", help="Print JSON 
 
     Example: `hitl queue broken list`
     """
-    rows = (msgspec.structs.asdict(step) for step in _broken())
+    rows = (msgspec.structs.asdict(step) for step in _broken()[0])
     print_rows(rows, _COLUMNS, as_json=as_json, empty="nothing was put aside")
 
 
@@ -46,27 +46,25 @@ def list_steps(as_json: Annotated[bool, typer.Option("--json", help="Print JSON 
 def put_back(entries: Entries = None, everything: Everything = False) -> None:
     """Back into the outbox: the relay tries again. Do it when the cause is mended.
 
-    A request that is gone from the store is brought back from its topic, so that the step is encrypted
-    under its person's key. Exit code 1 when one could not be put back.
+    A request that is gone from the store, and is needed, is brought back from its topic: an answer is
+    published with it, and it names the key where the policy encrypts. Exit code 1 when one could not be put
+    back. Should Kafka have one already, it is recognised as a repeat while decisions are remembered.
 
     Example: `hitl queue broken put-back --all`
     """
-    broken = _broken()
+    broken, encrypts = _broken()
     chosen = _chosen(broken, entries, everything)
-    gone = [step for step in chosen if step.request_gone]
-    found = _requests(gone) if gone else {}
+    needed = [step for step in chosen if step.request_gone and (encrypts or step.is_outcome)]
+    kept = _read_requests(needed) if needed else Requests({}, {})
     count = 0
     for step in chosen:
-        if step.request_gone and step.review_id not in found:
-            errors.print(
-                f"{step.entry} stays: the request of {step.review_id} is not in {pool_topic(step.pool)} any "
-                "more. If nobody needs the step: hitl queue broken discard",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
-            continue
-        count += broken.put_back(step, found.get(step.review_id))
+        request = kept.found.get(step.review_id)
+        if step in needed and request is None:
+            _say(f"{step.entry} stays: {kept.missing(step)}")
+        elif broken.put_back(step, request):
+            count += 1
+        else:
+            _say(f"{step.entry}: somebody was quicker, or there is nothing in it (hitl queue broken discard)")
     console.print(f"{count} put back; the workers' relay publishes them: hitl queue stats")
     if count < len(chosen):
         raise typer.Exit(1)
@@ -78,24 +76,49 @@ def discard(
     everything: Everything = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Throw steps away for ever: neither the log nor anybody who reads it learns of them.
+    """Throw steps away for ever: neither the log nor anybody who reads it learns of them, nor of this. Keep
+    what `hitl queue broken list --json` prints.
 
-    Example: `hitl queue broken discard 1767225600000-0`
+    Example: `hitl queue broken discard finance/1767225600000-0`
     """
-    broken = _broken()
+    broken, _ = _broken()
     chosen = _chosen(broken, entries, everything)
     for step in chosen:
-        console.print(f"{step.decision_id}: {step.event} by {step.actor or '-'}", markup=False)
+        console.print(
+            f"{step.decision_id}: {step.event} by {step.actor or '-'}", markup=False, highlight=False
+        )
     if chosen and not yes:
         typer.confirm(f"Throw {len(chosen)} away for ever?", abort=True)
     console.print(f"{sum(broken.discard(step) for step in chosen)} discarded")
 
 
-def _broken() -> BrokenSteps:
+class Requests(msgspec.Struct, frozen=True):
+    """By review id: the record of the request as it was found, or why it could not be read."""
+
+    found: Mapping[str, bytes]
+    unreadable: Mapping[str, str]
+
+    def missing(self, step: BrokenStep) -> str:
+        """What is said of a step whose request was not found."""
+        topic = pool_topic(step.pool)
+        if why := self.unreadable.get(step.review_id):
+            return f"a request of {step.decision_id} in {topic} can not be read: {why}"
+        return (
+            f"the request of {step.review_id} is not in {topic} any more. If nobody needs the step: "
+            "hitl queue broken discard"
+        )
+
+
+def _broken() -> tuple[BrokenSteps, bool]:
+    """The steps, and whether the policy encrypts."""
     settings = load_settings()
     policy = policy_to_look_by(settings)
     parts = open_queue(settings, policy)
-    return BrokenSteps(parts.client, parts.keys, policy.pool_names)
+    return BrokenSteps(parts.client, parts.keys, policy.pool_names), policy.encrypts
+
+
+def _say(text: str) -> None:
+    errors.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _chosen(
@@ -117,7 +140,7 @@ def _chosen(
     return [step for step in found if step.entry in (entries or ())]
 
 
-def _requests(steps: Sequence[BrokenStep]) -> Mapping[str, bytes]:
+def _read_requests(steps: Sequence[BrokenStep]) -> Requests:
     settings = load_settings()
     topics = sorted({pool_topic(step.pool) for step in steps})
     records = LogReader(connection_of(settings)).read_all(topics)
@@ -128,8 +151,8 @@ def requests_of(
     steps: Sequence[BrokenStep],
     records: Iterable[Incoming],
     decode: Callable[[bytes | None], Record],
-) -> dict[str, bytes]:
-    """The record of each step's request, by review id, out of the pools' topics.
+) -> Requests:
+    """The record of each step's request out of the pools' topics.
 
     Where a person's data was erased nobody can tell the reviews of one decision apart, and need not: all
     are under one key, and only the name of that key is still of use."""
@@ -138,6 +161,7 @@ def requests_of(
         of.setdefault((pool_topic(step.pool), step.decision_id.encode()), set()).add(step.review_id)
     found: dict[str, bytes] = {}
     erased: dict[str, bytes] = {}
+    unreadable: dict[str, str] = {}
     for record in records:
         wanted = of.get((record.topic, record.key or b""))
         if wanted is None or record.value is None:
@@ -147,7 +171,9 @@ def requests_of(
         except DecodeError as error:
             if error.reason == "erased":
                 erased.update(dict.fromkeys(wanted, record.value))
+            else:
+                unreadable.update(dict.fromkeys(wanted, str(error)))
             continue
         if isinstance(event, ReviewRequested) and event.request.review_id in wanted:
             found[event.request.review_id] = record.value
-    return erased | found
+    return Requests(erased | found, unreadable)

@@ -27,7 +27,8 @@ _WORDS = {
 
 class Region(msgspec.Struct, frozen=True):
     """The decisions with a score of at least ``score_from``: what the certificate counts of them in this
-    epoch, and which part of the key's recent traffic they are."""
+    epoch (a check that nobody answered in time counts as an error), and which part they are of the recent
+    decisions with a score of at least .5."""
 
     score_from: float
     labels: int
@@ -36,18 +37,18 @@ class Region(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What is remembered of one key. ``log_loss`` (nats), ``brier`` and ``z`` judge the announced
-    probabilities by the labels that came after them; ``z`` above 3: wrong more often than announced."""
+    """What is remembered of one key. ``decisions`` were routed, ever. ``log_loss`` (nats), ``brier``, ``z``
+    judge the announced probabilities by the labels of this epoch that came after them, recent ones most;
+    ``None`` without any. ``z`` above 3: wrong more often than announced. ``restarts``: how often evidence
+    began anew with a smaller part of delta."""
 
     learning_key: str
     epoch: int
     decisions: int
-    automated: int
     regions: tuple[Region, ...]
-    calibrated: int
-    log_loss: float
-    brier: float
-    z: float
+    log_loss: float | None
+    brier: float | None
+    z: float | None
     restarts: int
     gold_shown: int
     gold_caught: int
@@ -78,16 +79,16 @@ def evidence_of(state: KeyState) -> Evidence:
         if counts.labels[score_bin]:
             share = round(traffic / known, 4) if known else 0.0
             regions.append(Region(LOWER_EDGES[score_bin], labels, errors, share))
+    quality = counts.quality
+    judged = quality.weight > 0
     return Evidence(
         learning_key=state.learning_key,
         epoch=state.epoch,
         decisions=counts.clock,
-        automated=counts.automated,
         regions=tuple(regions),
-        calibrated=counts.calibrated,
-        log_loss=round(counts.quality.mean_log_loss, 4),
-        brier=round(counts.quality.mean_brier, 4),
-        z=round(counts.quality.in_the_large, 2),
+        log_loss=round(quality.mean_log_loss, 4) if judged else None,
+        brier=round(quality.mean_brier, 4) if judged else None,
+        z=round(quality.in_the_large, 2) if judged else None,
         restarts=automation.restarts,
         gold_shown=automation.gold_shown,
         gold_caught=automation.gold_caught,
@@ -110,18 +111,18 @@ def print_evidence(found: Evidence, *, as_json: bool) -> None:
 
 def _lines(found: Evidence) -> list[str]:
     lines = [
-        f"{found.learning_key}, epoch {found.epoch}: {found.decisions:,} decisions routed, "
-        f"{found.automated:,} automated in this epoch, {found.restarts} restarts of the evidence",
+        f"{found.learning_key}, epoch {found.epoch}: {found.decisions:,} decisions routed; "
+        f"evidence began anew {found.restarts} times"
     ]
-    if found.calibrated:
+    if found.log_loss is not None:
         lines.append(
-            f"calibration, {found.calibrated:,} labels: log-loss {found.log_loss:.4f}, "
-            f"Brier {found.brier:.4f}, z {found.z:+.2f} (above 3: wrong more often than announced)"
+            f"calibration: log-loss {found.log_loss:.4f}, Brier {found.brier:.4f}, z {found.z:+.2f} "
+            "(above 3: wrong more often than announced)"
         )
     if found.gold_shown:
         lines.append(f"items with known truth: {found.gold_caught} of {found.gold_shown} caught")
     if found.findings:
         lines.append(f"findings that a second person looked at: {found.upheld} of {found.findings} upheld")
     lines += [f"not counted: {count:,} {_WORDS[name]}" for name, count in found.not_counted.items()]
-    lines.append("blind labels of this epoch, from the highest score down:")
+    lines.append("blind checks of this epoch, from the highest score down; unanswered ones are errors:")
     return lines

@@ -77,6 +77,7 @@ class LedgerFold:
         self._pools: dict[str, PoolRecord] = {}
         self._case_mix = CaseMix()
         self._held: Latest[str, tuple[str, int]] = Latest(MOST_SEEN)
+        self._over: Latest[str, int] = Latest(MOST_SEEN)
         self._waiting: Latest[str, tuple[str, str]] = Latest(MOST_WAITING)
         self._volumes = Volumes()
         self._patterns: Latest[str, PatternFigures] = Latest(MOST_PATTERNS)
@@ -228,12 +229,14 @@ class LedgerFold:
                 self._person(review.holder).count("late", step.at)
 
     def _hold(self, review_id: str, review: Review) -> None:
-        """Who has what in hand: the latest step of each review that is held says it."""
-        if review.step < self._held.get(review_id, ("", 0))[1]:
+        """Who has what in hand: the latest step of each review that is held says it, in whatever order."""
+        if review.step < max(self._held.get(review_id, ("", 0))[1], self._over.get(review_id, 0)):
             return
         self._held.pop(review_id, None)
         if review.state is ReviewState.CLAIMED:
             self._held.put(review_id, (review.holder, review.step))
+        elif review.over:
+            self._over.put(review_id, review.step)
 
     def _tally(self, tally: ScoreTally) -> None:
         self._now(tally.routed_at)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from app.domain.review import locate
 from app.review_queue import keys as names
 from app.review_queue.keys import Keys
-from app.review_queue.store import Client, reachable
+from app.review_queue.store import Client, Script, reachable
 
 ENTRY = "@entry"
 WHY = "@why"
 """Fields that an entry has only while it is put aside."""
 
 _PAGE = 100
-_REQUEST_SECONDS = 86_400  # as long as a request that was brought back waits for the relay
+_REQUEST_MS = 86_400_000
+"""For how long a request waits for the relay whose review is forgotten."""
 
 
 class BrokenStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of ``outbox:broken``. ``entry`` is its id there; ``why`` in words; ``request_gone``: the
-    review's request is no longer in the store, and it names the key under which the step is encrypted."""
+    """One entry of ``outbox:broken``. ``entry`` is the pool and its id there, ``why`` the kind of error: its
+    words are in the worker's log, as they may name a person. ``request_gone``: the review's request is no
+    longer in the store, and neither is it in the step."""
 
     entry: str
     pool: str
@@ -32,15 +33,18 @@ class BrokenStep(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     why: str
     request_gone: bool
+    is_outcome: bool
+    """An answer or a safe default: what is published then begins with the request."""
 
 
 class BrokenSteps:
-    """Those of some pools. Each call is O(entries put aside); there should be none."""
+    """Those of some pools. Listing is O(entries put aside): there should be none."""
 
     def __init__(self, client: Client, keys: Keys, pools: Sequence[str]) -> None:
         self._client = client
         self._keys = keys
         self._pools = pools
+        self._put_back = Script("put_back")
 
     def __iter__(self) -> Iterator[BrokenStep]:
         """Pool by pool, oldest first. Raises ``StoreUnavailableError``."""
@@ -51,28 +55,20 @@ class BrokenSteps:
                 since = f"({page[-1][0].decode()}"
 
     def put_back(self, step: BrokenStep, request: bytes | None = None) -> bool:
-        """Into the outbox, as if it had been written now, and with its request where that is gone; all or
-        nothing. Whether it was still there. A repeat is recognised by its id further on."""
-        broken = self._keys.pool(step.pool, names.BROKEN)
+        """Into the outbox, once, as if it had been written now, and its request into the store where that
+        is gone. False when it was not there any more, or has nothing in it. One that was published before
+        it was put aside is recognised further on by its id, for as long as decisions are remembered."""
+        arguments = (_id_in(step), request or b"", _REQUEST_MS)
         with reachable:
-            found = self._client.execute_command("XRANGE", broken, step.entry, step.entry)
-            if not found:
-                return False
-            fields = {k: v for k, v in found[0][1].items() if k not in (ENTRY.encode(), WHY.encode())}
-            flat = [part for pair in fields.items() for part in pair]
-            pipe = self._client.pipeline(transaction=True)
-            if request is not None:
-                name = self._keys.pool(step.pool, names.REQUEST, locate(step.review_id)[1])
-                pipe.execute_command("SET", name, request, "NX", "EX", _REQUEST_SECONDS)
-            pipe.execute_command("XADD", self._keys.pool(step.pool, names.OUTBOX), "*", *flat)
-            pipe.execute_command("XDEL", broken, step.entry)
-            pipe.execute()
-        return True
+            done = self._put_back.run(self._client, self._keys.pool(step.pool), arguments)
+        return int(done) == 1
 
     def discard(self, step: BrokenStep) -> bool:
-        """For ever: Kafka never hears of it. Whether it was still there."""
+        """For ever: Kafka never hears of it. False when it was not there any more."""
         with reachable:
-            gone = self._client.execute_command("XDEL", self._keys.pool(step.pool, names.BROKEN), step.entry)
+            gone = self._client.execute_command(
+                "XDEL", self._keys.pool(step.pool, names.BROKEN), _id_in(step)
+            )
         return bool(gone)
 
     def _page(self, pool: str, since: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
@@ -84,20 +80,29 @@ class BrokenSteps:
 
     def _steps(self, pool: str, page: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[BrokenStep]:
         pipe = self._client.pipeline(transaction=False)
-        for _, fields in page:
-            name = fields.get(b"@id", b"").decode(errors="replace")
-            pipe.execute_command("EXISTS", self._keys.pool(pool, names.REQUEST, name))
+        told = [_told(fields) for _, fields in page]
+        for fields in told:
+            pipe.execute_command("EXISTS", self._keys.pool(pool, names.REQUEST, fields.get("@id", "")))
         with reachable:
             there: list[Any] = pipe.execute()
-        for (entry, fields), exists in zip(page, there, strict=True):
-            told = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+        for (entry, _), fields, exists in zip(page, told, there, strict=True):
             yield BrokenStep(
-                entry=entry.decode(),
+                entry=f"{pool}/{entry.decode()}",
                 pool=pool,
-                review_id=f"{pool}.{told.get('@id', '')}",
-                decision_id=told.get("decision", ""),
-                event=told.get("@event", ""),
-                actor=told.get("@actor", ""),
-                why=told.get(WHY, ""),
-                request_gone=not exists and "@request" not in told,
+                review_id=f"{pool}.{fields.get('@id', '')}",
+                decision_id=fields.get("decision", ""),
+                event=fields.get("@event", ""),
+                actor=fields.get("@actor", ""),
+                why=fields.get(WHY, ""),
+                request_gone=not exists and not fields.get("@request"),
+                is_outcome="@request" in fields,
             )
+
+
+def _id_in(step: BrokenStep) -> str:
+    return step.entry.rpartition("/")[2]
+
+
+def _told(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Anybody may have written it."""
+    return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in fields.items()}

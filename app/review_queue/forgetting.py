@@ -28,19 +28,17 @@ def reviews_of(queue: ReviewQueue, decisions: Sequence[str]) -> list[Review]:
     return found
 
 
-def on_their_way(client: Client, keys: Keys, reviews: Sequence[Review]) -> list[Review]:
-    """Those with a step that the relay has not published yet, or put aside. O(entries in the outboxes)."""
-    found: list[Review] = []
-    for pool in {review.pool for review in reviews}:
-        with reachable:
-            entries = [
-                entry
-                for stream in (names.OUTBOX, names.BROKEN)
-                for entry in client.execute_command("XRANGE", keys.pool(pool, stream), "-", "+")
-            ]
-        waiting = {fields.get(b"@id", b"").decode() for _, fields in entries}
-        found += [one for one in reviews if one.pool == pool and locate(one.review_id)[1] in waiting]
-    return found
+def on_their_way(client: Client, keys: Keys, pools: Sequence[str], decisions: Sequence[str]) -> bool:
+    """Whether a step in one of these decisions was not published yet, or was put aside, also where its
+    review is forgotten. O(entries in the outboxes)."""
+    wanted = {decision_id.encode() for decision_id in decisions}
+    with reachable:
+        return any(
+            fields.get(b"decision") in wanted
+            for pool in pools
+            for stream in (names.OUTBOX, names.BROKEN)
+            for _, fields in client.execute_command("XRANGE", keys.pool(pool, stream), "-", "+")
+        )
 
 
 def forget(

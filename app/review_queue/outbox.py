@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 OUTCOMES = "reviews.outcomes"
 LIFECYCLE = "reviews.lifecycle"
 
-_WHY = 300  # characters of an error that are kept beside an entry that was put aside
 _HEAD = 32  # bytes at the beginning of a record that say how it is encrypted
 
 
@@ -144,14 +143,13 @@ class OutboxRelay:
                 good.append(entry_id)
             except self._transient:
                 raise
-            except Exception as error:
+            except Exception as error:  # its words may name a person: they stay in the log
                 log.exception(
                     "outbox entry %s of pool %s could not be published; put aside: hitl queue broken list",
                     entry_id.decode(),
                     pool,
                 )
-                why = f"{type(error).__name__}: {error}"[:_WHY].encode()
-                broken.append((entry_id, {**fields, WHY.encode(): why}))
+                broken.append((entry_id, {**fields, WHY.encode(): type(error).__name__.encode()}))
         if records:
             self._publish(records)
         self._finish(pool, good, broken)
@@ -215,7 +213,7 @@ class OutboxRelay:
         """How the request of each entry's review begins: an entry is encrypted as its request is."""
         pipe = self._client.pipeline(transaction=False)
         for fields in entries:
-            name = self._keys.pool(pool, names.REQUEST, fields.get(b"@id", b"").decode())
+            name = self._keys.pool(pool, names.REQUEST, fields.get(b"@id", b"").decode(errors="replace"))
             pipe.execute_command("GETRANGE", name, 0, _HEAD - 1)
         return pipe.execute()
 

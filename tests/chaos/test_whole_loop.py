@@ -121,7 +121,7 @@ class Run:
         apart."""
         due = [self._decisions * (number + 1) // (len(events) + 1) for number in range(len(events))]
         next_kill = time.monotonic() + every
-        while feeder.is_alive() or events or self.kills < least:
+        while feeder.is_alive() or (feeder.failure is None and (events or self.kills < least)):
             for worker in running:
                 supervise(worker)
             if events and len(feeder.ids) >= due[-len(events)]:

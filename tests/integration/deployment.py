@@ -84,20 +84,16 @@ class Watch:
 
     def _catch_up(self, topic: str) -> None:
         """Read to where the log ends now, also behind a transaction that is open or about to be visible."""
-        parts, highs = self._parts[topic], dict[int, int]()
+        parts, highs = self._parts[topic], dict[int, int]()  # no high where everything was deleted
 
         def told() -> bool:
-            asked = self._admin.list_offsets(
-                {part: OffsetSpec.latest() for part in parts},
-                isolation_level=IsolationLevel.READ_UNCOMMITTED,
-                request_timeout=120,
-            )
             try:
-                highs.update({part.partition: asked[part].result(PATIENCE).offset for part in parts})
+                ends = [self._offsets(parts, of) for of in (OffsetSpec.earliest(), OffsetSpec.latest())]
             except KafkaException as error:  # a partition made a moment ago has no leader yet
                 if error.args[0].code() not in LEADERLESS:
                     raise
                 return False
+            highs.update({n: high if ends[0][n] < high else 0 for n, high in ends[1].items()})
             return True
 
         until(told, f"where {topic} ends")
@@ -109,6 +105,12 @@ class Watch:
             )
 
         until(at_the_end, f"the end of {topic}")
+
+    def _offsets(self, parts: list[TopicPartition], of: OffsetSpec) -> dict[int, int]:
+        asked = self._admin.list_offsets(
+            dict.fromkeys(parts, of), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=120
+        )
+        return {part.partition: asked[part].result(PATIENCE).offset for part in parts}
 
     def _pump(self) -> None:
         while messages := self._consumer.consume(5000, 0.05):

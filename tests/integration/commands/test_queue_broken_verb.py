@@ -48,15 +48,16 @@ def test_what_was_put_aside_is_seen_and_comes_back_under_its_key(deploy: Deploy)
         ("b-1", "claimed", True),
         ("b-1", "paused", True),
     ]
-    assert "RequestGoneError" in found[0]["why"]
+    assert found[0]["why"] == "RequestGoneError"
     assert deployment.hitl("queue", "broken", "put-back").returncode == 2  # which?
-    unknown = deployment.hitl("queue", "broken", "put-back", "1-1")
+    unknown = deployment.hitl("queue", "broken", "put-back", "expenses/1-1")
     assert (unknown.returncode, "somebody may have put it back" in unknown.stderr) == (2, True)
 
     done = deployment.hitl("queue", "broken", "put-back", "--all")
     assert done.returncode == 0, done.stderr
     assert "2 put back" in done.stdout
     assert parts.client.execute_command("GET", request) == kept
+    assert parts.client.execute_command("TTL", request) == -1  # somebody has to decide it yet
     until(lambda: {"claimed", "paused"} <= set(steps(deployment)), "the log has them")
     assert told(deployment, "broken", "list") == []
     assert not any(WORDS.encode() in (r.value or b"") for r in deployment.watch[Topic.REVIEWS_LIFECYCLE])

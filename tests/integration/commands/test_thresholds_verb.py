@@ -116,7 +116,7 @@ def rests_on(deployment: Deployment) -> None:
     of_all = {region["score_from"]: region for region in found["regions"]}
     assert of_all[0.96] == {"score_from": 0.96, "labels": ENOUGH + 1, "errors": 0, "share": 0.5}
     assert of_all[0.93] == {"score_from": 0.93, "labels": ENOUGH + 150, "errors": 0, "share": 1.0}
-    assert (found["decisions"], found["calibrated"]) == (50, ENOUGH + 150)
+    assert (found["decisions"], found["restarts"]) == (50, 0)
     assert 0 < found["brier"] < found["log_loss"] < 1
     text = deployment.hitl("thresholds", "evidence", KEY).stdout
     assert "not counted: 1 labels seen before" in text

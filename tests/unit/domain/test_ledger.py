@@ -208,6 +208,14 @@ def test_steps_count_once_and_tell_who_has_what_in_hand():
     assert desk.seen.pools["expenses"].lapsed == 1
 
 
+def test_a_claim_that_is_told_after_the_end_holds_nothing():
+    desk = Desk()
+    desk.ledger.add(step(3, "decided", ReviewState.DECIDED))
+    desk.ledger.add(step(2, "claimed", ReviewState.CLAIMED))
+    desk.ledger.add(step(2, "escalated", ReviewState.OPEN, review_id="expenses.2"))  # ann is known
+    assert desk.person().in_hand == 0
+
+
 def test_an_answer_after_the_deadline_is_late():
     desk = Desk()
     for number, (deadline, decided) in enumerate(((10, 5), (10, 11), (None, 11))):

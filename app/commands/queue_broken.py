@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from app.commands.in_force import policy_to_look_by
-from app.commands.output import console, errors, print_rows
+from app.commands.output import console, errors, print_json, print_rows
 from app.composition.parts import connection_of, open_codec, open_queue
 from app.domain.events import Record, ReviewRequested
 from app.errors import UsageError
@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 Entries = Annotated[list[str] | None, typer.Argument(help="Entries, as `hitl queue broken list` names them.")]
 Everything = Annotated[bool, typer.Option("--all", help="Every one of them.")]
 
@@ -33,7 +34,7 @@ _COLUMNS = ("entry", "pool", "decision_id", "event", "actor", "request_gone", "w
 
 
 @app.command("list")
-def list_steps(as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False) -> None:
+def list_steps(as_json: AsJson = False) -> None:
     """Which steps of people Kafka was never told, and why; oldest first.
 
     Example: `hitl queue broken list`
@@ -43,7 +44,7 @@ def list_steps(as_json: Annotated[bool, typer.Option("--json", help="Print JSON 
 
 
 @app.command("put-back")
-def put_back(entries: Entries = None, everything: Everything = False) -> None:
+def put_back(entries: Entries = None, everything: Everything = False, as_json: AsJson = False) -> None:
     """Back into the outbox: the relay tries again. Do it when the cause is mended.
 
     A request that is gone from the store, and is needed, is brought back from its topic: an answer is
@@ -65,7 +66,10 @@ def put_back(entries: Entries = None, everything: Everything = False) -> None:
             count += 1
         else:
             _say(f"{step.entry}: somebody was quicker, or there is nothing in it (hitl queue broken discard)")
-    console.print(f"{count} put back; the workers' relay publishes them: hitl queue stats")
+    if as_json:
+        print_json({"put_back": count, "left": len(chosen) - count})
+    else:
+        console.print(f"{count} put back; the workers' relay publishes them: hitl queue stats")
     if count < len(chosen):
         raise typer.Exit(1)
 
@@ -75,6 +79,7 @@ def discard(
     entries: Entries = None,
     everything: Everything = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Throw steps away for ever: neither the log nor anybody who reads it learns of them, nor of this. Keep
     what `hitl queue broken list --json` prints.
@@ -84,12 +89,14 @@ def discard(
     broken, _ = _broken()
     chosen = _chosen(broken, entries, everything)
     for step in chosen:
-        console.print(
-            f"{step.decision_id}: {step.event} by {step.actor or '-'}", markup=False, highlight=False
-        )
+        _say(f"{step.decision_id}: {step.event} by {step.actor or '-'}")
     if chosen and not yes:
-        typer.confirm(f"Throw {len(chosen)} away for ever?", abort=True)
-    console.print(f"{sum(broken.discard(step) for step in chosen)} discarded")
+        typer.confirm(f"Throw {len(chosen)} away for ever?", abort=True, err=True)
+    count = sum(broken.discard(step) for step in chosen)
+    if as_json:
+        print_json({"discarded": count})
+    else:
+        console.print(f"{count} discarded")
 
 
 class Requests(msgspec.Struct, frozen=True):

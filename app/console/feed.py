@@ -16,6 +16,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from app.console.bell import Bell
 from app.console.lua import ConsoleScript
 from app.console.terms import Pace
 from app.errors import HitlError
@@ -50,7 +51,7 @@ class Feed:
         self._pace = pace
         self._pools: tuple[str, ...] = ()
         self._known: dict[str, str] = {}
-        self._changed = asyncio.Condition()
+        self._changed = Bell()
         self._listeners = 0
         self._task: asyncio.Task[None] | None = None
         self.closing = asyncio.Event()
@@ -73,8 +74,7 @@ class Feed:
     async def close(self) -> None:
         """Let every listener go."""
         self.closing.set()
-        async with self._changed:
-            self._changed.notify_all()
+        self._changed.ring()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -86,9 +86,7 @@ class Feed:
                 at != told.get(pool) for pool, at in self._known.items() if pool in pools
             )
 
-        async with self._changed:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait_for(news), tick)
+        await self._changed.until(news, tick)
 
     def _begin(self, pools: tuple[str, ...]) -> None:
         self._pools = tuple(dict.fromkeys((*self._pools, *pools)))
@@ -104,7 +102,6 @@ class Feed:
             else:
                 if found != self._known:
                     self._known = found
-                    async with self._changed:
-                        self._changed.notify_all()
+                    self._changed.ring()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.closing.wait(), self._pace.look / 1000)

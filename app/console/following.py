@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from starlette.concurrency import run_in_threadpool
 
+from app.console.bell import Bell
 from app.domain.progress import Progress
 from app.errors import HitlError
 
@@ -27,7 +28,7 @@ class Watch:
         self._closing = closing
         self._waiting: Counter[str] = Counter()
         self._known: dict[str, Progress] = {}
-        self._looked = asyncio.Condition()
+        self._looked = Bell()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -49,9 +50,7 @@ class Watch:
         try:
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._run())
-            async with self._looked:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._looked.wait_for(over), timeout)
+            await self._looked.until(over, timeout)
             return self._known.get(name, seen)
         finally:
             self._waiting[name] -= 1
@@ -66,13 +65,12 @@ class Watch:
             except HitlError as error:
                 log.warning("nobody can see how decisions go on: %s", error)
             else:
-                await self._tell(found)
+                self._tell(found)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), self._pause)
         if self._waiting:
-            await self._tell(())
+            self._tell(())
 
-    async def _tell(self, found: Sequence[Progress]) -> None:
+    def _tell(self, found: Sequence[Progress]) -> None:
         self._known |= {one.decision_id: one for one in found if one.decision_id in self._waiting}
-        async with self._looked:
-            self._looked.notify_all()
+        self._looked.ring()

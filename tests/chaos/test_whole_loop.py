@@ -44,7 +44,7 @@ def test_the_oracle_catches_a_worker_that_commits_before_it_produces(
     run = Run(
         own_broker, tmp_path, decisions=20_000, rate=3000, workers=2, answers=200, module="tests.chaos.broken"
     )
-    verdict = run.until_quiet(kill_every=2.0)
+    verdict = run.until_quiet(kill_every=2.0, kills=1)
     print(f"\n{verdict}\n{run.kills} kills")
     assert not verdict.ok
     assert verdict.violations["scored lost"], str(verdict)

@@ -53,9 +53,8 @@ def test_what_was_put_aside_is_seen_and_comes_back_under_its_key(deploy: Deploy)
     unknown = deployment.hitl("queue", "broken", "put-back", "expenses/1-1")
     assert (unknown.returncode, "somebody may have put it back" in unknown.stderr) == (2, True)
 
-    done = deployment.hitl("queue", "broken", "put-back", "--all")
-    assert done.returncode == 0, done.stderr
-    assert "2 put back" in done.stdout
+    done = deployment.hitl("queue", "broken", "put-back", "--all", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"put_back": 2, "left": 0}), done.stderr
     assert parts.client.execute_command("GET", request) == kept
     assert parts.client.execute_command("TTL", request) == -1  # somebody has to decide it yet
     until(lambda: {"claimed", "paused"} <= set(steps(deployment)), "the log has them")

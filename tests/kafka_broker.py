@@ -222,7 +222,7 @@ class KafkaBroker:
                 host, port = self._client["bootstrap.servers"].rsplit(":", 1)
                 with socket.create_connection((host, int(port)), timeout=10):
                     pass
-                quiet = {**self._client, "log_level": 0}
+                quiet: dict[str, str | int | float | bool] = {**self._client, "log_level": 0}
                 if AdminClient(quiet).list_topics(timeout=10).brokers:
                     return
             except (OSError, KafkaException):

@@ -60,8 +60,8 @@ def store(settings: Settings, pools: Sequence[str] = ()) -> Iterator[Finding]:
 
 def _ask(client: Client, settings: Settings) -> tuple[dict[str, str], int]:
     """What the server says of itself, and how far our clock is ahead of its in ms, wrong by half the time of
-    its answer at most. A user without the right to our keys and to
-    scripts would fail with the first decision: better now."""
+    its answer at most. A user without the right to our keys and to scripts would fail with the first
+    decision: better now."""
     ask: Callable[..., object] = client.execute_command
     info: dict[str, str] = {}
     for section in ("server", "memory", "persistence"):

@@ -196,7 +196,7 @@ def _dismiss_leftover(socket: Path) -> None:
     """Nobody holds the lock, so whoever still answers on this socket lost the process it belonged to."""
     if not socket.exists():
         return
-    client = open_client(f"unix://{socket}", timeout=60.0)  # it may have much to write
+    client = open_client(f"unix://{socket}", timeout=60.0)  # the machine may be slow
     with contextlib.closing(client), contextlib.suppress(redis.RedisError, OSError):
         client.execute_command("SHUTDOWN", "NOSAVE")
     socket.unlink(missing_ok=True)

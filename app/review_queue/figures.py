@@ -99,13 +99,12 @@ class FiguresReader:
         pipe.execute_command("XLEN", key(pool, names.OUTBOX))
         pipe.execute_command("XLEN", key(pool, names.BROKEN))
         pipe.execute_command("ZRANGE", key(pool, names.LEASES), 0, MOST_HOLDERS - 1)
-        found = pipe.execute()
-        counts = dict(zip(shelves, found[0:-4:2], strict=True))
+        *shelved, overdue, unpublished, broken, claimed = pipe.execute()
+        counts = dict(zip(shelves, shelved[0::2], strict=True))
         oldest = dict.fromkeys(classes, 0)
-        for (name, _), first in zip(shelves, found[1:-4:2], strict=True):
+        for (name, _), first in zip(shelves, shelved[1::2], strict=True):
             if first:
                 oldest[name] = max(oldest[name], now - int(first[1]))
-        overdue, unpublished, broken, claimed = found[-4:]
         return QueueFigures(
             pool=pool,
             depth=counts,

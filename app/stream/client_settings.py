@@ -8,7 +8,7 @@ from typing import Any
 from app.stream.connection import MAX_MESSAGE_BYTES, PARTITIONER
 from app.stream.lag import INTERVAL_MS
 
-# Closed while the broker is away: what is open is ended by whoever has its id next; the source says so.
+# Closed while the broker is away: nobody has to act on it, as whoever has its id next ends what is open.
 warnings.filterwarnings("ignore", "Producer abort_transaction failed during close", RuntimeWarning)
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
 from app.errors import HitlError
+from tests.kafka_broker import free_ports
 
 RECORDED = re.compile(r"\b[a-z_]+:[a-z0-9_:]+\b")
 """The name of a recorded series, as Prometheus' conventions have it: level:metric:operations."""
@@ -116,7 +115,7 @@ def _import(metrics: Path, data: Path) -> None:
 def _running(directory: Path, data: Path) -> Iterator[Prometheus]:
     configuration = directory / "prometheus.yml"
     configuration.write_text("global: {}\n", encoding="utf-8")
-    port = _free_port()
+    [port] = free_ports(1)
     command = [
         _found("prometheus"),
         f"--config.file={configuration}",
@@ -160,12 +159,3 @@ def _found(program: str) -> str:
     if path is None:
         raise PrometheusError(f"{program} is not installed", hint="Debian's package `prometheus` has it.")
     return path
-
-
-def _free_port() -> int:
-    """Below those that the system gives to clients: no connection takes it before Prometheus does."""
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as one, suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            return port

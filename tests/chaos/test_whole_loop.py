@@ -35,6 +35,7 @@ def test_exactly_once_through_kills_and_restarts(own_broker: KafkaBroker, tmp_pa
     run = Run(own_broker, tmp_path, decisions=100_000, rate=3000, workers=2, answers=800)
     verdict = run.until_quiet(kill_every=4.0, kills=5, restart_broker=True, restart_store=True)
     print(f"\n{verdict}\n{run.kills} kills, broker and store restarted")
+    assert run.kills >= 5
     assert verdict.ok, str(verdict)
 
 

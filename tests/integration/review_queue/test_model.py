@@ -404,9 +404,9 @@ class SideBySide(RuleBasedStateMachine):
             reviewer = self.person(who)
             fitting = [r for r in open_ if self.sees(who, r) and self.may_have(r, reviewer)]
             assert list(queue.candidates("expenses", reviewer)) == fitting
-        backed = {r.review_id for r in open_ if r.backups and not r.tier}
+        backed = [r.review_id for r in open_ if r.backups and not r.tier]
         places = self.times_of_the_store("backups")
-        assert {f"expenses.{place.rpartition('.')[2]}" for place in places} == backed
+        assert [f"expenses.{place.rpartition('.')[2]}" for place in places] == backed
         assert self.times_of_the_store("reserved") == {r.review_id: r.reserved_until for r in self.reserved()}
         stats = queue.stats()[0]
         clocks = [r for r in self.reviews.values() if r.state in (ReviewState.OPEN, ReviewState.CLAIMED)]

@@ -6,24 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.stream.connection import Connection
-from app.stream.dead_letters import DeadLetters
 from app.stream.errors import FatalStreamError
 from app.stream.faust_app import create_app
-from app.stream.source import TransactionalSource
+from tests.unit.stream.clients import source_with
 
 
 async def watched(*hung_for: float) -> None:
     """Seconds for which the present call hangs at each look; ``EOFError`` after the last one."""
-    source = TransactionalSource(
-        Connection(bootstrap_servers="nowhere"),
-        app="t",
-        name="decide",
-        slot="0",
-        topics=["in"],
-        channel=create_app("t").work_channel(),
-        dead_letters=DeadLetters(lambda: 0, "0"),
-    )
     looks = iter(hung_for)
 
     def look() -> float:
@@ -34,7 +23,8 @@ async def watched(*hung_for: float) -> None:
 
     async def at_once(_seconds: float) -> None: ...
 
-    source.client = SimpleNamespace(patience=SimpleNamespace(hung_for=look))  # type: ignore[assignment]
+    client = SimpleNamespace(patience=SimpleNamespace(hung_for=look))
+    source = source_with(client, create_app("t").work_channel())
     source.sleep = at_once  # type: ignore[assignment]
     await source._watch()
 

@@ -9,13 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.stream.batch import Batch
-from app.stream.connection import Connection
-from app.stream.dead_letters import DeadLetters
 from app.stream.faust_app import create_app
 from app.stream.records import Incoming, Outgoing, Output
-from app.stream.source import TransactionalSource
 from app.stream.work import answer, hand_on
-from tests.unit.stream.clients import WillingClient
+from tests.unit.stream.clients import WillingClient, source_with
 
 
 class Read(Incoming, frozen=True, gc=True, weakref=True):
@@ -73,16 +70,7 @@ async def test_nothing_of_a_committed_batch_stays_in_memory() -> None:
         async for work in stream:
             await answer(work, Output, stage="routing")
 
-    source = TransactionalSource(
-        Connection(bootstrap_servers="nowhere"),
-        app="t",
-        name="decide",
-        slot="0",
-        topics=["in"],
-        channel=first,
-        dead_letters=DeadLetters(lambda: 0, "0"),
-    )
-    source.client = client  # type: ignore[assignment]
+    source = source_with(client, first)
     app.host_source(source)
     await app.start()
     try:

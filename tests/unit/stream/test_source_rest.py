@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.stream.batch import Batch
-from app.stream.connection import Connection
-from app.stream.dead_letters import DeadLetters
 from app.stream.faust_app import create_app
 from app.stream.records import Incoming, Output
-from app.stream.source import TransactionalSource
 from app.stream.work import answer
-from tests.unit.stream.clients import WillingClient
+from tests.unit.stream.clients import WillingClient, source_with
 
 REST, MOST = 0.25, 4
 
@@ -45,18 +42,7 @@ async def rests(sizes: Sequence[int], rest: float) -> list[float]:
         async for work in stream:
             await answer(work, lambda _records: Output(), stage="drift")
 
-    source = TransactionalSource(
-        Connection(bootstrap_servers="nowhere"),
-        app="t",
-        name="drift",
-        slot="0",
-        topics=["in"],
-        channel=channel,
-        dead_letters=DeadLetters(lambda: 0, "0"),
-        max_batch=MOST,
-        rest=rest,
-    )
-    source.client = client  # type: ignore[assignment]
+    source = source_with(client, channel, "drift", max_batch=MOST, rest=rest)
     rested: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import typer
 from confluent_kafka.admin import AdminClient
 
-from app.commands.output import errors, print_rows
+from app.commands.output import AsJson, errors, print_rows
 from app.composition.parts import connection_of
 from app.errors import UsageError
 from app.settings import load_settings
@@ -26,7 +26,7 @@ def acls(
         list[str] | None,
         typer.Option(help="Who a principal is to the broker, e.g. worker=User:CN=hitl; else User:NAME."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What worker, console, producer and consumer may do at the broker: all that they need, and no more.
 

@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from app.commands.output import console, errors, print_json, print_rows
+from app.commands.output import AsJson, console, errors, print_json, print_rows
 from app.composition.parts import connection_of, now, open_codec
 from app.domain.words import moment
 from app.errors import HitlError, UsageError
@@ -26,7 +26,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 Reason = Annotated[str | None, typer.Option(help="Only letters with this reason.")]
 Stage = Annotated[str | None, typer.Option(help="Only letters of this agent.")]
 

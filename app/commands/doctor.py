@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator
-from typing import Annotated
 
 import msgspec
 import typer
@@ -13,7 +12,7 @@ from app.commands.doctor_broker import broker
 from app.commands.doctor_console import console, webhooks
 from app.commands.doctor_finding import Finding
 from app.commands.doctor_store import store
-from app.commands.output import print_rows
+from app.commands.output import AsJson, print_rows
 from app.composition.parts import load_compiled_policy, open_codec
 from app.errors import HitlError, ServiceUnreachableError, UsageError
 from app.policy.compiled import CompiledPolicy
@@ -22,7 +21,7 @@ from app.stream.schemas import Schemas
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check policy, schemas, secrets, broker, topics, rights, records, workers, store, clock, console and
     webhooks, and say what to do.

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from app.commands.in_force import policy_to_act_by
-from app.commands.output import console, errors, print_json, print_rows
+from app.commands.output import errors, print_json, print_line, print_rows
 from app.composition.parts import QueueParts, connection_of, now, open_codec, open_keys, open_queue
 from app.composition.writing import open_writer
 from app.console.keys import ConsoleKeys
@@ -179,12 +179,12 @@ def _print(done: Erasure, *, as_json: bool) -> None:
     ]
     print_rows(rows, _COLUMNS, as_json=False, empty=f"the topics hold nothing about {done.subject}")
     text = f"{done.subject}: {done.decisions} decisions, {done.reviews} reviews in the store"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_line(text)
     if not done.applied:
         errors.print("nothing was changed; --apply erases", markup=False, highlight=False)
         return
     text = f"erased: {done.keys_erased} keys, {done.store_keys} entries of the store"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_line(text)
     if done.on_disk:
         errors.print(
             f"{done.on_disk} erased keys are still on the broker's disk until it compacts privacy.keys; see"

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from app.commands.in_force import policy_to_act_by
-from app.commands.output import console, errors, print_json
+from app.commands.output import console, errors, print_json, print_remark
 from app.composition.parts import connection_of, load_compiled_policy, now, open_codec, open_queue
 from app.desk.evidence import EvidenceRoom, Finding
 from app.domain.evidence_pack import Pack
@@ -58,7 +58,7 @@ def evidence(
             raise HitlError(
                 f"{out} can not be written: {error.strerror}", hint="choose a folder that exists"
             ) from error
-        errors.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+        print_remark(f"wrote {out}")
     if as_json:
         print_json(pack)
     elif out is None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from app.commands.output import console, errors, print_json
+from app.commands.output import errors, print_json, print_line
 from app.composition.parts import connection_of, open_codec
 from app.domain.events import Feedback, ObservedOutcome
 from app.domain.training_card import described
@@ -75,7 +75,7 @@ def training(
         print_json({"file": str(written.table), "rows": written.rows, "repeated": written.repeated})
         return
     text = f"{written.rows} rows in {written.table}; what they are is in {written.card}"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_line(text)
 
 
 def _answers(

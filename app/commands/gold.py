@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from app.commands.in_force import policy_to_act_by, policy_to_look_by
-from app.commands.output import console, print_json, print_rows
+from app.commands.output import AsJson, console, print_json, print_rows
 from app.composition.parts import connection_of, now, open_codec, open_queue
 from app.domain.events import DecisionRouted, ObservedOutcome, ReviewDecided
 from app.domain.gold import GoldItem, item_of
@@ -31,7 +31,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 TEACHING = "teaching_example"
 
 

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from app.commands.in_force import policy_to_act_by
-from app.commands.output import console, print_json, print_rows
-from app.commands.queue import AsJson
+from app.commands.output import AsJson, print_fields, print_rows
 from app.commands.review import As
 from app.composition.parts import connection_of, now, open_codec
 from app.composition.writing import open_writer
@@ -72,7 +71,7 @@ def show(item_id: ItemId, who: As = None, as_json: AsJson = False) -> None:
     Example: `hitl learnings show 4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --as ann`
     """
     desk, person, _ = open_learnings(who)
-    _print(row_of(desk.show(person, item_id), whole=True), as_json)
+    print_fields(row_of(desk.show(person, item_id), whole=True), as_json=as_json)
 
 
 @app.command()
@@ -87,7 +86,7 @@ def assign(
     Example: `hitl learnings assign 4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --to ben --as ann`
     """
     desk, person, _ = open_learnings(who)
-    _print(row_of(desk.assign(person, item_id, to)), as_json)
+    print_fields(row_of(desk.assign(person, item_id, to)), as_json=as_json)
 
 
 @app.command()
@@ -102,7 +101,7 @@ def close(
     Example: `hitl learnings close 4c0e61f4-5d2b-5a37-9a29-0d0a2d0f0b1e --result 'section 4.2 updated'`
     """
     desk, person, _ = open_learnings(who)
-    _print(row_of(desk.close(person, item_id, result)), as_json)
+    print_fields(row_of(desk.close(person, item_id, result)), as_json=as_json)
 
 
 @app.command()
@@ -224,12 +223,3 @@ def _cluster_row(kind: str, decision_type: str, cluster: Cluster) -> dict[str, o
         "examples": ", ".join(cluster.examples),
         "words": cluster_words(cluster),
     }
-
-
-def _print(row: dict[str, object], as_json: bool) -> None:
-    if as_json:
-        print_json(row)
-        return
-    for name, value in row.items():
-        if value not in (None, "", []):
-            console.print(f"{name.replace('_', ' ')}: {value}", markup=False, highlight=False, soft_wrap=True)

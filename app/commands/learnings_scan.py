@@ -8,8 +8,7 @@ import msgspec
 import typer
 
 from app.commands.learnings import OfType, who_asks
-from app.commands.output import errors, print_rows
-from app.commands.queue import AsJson
+from app.commands.output import AsJson, errors, print_rows
 from app.commands.review import As
 from app.composition.parts import connection_of, now, open_codec
 from app.composition.writing import open_writer

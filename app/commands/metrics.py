@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from app.commands.output import errors
+from app.commands.output import print_remark
 from app.errors import HitlError, UsageError
 from app.settings import PROJECT
 from app.telemetry.catalogue import METRICS
@@ -106,4 +106,4 @@ def _write(text: str, out: Path | None) -> None:
         raise HitlError(
             f"{out} can not be written: {error.strerror}", hint="choose a folder that exists"
         ) from error
-    errors.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+    print_remark(f"wrote {out}")

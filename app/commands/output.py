@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,10 +18,32 @@ WIDE = 1000
 console = Console(width=None if sys.stdout.isatty() else WIDE)
 errors = Console(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
+
+
+def print_line(text: str) -> None:
+    """A line of the answer as it is: no markup, no colours, not broken."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_remark(text: str) -> None:
+    """As ``print_line``, on standard error: a remark that is no part of the answer."""
+    errors.print(text, markup=False, highlight=False, soft_wrap=True)
+
 
 def print_json(value: object) -> None:
     """One JSON document on one line of standard output."""
     print(msgspec.json.encode(value).decode())
+
+
+def print_fields(row: Mapping[str, object], *, as_json: bool) -> None:
+    """One thing: a JSON document with every field, or a line for each that says something."""
+    if as_json:
+        print_json(row)
+        return
+    for name, value in row.items():
+        if value not in (None, "", []):
+            print_line(f"{name.replace('_', ' ')}: {value}")
 
 
 def print_rows(

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from app.commands.in_force import policy_to_look_by
-from app.commands.output import errors, print_rows
+from app.commands.output import AsJson, errors, print_rows
 from app.composition.parts import now, store_of
 from app.console.accounts import Accounts
 from app.console.keys import ConsoleKeys
@@ -79,7 +79,7 @@ def sign_out(name: Name) -> None:
 
 @app.command("list")
 def list_people(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Everybody with an account, or in the policy, and how the two fit.
 

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from ruamel.yaml import YAML
 
-from app.commands.output import console, errors, print_json
+from app.commands.output import console, errors, print_json, print_line
 from app.errors import HitlError, UsageError
 from app.policy.automation import warnings
 from app.policy.checks import did_you_mean
@@ -128,7 +128,7 @@ def show(
     if as_json:
         print_json({"version": policy.version, **values})
         return
-    console.print(f"# {policy.file}, version {policy.version}", markup=False, highlight=False, soft_wrap=True)
+    print_line(f"# {policy.file}, version {policy.version}")
     _print_yaml(values)
 
 

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from app.commands.activate import in_force, put_in_force, require_allowed, say, tell_changes
-from app.commands.output import console, print_json, print_rows
+from app.commands.output import print_json, print_line, print_rows
 from app.composition.parts import connection_of, now, open_codec
 from app.composition.writing import open_writer
 from app.domain.events import PolicyProposed
@@ -67,7 +67,7 @@ def propose(
         print_json({"proposal_id": event.proposal_id, "version": policy.version, "state": PROPOSED})
         return
     text = f"{event.proposal_id} proposed; another admin: hitl policy confirm {event.proposal_id}"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_line(text)
 
 
 def pending(

@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 from app.commands import queue_broken
 from app.commands.in_force import policy_to_look_by
-from app.commands.output import console, errors, print_json, print_rows
+from app.commands.output import AsJson, console, errors, print_json, print_rows
 from app.commands.queue_log import QueueLog, Unsealed
 from app.composition.parts import connection_of, now, open_codec, open_queue, seals_of
 from app.domain.events import ReviewRequested
@@ -31,7 +31,6 @@ app = typer.Typer(
 )
 app.add_typer(queue_broken.app, name="broken")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 OnUnsealed = Annotated[
     Unsealed | None,
     typer.Option(

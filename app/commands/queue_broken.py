@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from app.commands.in_force import policy_to_look_by
-from app.commands.output import console, errors, print_json, print_rows
+from app.commands.output import AsJson, console, print_json, print_remark, print_rows
 from app.composition.parts import connection_of, open_codec, open_queue
 from app.domain.events import Record, ReviewRequested
 from app.errors import UsageError
@@ -26,7 +26,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 Entries = Annotated[list[str] | None, typer.Argument(help="Entries, as `hitl queue broken list` names them.")]
 Everything = Annotated[bool, typer.Option("--all", help="Every one of them.")]
 
@@ -61,11 +60,13 @@ def put_back(entries: Entries = None, everything: Everything = False, as_json: A
     for step in chosen:
         request = kept.found.get(step.review_id)
         if step in needed and request is None:
-            _say(f"{step.entry} stays: {kept.missing(step)}")
+            print_remark(f"{step.entry} stays: {kept.missing(step)}")
         elif broken.put_back(step, request):
             count += 1
         else:
-            _say(f"{step.entry}: somebody was quicker, or there is nothing in it (hitl queue broken discard)")
+            print_remark(
+                f"{step.entry}: somebody was quicker, or there is nothing in it (hitl queue broken discard)"
+            )
     if as_json:
         print_json({"put_back": count, "left": len(chosen) - count})
     else:
@@ -89,7 +90,7 @@ def discard(
     broken, _ = _broken()
     chosen = _chosen(broken, entries, everything)
     for step in chosen:
-        _say(f"{step.decision_id}: {step.event} by {step.actor or '-'}")
+        print_remark(f"{step.decision_id}: {step.event} by {step.actor or '-'}")
     if chosen and not yes:
         typer.confirm(f"Throw {len(chosen)} away for ever?", abort=True, err=True)
     count = sum(broken.discard(step) for step in chosen)
@@ -122,10 +123,6 @@ def _broken() -> tuple[BrokenSteps, bool]:
     policy = policy_to_look_by(settings)
     parts = open_queue(settings, policy)
     return BrokenSteps(parts.client, parts.keys, policy.pool_names), policy.encrypts
-
-
-def _say(text: str) -> None:
-    errors.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _chosen(

@@ -10,8 +10,7 @@ import msgspec
 import typer
 
 from app.commands.in_force import policy_to_act_by, policy_to_look_by
-from app.commands.output import console, print_json, print_rows
-from app.commands.queue import AsJson
+from app.commands.output import AsJson, console, print_json, print_line, print_rows
 from app.commands.review_page import print_page, print_reveal
 from app.composition.parts import now, open_codec, open_desk, open_queue
 from app.desk.desk import ReviewDesk
@@ -400,4 +399,4 @@ def _say(review: Review, as_json: bool, what: str) -> None:
     if as_json:
         print_json(_row(review))
     else:
-        console.print(f"{review.review_id}: {what}", markup=False, highlight=False, soft_wrap=True)
+        print_line(f"{review.review_id}: {what}")

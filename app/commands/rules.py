@@ -12,8 +12,7 @@ import typer
 from app.agents.rule_book import RuleBook
 from app.commands.in_force import policy_to_act_by
 from app.commands.learnings import open_learnings
-from app.commands.output import console, print_json, print_rows
-from app.commands.queue import AsJson
+from app.commands.output import AsJson, print_fields, print_json, print_line, print_rows
 from app.commands.review import As
 from app.composition.parts import connection_of, now, open_codec, open_rules, seals_of, store_of
 from app.composition.writing import open_writer
@@ -79,12 +78,7 @@ def show(rule_id: RuleId, who: As = None, as_json: AsJson = False) -> None:
     desk, person = _open(who, trial=True)
     view = desk.show(person, rule_id)
     row = {**_row(view), "trial": desk.trial(person, rule_id).words}
-    if as_json:
-        print_json(row)
-        return
-    for name, value in row.items():
-        if value not in (None, "", []):
-            console.print(f"{name.replace('_', ' ')}: {value}", markup=False, highlight=False, soft_wrap=True)
+    print_fields(row, as_json=as_json)
 
 
 @app.command()
@@ -240,7 +234,7 @@ def _say(view: RuleView, as_json: bool, text: str) -> None:
     if as_json:
         print_json(_row(view))
         return
-    console.print(f"{view.standing.rule.rule_id} {text}", markup=False, highlight=False, soft_wrap=True)
+    print_line(f"{view.standing.rule.rule_id} {text}")
 
 
 def _row(view: RuleView) -> dict[str, object]:

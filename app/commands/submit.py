@@ -13,7 +13,7 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from app.commands.in_force import policy_to_act_by
-from app.commands.output import errors, print_json
+from app.commands.output import errors, print_json, print_remark
 from app.composition.writing import open_writer
 from app.domain.events import DecisionSubmitted, ObservedOutcome, Record
 from app.domain.submission import Rejected, parse_decision, parse_observation
@@ -104,7 +104,7 @@ def _publish(file: str, lines: Iterable[bytes], parse: Parser, topic: Topic, *, 
     else:
         print(f"{outcome.sent} sent, {outcome.rejected} rejected")
     if outcome.rejected:
-        errors.print(f"{outcome.first_reason}", markup=False, highlight=False, soft_wrap=True)
+        print_remark(f"{outcome.first_reason}")
         errors.print(f"all rejected lines and why: {outcome.rejects_file}", markup=False)
         raise typer.Exit(1)
 

@@ -10,8 +10,7 @@ import msgspec
 import typer
 
 from app.commands.in_force import policy_to_act_by
-from app.commands.output import console, print_json, print_rows
-from app.commands.queue import AsJson
+from app.commands.output import AsJson, print_fields, print_json, print_line, print_rows
 from app.commands.review import As
 from app.commands.thresholds_evidence import print_evidence, read_evidence
 from app.composition.parts import connection_of, now, open_codec
@@ -65,13 +64,8 @@ def show(key: Key, as_json: AsJson = False) -> None:
 
     Example: `hitl thresholds show 'expense.approval|expenses:3'`
     """
-    row = {**_row(_known(load_settings(), key)), "reason": _known(load_settings(), key).reason}
-    if as_json:
-        print_json(row)
-        return
-    for name, value in row.items():
-        if value not in (None, ""):
-            console.print(f"{name.replace('_', ' ')}: {value}", markup=False, highlight=False, soft_wrap=True)
+    update = _known(load_settings(), key)
+    print_fields({**_row(update), "reason": update.reason}, as_json=as_json)
 
 
 @app.command()
@@ -167,7 +161,7 @@ def _order(key: str, order: ThresholdOrder, reason: str, who: str | None, as_jso
         print_json(msgspec.to_builtins(event))
         return
     text = f"{order.value}: ordered. The answer is an announcement: hitl thresholds show '{key}'"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_line(text)
 
 
 def _announced(settings: Settings) -> dict[str, ThresholdUpdated]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from app.commands.output import console, print_json, print_rows
+from app.commands.output import print_json, print_line, print_rows
 from app.composition.parts import connection_of
 from app.domain.learning.bins import BINS, LOWER_EDGES
 from app.domain.learning.drift import KeyState
@@ -104,7 +104,7 @@ def print_evidence(found: Evidence, *, as_json: bool) -> None:
         print_json(found)
         return
     for line in _lines(found):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_line(line)
     rows: list[dict[str, Any]] = [msgspec.structs.asdict(region) for region in found.regions]
     print_rows(rows, ("score_from", "labels", "errors", "share"), as_json=False, empty="no labels yet")
 

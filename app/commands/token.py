@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands.output import print_json, print_rows
+from app.commands.output import AsJson, print_json, print_rows
 from app.commands.people import open_accounts
 from app.console.scopes import Scope
 from app.domain.words import moment
@@ -39,7 +39,7 @@ def create(
 
 @app.command("list")
 def list_tokens(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Every token, without its secret.
 

@@ -12,7 +12,7 @@ import typer
 from confluent_kafka.admin import AdminClient
 
 from app import __version__
-from app.commands.output import errors, print_json, print_rows
+from app.commands.output import AsJson, print_json, print_remark, print_rows
 from app.errors import HitlError, UsageError
 from app.policy.compiled import compile_policy
 from app.policy.load import load_policy
@@ -33,7 +33,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for the broker.", min=0.1)]
 
 _COLUMNS = ("topic", "state", "partitions", "kept", "key", "events", "differences")
@@ -105,7 +104,7 @@ def docs(
         raise HitlError(
             f"{out} can not be written: {error.strerror}", hint="choose a folder that exists"
         ) from error
-    errors.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+    print_remark(f"wrote {out}")
 
 
 @app.command()

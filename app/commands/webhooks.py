@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from app.commands.in_force import policy_to_look_by
-from app.commands.output import print_json, print_rows
+from app.commands.output import AsJson, print_json, print_rows
 from app.composition.parts import now, store_of
 from app.console.keys import ConsoleKeys
 from app.console.outgoing import Outgoing
@@ -28,7 +28,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 TEST = "test"
 """The event of a message that only shows whether messages arrive."""
 

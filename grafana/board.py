@@ -59,8 +59,10 @@ def _changed(metric: c.Metric, label: str) -> str:
 
 
 def _began(metric: c.Metric, label: str) -> str:
-    """Values of a label that were not there a step ago."""
-    return f"{_held(metric, label)} unless {_held(metric, label, ' offset $__interval')}"
+    """Values of a label that were not there a step ago, nor in the quarter of an hour before it: who was away
+    for a while and is back has begun nothing."""
+    lately = f"last_over_time({metric.name}{{{SCOPE}}}[15m] offset $__interval)"
+    return f"{_held(metric, label)} unless max by ({label}) ({lately})"
 
 
 def _held(metric: c.Metric, label: str, then: str = "") -> str:

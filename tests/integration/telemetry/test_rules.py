@@ -15,6 +15,7 @@ from app.telemetry.catalogue import METRICS
 from app.telemetry.recording import recording_rules
 from app.telemetry.reference import reference
 from app.telemetry.targets import TARGETS
+from grafana.board import MARKS
 
 ROOT = Path(__file__).resolve().parents[3]
 RULES = ROOT / "grafana" / "prometheus"
@@ -55,6 +56,31 @@ def test_the_page_about_metrics_is_the_catalogue():
 def test_promtool_takes_rules_and_scrape_configuration():
     run("promtool", "check", "rules", "recording.yml", "alerts.yml")
     run("promtool", "check", "config", "--syntax-only", str(ROOT / "deploy" / "prometheus.yml"))
+
+
+def test_a_number_is_still_there_when_one_evaluation_was_missed():
+    """Else the alerts on it would begin to wait anew: after five minutes Prometheus takes a value for gone."""
+    intervals = {group["name"]: group["interval"] for group in read(RULES / "recording.yml")["groups"]}
+    assert {re.fullmatch(r"[12]m", interval) is not None for interval in intervals.values()} == {True}
+
+
+def test_who_was_away_for_ten_minutes_and_is_back_has_begun_nothing(tmp_path):
+    """The marks of policies and models. A new policy is marked, once."""
+    expression = next(mark.expr for mark in MARKS if mark.title == "Policy activated")
+    asked = expression.replace("$__interval", "1m").replace('{job=~"$job", instance=~"$instance"}', "")
+    assert "$" not in asked
+    first = {"series": 'hitl_policy_info{version="1"}', "values": "1x10 _x9 1x20"}
+    second = {"series": 'hitl_policy_info{version="2"}', "values": "_x30 1x10"}
+    marked = [{"labels": '{version="2"}', "value": 1}]
+    asks = [
+        {"expr": asked, "eval_time": f"{minute}m", "exp_samples": marked if minute == 30 else []}
+        for minute in range(16, 41)
+    ]
+    test = {"interval": "1m", "input_series": [first, second], "promql_expr_test": asks}
+    file = tmp_path / "marks.yml"
+    with file.open("w", encoding="utf-8") as out:
+        YAML(typ="safe").dump({"rule_files": [], "evaluation_interval": "1m", "tests": [test]}, out)
+    run("promtool", "test", "rules", str(file))
 
 
 def test_amtool_takes_the_alertmanagers_configuration():

@@ -48,7 +48,7 @@ from app.stream.envelope import is_encrypted, key_id_of
 from app.stream.errors import DecodeError
 from app.stream.headers import event_headers
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
-from app.stream.seals import Sealed, is_ours
+from app.stream.seals import Sealed, is_ours, origin_of
 from app.stream.topics import Topic
 from app.telemetry.counting import STEPS
 
@@ -170,7 +170,9 @@ class Outcomes:
         if not told:
             return told
         earlier = await ask_store(
-            self._seen.claim, [item.identity for item in told], [item.record.origin for item in told]
+            self._seen.claim,
+            [item.identity for item in told],
+            [origin_of(item.record, self._sealed) for item in told],
         )
         return [item for item, position in zip(told, earlier, strict=True) if position is None]
 
@@ -296,7 +298,7 @@ class Outcomes:
         """Somebody has to look. Says where and how many: what a stranger wrote is repeated nowhere."""
         first = forged[0]
         pattern = PatternDetected(
-            pattern_id=derived_id(first.origin, FORGED),
+            pattern_id=derived_id(first.position, FORGED),
             pattern=FORGED,
             learning_key="",
             segment="",

@@ -26,6 +26,7 @@ from app.stream.envelope import key_id_of
 from app.stream.errors import DecodeError
 from app.stream.headers import ROUTED, event_headers
 from app.stream.records import DeadLetter, Headers, Incoming, Outgoing, Output
+from app.stream.seals import Sealed, origin_of
 from app.stream.topics import Topic
 
 STAGE = "scoring"
@@ -47,6 +48,7 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
 
 class _Readable(msgspec.Struct, frozen=True, gc=False):
     record: Incoming
+    position: str
     decision: DecisionSubmitted
     facts: Facts
     terms: Terms
@@ -70,9 +72,11 @@ class Scoring:
         policy: Callable[[], CompiledPolicy],
         calibrations: Callable[[], Mapping[str, Calibration]],
         seen: SeenDecisions,
+        sealed: Sealed,
         keys: SubjectKeys | None = None,
     ) -> None:
         self._keys = keys
+        self._sealed = sealed
         self._codec = codec
         self._policy = policy
         self._calibrations = calibrations
@@ -122,7 +126,8 @@ class Scoring:
             elif isinstance(found, Invalid):
                 dead.append(DeadLetter(record, STAGE, found.reason, found.text))
             else:
-                readable.append(_Readable(record, decision, found, terms))
+                position = origin_of(record, self._sealed)
+                readable.append(_Readable(record, position, decision, found, terms))
         return readable
 
     def _decoded(self, record: Incoming, dead: list[DeadLetter]) -> DecisionSubmitted | None:
@@ -151,7 +156,7 @@ class Scoring:
         earlier = await ask_store(
             self._seen.claim,
             [item.decision.decision_id for item in items],
-            [item.record.origin for item in items],
+            [item.position for item in items],
         )
         firsts: list[_Readable] = []
         for item, position in zip(items, earlier, strict=True):
@@ -230,7 +235,7 @@ class Scoring:
         return [
             Scored(
                 item.record,
-                item.record.origin,
+                item.position,
                 DecisionScored(decision=item.decision, assessment=assessment),
                 value,
                 item.terms,

@@ -14,6 +14,7 @@ the state alone (no new ids, no clock): then the second submission is recognised
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -43,23 +44,37 @@ def approved(
     decision_of: Callable[..., Mapping[str, Any]],
     *,
     approve: str = "approve",
+    named: Mapping[str, str] | None = None,
 ) -> Callable[..., T | str]:
     """``act`` as a tool that a person has to approve. ``decision_of`` makes the decision out of the tool's
-    arguments (keywords). What a person changed goes into the arguments of that name; where the answer is no,
-    the tool returns it in words, for the model to read."""
+    arguments (keywords). What a person changed goes into the argument of that name, or of the one that
+    ``named`` gives it (``{"amount": "total"}``: the fact `amount` is the argument `total`); where one of the
+    changes is no argument, nothing is done. Where the answer is no, the tool returns it in words, for the
+    model to read."""
+    takes, name_of_it, names = _arguments_of(act), getattr(act, "__name__", "the tool"), named or {}
 
     @functools.wraps(act)
     def tool(**arguments: Any) -> T | str:  # noqa: ANN401 - whatever the tool takes
         answer = ask(decisions, decision_of(**arguments))
+        who = answer["reviewer"] or answer["decided_by"]
         if answer["action"] == "modify":
-            changed = answer["changes"] or {}
-            return act(**{name: changed.get(name, value) for name, value in arguments.items()})
+            changed = {names.get(name, name): value for name, value in (answer["changes"] or {}).items()}
+            if takes is not None and (unknown := sorted(changed.keys() - takes)):
+                return f"not done: {who} changed {', '.join(unknown)}, which {name_of_it} does not take"
+            return act(**{**arguments, **changed})
         if answer["action"] == approve:
             return act(**arguments)
-        who = answer["reviewer"] or answer["decided_by"]
         return f"not done: {answer['action']} by {who}. {answer['reasoning']}".strip()
 
     return tool
+
+
+def _arguments_of(act: Callable[..., Any]) -> set[str] | None:
+    """Which keywords a tool takes; ``None``: any."""
+    parameters = inspect.signature(act).parameters.values()
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return None
+    return {one.name for one in parameters if one.kind is not one.POSITIONAL_ONLY}
 
 
 def finish(

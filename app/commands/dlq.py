@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from app.commands.output import AsJson, console, errors, print_json, print_rows
-from app.composition.parts import connection_of, now, open_codec
+from app.composition.parts import connection_of, now, open_codec, sealer, seals_of
 from app.domain.words import moment
 from app.errors import HitlError, UsageError
 from app.settings import load_settings
@@ -105,6 +105,7 @@ def replay(
     Example: `hitl dlq replay --reason ValueError --dry-run` · `hitl dlq replay 'deadletter[3]@17'`
     """
     wanted = _filter(position, reason, stage, everything=everything)
+    load_settings().require_secret()  # workers know a replayed record by our seal
     box = _box()
     if dry_run:
         _print_done(Closed([x for x in box.letters() if wanted(x)], []), "would replay", as_json=as_json)
@@ -135,7 +136,8 @@ def discard(
 
 
 def _box() -> LetterBox:
-    return LetterBox(connection_of(load_settings()), now)
+    settings = load_settings()
+    return LetterBox(connection_of(settings), now, sealer(settings), seals_of(settings))
 
 
 def _filter(

@@ -17,7 +17,7 @@ from app.domain.resolution import HAND_ONS, agrees
 from app.errors import HitlError, UsageError
 from app.policy.compiled import CompiledPolicy
 from app.policy.durations import parse_duration
-from app.review_queue.gold import GoldStore
+from app.review_queue.gold import MOST, GoldStore
 from app.settings import Settings, load_settings
 from app.stream.codec import Codec
 from app.stream.errors import DecodeError
@@ -46,14 +46,15 @@ class Found(msgspec.Struct):
 def collect(
     since: Annotated[str, typer.Option(help="How far back to look, e.g. 30d.")] = "30d",
     right: Annotated[
-        int, typer.Option(help="Keep one case on which the AI was right for so many on which it was wrong.")
+        int,
+        typer.Option(help="So many cases on which the AI was right, for each on which it was wrong.", min=0),
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Take cases whose truth is known from the log: observed outcomes, and answers tagged teaching_example.
 
-    Cases on which the AI was wrong come first; as many on which it was right are taken with them, so that
-    nobody learns to disagree with whatever looks odd.
+    The latest on which the AI was wrong, and as many on which it was right, so that nobody learns to disagree
+    with whatever looks odd. Of each decision type 500 items are kept.
 
     Example: `hitl gold collect --since 90d`
     """
@@ -126,18 +127,37 @@ def look_for(codec: Codec, reader: LogReader, since: int) -> Found:
 
 
 def chosen(found: Found, policy: CompiledPolicy, right: int) -> list[GoldItem]:
-    """Items that fit the policy: all on which the AI was wrong, and for each of them ``right`` others."""
-    wrong_ones: list[GoldItem] = []
-    right_ones: list[GoldItem] = []
-    for decision_id, (routed, record) in found.stories.items():
+    """Items that fit the policy, by type: the latest on which the AI was wrong, each with ``right`` others
+    behind it, as many as a ring holds."""
+    wrong_ones: dict[str, list[GoldItem]] = {}
+    right_ones: dict[str, list[GoldItem]] = {}
+    for decision_id, (routed, record) in reversed(found.stories.items()):
         truth, source = found.truths[decision_id]
         decision = routed.scored.decision
         terms = policy.terms.get(decision.decision_type)
         if terms is None or truth not in terms.actions or truth in HAND_ONS or routed.route.level == 5:
             continue
-        item = item_of(routed, record, truth, source)
-        (right_ones if agrees(decision.recommendation.action, truth, None) else wrong_ones).append(item)
-    return wrong_ones + right_ones[: right * len(wrong_ones)]
+        as_advised = agrees(decision.recommendation.action, truth, None)
+        kind = right_ones if as_advised else wrong_ones
+        kind.setdefault(decision.decision_type, []).append(item_of(routed, record, truth, source))
+    return [
+        item
+        for name, wrong in wrong_ones.items()
+        for item in _mixed(wrong, right_ones.get(name, []), right)[:MOST]
+    ]
+
+
+def _mixed(wrong: list[GoldItem], others: list[GoldItem], right: int) -> list[GoldItem]:
+    """Nobody is shown all errors first.
+
+    >>> _mixed(["w1", "w2"], ["r1", "r2", "r3"], 1), _mixed(["w1", "w2"], ["r1", "r2", "r3"], 2)
+    (['w1', 'r1', 'w2', 'r2'], ['w1', 'r1', 'r2', 'w2', 'r3'])
+    """
+    return [
+        item
+        for place, one in enumerate(wrong)
+        for item in (one, *others[right * place : right * (place + 1)])
+    ]
 
 
 def _duration(text: str) -> int:

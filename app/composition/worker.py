@@ -170,7 +170,9 @@ class Worker:
 
     def _compose(self) -> None:
         chosen, parts = self._agents, self._parts
-        score = Scoring(self._codec, self.policy, self.calibrations, parts.seen, self._keys)
+        score = Scoring(
+            self._codec, self.policy, self.calibrations, parts.seen, seals_of(self.settings), self._keys
+        )
         route = Routing(
             self._codec, self.policy, self.thresholds, self.settings.secret, self.rules, self.calibrations
         )

@@ -39,17 +39,25 @@ class GoldStore:
         return [_item.decode(raw) if raw else None for raw in found]
 
     def add(self, items: Sequence[GoldItem]) -> int:
-        """Put items into their rings, each once; how many were new."""
-        new = 0
+        """Put items at the ends of their rings, each once; how many were new. The first ``MOST`` of a type
+        are taken; those that are there for longest make room for them. Two round trips for each type."""
+        by_type: dict[str, dict[str, GoldItem]] = {}
+        for item in items:
+            by_type.setdefault(item.decision_type, {}).setdefault(item.item_id, item)
+        return sum(self._add(name, offered) for name, offered in by_type.items())
+
+    def _add(self, decision_type: str, offered: dict[str, GoldItem]) -> int:
+        known = [item.item_id for item in self.items(decision_type)]
+        new = [item for item_id, item in offered.items() if item_id not in known][:MOST]
+        if not new:
+            return 0
+        ring = self._keys.gold(names.RING, decision_type)
+        pipe = self._client.pipeline(transaction=True)
+        pipe.execute_command("RPUSH", ring, *map(_pack, new))
+        pipe.execute_command("LTRIM", ring, -MOST, -1)
         with reachable:
-            for item in items:
-                ring = self._keys.gold(names.RING, item.decision_type)
-                if any(known.item_id == item.item_id for known in self.items(item.decision_type)):
-                    continue
-                self._client.execute_command("RPUSH", ring, _pack(item))
-                self._client.execute_command("LTRIM", ring, -MOST, -1)
-                new += 1
-        return new
+            pipe.execute()
+        return len(new)
 
     def drop(self, decision_type: str, item_id: str) -> bool:
         """Take an item out; whether it was there."""

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from app.stream.records import ORIGIN, DeadLetter, Headers, Incoming, Outgoing
+from app.stream.seals import Seal, Sealed, origin_headers, origin_of
 
 TOPIC = "deadletter"
 
@@ -89,18 +90,25 @@ class Letter(msgspec.Struct, frozen=True):
         """Where the record failed."""
         return f"{self.source_topic}[{self.source_partition}]@{self.source_offset}"
 
-    def replay(self, value: bytes | None) -> Outgoing:
+    def replay(self, value: bytes | None, seal: Seal, sealed: Sealed) -> Outgoing:
         """The original record for its source topic: same key, ``value`` (the original one), headers
         without ours, and how often it was tried so far for the next letter's count. Its origin stays the
-        position at which it was first read, however often it is replayed: it is no duplicate of itself."""
-        headers = [h for h in self.record.headers if not h[0].startswith(("dlq_", "replay_"))]
-        if not any(name == ORIGIN for name, _ in headers):
-            headers.append((ORIGIN, self.source.encode()))
+        position at which it was first read, however often it is replayed: it is no duplicate of itself. An
+        origin that we did not write counts for nothing: such a record is one of its own."""
+        ours = ("dlq_", "replay_", ORIGIN)  # ORIGIN_SEAL begins with ORIGIN
+        headers = [h for h in self.record.headers if not h[0].startswith(ours)]
         headers += [
             ("replay_attempts", b"%d" % self.attempts),
             ("replay_first_failed_at", b"%d" % self.first_failed_at),
         ]
-        return Outgoing(self.source_topic, self.record.key, value, headers)  # type: ignore[arg-type]
+        again = Outgoing(self.source_topic, self.record.key, value, headers)  # type: ignore[arg-type]
+        headers += origin_headers(again, origin_of(self._as_it_failed(value), sealed), seal)
+        return again
+
+    def _as_it_failed(self, value: bytes | None) -> Incoming:
+        record = self.record
+        place = (self.source_topic, self.source_partition, self.source_offset)
+        return Incoming(*place, record.key, value, record.headers, record.timestamp)
 
     def mark(self, mark: Mark, at: int, why: str) -> Outgoing:
         """The marker that closes this letter; ``at`` in ms."""

@@ -15,6 +15,7 @@ from app.stream.dead_letters import TOPIC, Letter, open_letters
 from app.stream.errors import BrokerUnreachableError
 from app.stream.reader import LogReader
 from app.stream.records import Outgoing
+from app.stream.seals import Seal, Sealed
 
 R = TypeVar("R")
 
@@ -35,10 +36,19 @@ class LetterBox:
     """
 
     def __init__(
-        self, connection: Connection, clock: Callable[[], int], *, timeout: float = 30.0, chunk: int = 500
+        self,
+        connection: Connection,
+        clock: Callable[[], int],
+        seal: Seal,
+        sealed: Sealed,
+        *,
+        timeout: float = 30.0,
+        chunk: int = 500,
     ) -> None:
         self._connection = connection
         self._clock = clock
+        self._seal = seal
+        self._sealed = sealed
         self._timeout = timeout
         self._chunk = chunk
         self._reader = LogReader(connection, silence=timeout)
@@ -63,7 +73,7 @@ class LetterBox:
             if original is None or original.offset != letter.source_offset:
                 return None
             value = original.value
-        return [letter.replay(value), letter.mark("replayed", self._clock(), why)]
+        return [letter.replay(value, self._seal, self._sealed), letter.mark("replayed", self._clock(), why)]
 
     def _close(
         self, wanted: Callable[[Letter], bool], records: Callable[[Letter], list[Outgoing] | None]

@@ -10,8 +10,10 @@ Partition = tuple[str, int]
 """Topic, by its logical name unless something else is said, and partition number."""
 
 ORIGIN = "hitl_origin"
-REPLAYED = "replay_attempts"
 """Header of a replayed dead letter: the position at which its record was first read."""
+ORIGIN_SEAL = "hitl_origin_seal"
+"""Header beside it: our seal of that position, with the record's topic, key and value. Without it the
+position is anybody's word."""
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -34,22 +36,6 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
         'decisions.submitted[3]@17'
         """
         return f"{self.topic}[{self.partition}]@{self.offset}"
-
-    @property
-    def origin(self) -> str:
-        """Where it was read for the first time: a replayed dead letter is the record it was, not a repeat
-        of it, and so keeps the position under which it was recognised.
-
-        >>> letter = [("hitl_origin", b"decisions.submitted[3]@17"), ("replay_attempts", b"1")]
-        >>> Incoming("decisions.submitted", 3, 99, None, None, letter, 0).origin
-        'decisions.submitted[3]@17'
-        """
-        if not self.headers:
-            return self.position
-        named = dict(self.headers)
-        if ORIGIN in named and REPLAYED in named:
-            return named[ORIGIN].decode(errors="replace")
-        return self.position
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):

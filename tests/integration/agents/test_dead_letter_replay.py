@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.composition.parts import sealer, seals_of
 from app.domain.events import DecisionRouted, LearningLabel, ObservationKind, ObservedOutcome, ScoreTally
 from app.stream.letter_box import LetterBox
 from app.stream.records import Incoming
@@ -26,7 +27,9 @@ pytestmark = pytest.mark.broker
 
 def replay(deployment: Deployment) -> int:
     """Everything that is open, as ``hitl dlq replay --all``; how many letters it sent back."""
-    return len(LetterBox(deployment.connection, lambda: NOW).replay(lambda _letter: True).closed)
+    settings = deployment.settings
+    box = LetterBox(deployment.connection, lambda: NOW, sealer(settings), seals_of(settings))
+    return len(box.replay(lambda _letter: True).closed)
 
 
 def of(records: list[Incoming], name: str) -> list[Incoming]:

@@ -41,5 +41,7 @@ def test_an_item_is_added_once_and_can_be_dropped(store):
 
 def test_a_ring_is_bounded(store, monkeypatch):
     monkeypatch.setattr(gold, "MOST", 3)
-    store.add([item(name) for name in "abcde"])
-    assert [one.item_id for one in store.items("expense.approval")] == ["c", "d", "e"]
+    assert store.add([item(name) for name in "abcde"]) == 3
+    assert [one.item_id for one in store.items("expense.approval")] == ["a", "b", "c"]
+    assert store.add([item("a"), item("f")]) == 1
+    assert [one.item_id for one in store.items("expense.approval")] == ["b", "c", "f"]

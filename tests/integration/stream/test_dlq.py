@@ -36,7 +36,7 @@ def _dead(connection: Connection, names: Sequence[str], value: bytes | None = b"
 
 
 def _box(connection: Connection) -> LetterBox:
-    return LetterBox(connection, lambda: 2000, timeout=120)
+    return LetterBox(connection, lambda: 2000, lambda *_: "ours", lambda *_: True, timeout=120)
 
 
 def test_a_letter_is_replayed_with_its_bytes_and_only_once(connection: Connection) -> None:

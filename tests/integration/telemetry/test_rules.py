@@ -59,7 +59,7 @@ def test_promtool_takes_rules_and_scrape_configuration():
 
 
 def test_a_number_is_still_there_when_one_evaluation_was_missed():
-    """Else the alerts on it would begin to wait anew: after five minutes Prometheus takes a value for gone."""
+    """Else alerts on it would begin to wait anew: after five minutes Prometheus takes a value for gone."""
     intervals = {group["name"]: group["interval"] for group in read(RULES / "recording.yml")["groups"]}
     assert {re.fullmatch(r"[12]m", interval) is not None for interval in intervals.values()} == {True}
 

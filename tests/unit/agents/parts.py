@@ -32,6 +32,7 @@ from app.stream.codec import Codec
 from app.stream.headers import ROUTED
 from app.stream.records import Incoming, Outgoing, Output
 from app.stream.schemas import Schemas
+from app.stream.seals import origin_headers
 from app.stream.topics import Topic
 from tests.unit.domain import cases
 
@@ -110,6 +111,13 @@ def relayed(event: Record, offset: int = 0, *, headers: Iterable[tuple[str, byte
     record = incoming(event, offset, topic=Topic.REVIEWS_OUTCOMES, headers=headers)
     mark = seal(seal_key(SECRET), record.topic, record.key, record.value)
     return replaced(record, headers=[*record.headers, (SEAL_HEADER, mark.encode())])
+
+
+def replayed(record: Incoming, origin: str) -> Incoming:
+    """The record as ``hitl dlq replay`` sends it back."""
+    out = Outgoing(record.topic, record.key or b"", record.value, [])
+    ours = origin_headers(out, origin, partial(seal, seal_key(SECRET)))
+    return replaced(record, headers=[*record.headers, *ours, ("replay_attempts", b"1")])
 
 
 def again(outgoing: Outgoing, offset: int = 0) -> Incoming:
@@ -223,7 +231,7 @@ class Store:
 
 
 def scoring(store: Store, policy=POLICY, calibrations=None) -> Scoring:
-    return Scoring(CODEC, lambda: policy, lambda: calibrations or {}, store)
+    return Scoring(CODEC, lambda: policy, lambda: calibrations or {}, store, SEALED)
 
 
 def routing(policy=POLICY, updates=None) -> Routing:

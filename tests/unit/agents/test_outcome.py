@@ -42,15 +42,12 @@ from tests.unit.agents.parts import (
     reasons,
     relayed,
     replaced,
+    replayed,
     routed,
 )
 from tests.unit.domain.cases import answered
 
 KEY = b"expense.approval|expenses:3"
-
-
-def replayed_from(origin):
-    return [("hitl_origin", origin.encode()), ("replay_attempts", b"1")]
 
 
 async def story(decision_id="exp-1", probability=0.8, policy=POLICY, **changes):
@@ -156,8 +153,7 @@ async def test_an_answer_whose_type_left_the_policy_is_a_dead_letter_and_can_be_
     output = await outcomes(store)([record, await told("exp-2", offset=1, answer_id="a-2")])
     assert reasons(output) == [(0, "outcome", "unknown_type")]
     assert [r.key for r in of(output, Topic.DECISIONS_RESOLVED)] == [b"exp-2"]
-    replayed = replaced(record, offset=99, headers=[*record.headers, *replayed_from("reviews.outcomes[0]@0")])
-    after = await outcomes(store, both)([replayed])
+    after = await outcomes(store, both)([replayed(replaced(record, offset=99), "reviews.outcomes[0]@0")])
     assert [r.key for r in of(after, Topic.DECISIONS_RESOLVED)] == [b"exp-1"]
 
 
@@ -194,8 +190,7 @@ async def test_a_truth_about_an_unknown_decision_waits_as_a_dead_letter():
     assert "exp-1" not in store.truths
 
     store.remember([await story("exp-1", 0.97)])
-    replayed = observed("exp-1", 9, headers=replayed_from("outcomes.observed[0]@0"))
-    after = await outcomes(store)([replayed])
+    after = await outcomes(store)([replayed(observed("exp-1", 9), "outcomes.observed[0]@0")])
     assert len(of(after, Topic.LEARNING_CASES)) == 1
     assert not after.dead
 

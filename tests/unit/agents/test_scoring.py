@@ -23,6 +23,8 @@ from tests.unit.agents.parts import (
     policy_of,
     read,
     reasons,
+    replaced,
+    replayed,
     scored,
     scoring,
 )
@@ -153,8 +155,7 @@ async def test_the_same_record_read_again_is_no_duplicate():
 async def test_a_replayed_record_is_the_one_it_was():
     store = Store()
     await scoring(store)([incoming(decision(), 4)])
-    origin = [("hitl_origin", b"decisions.submitted[0]@4"), ("replay_attempts", b"1")]
-    output, [item] = await scoring(store)([incoming(decision(), 90, headers=origin)])
+    output, [item] = await scoring(store)([replayed(incoming(decision(), 90), "decisions.submitted[0]@4")])
     assert not output.dead
     assert item.position == "decisions.submitted[0]@4"
     assert headers(output.outgoing[0])["hitl_position"] == b"decisions.submitted[0]@4"
@@ -163,9 +164,28 @@ async def test_a_replayed_record_is_the_one_it_was():
 async def test_a_replayed_duplicate_stays_one():
     store = Store()
     await scoring(store)([incoming(decision(), 4)])
-    origin = [("hitl_origin", b"decisions.submitted[0]@5"), ("replay_attempts", b"1")]
-    output, _ = await scoring(store)([incoming(decision(), 90, headers=origin)])
+    output, _ = await scoring(store)([replayed(incoming(decision(), 90), "decisions.submitted[0]@5")])
     assert reasons(output) == [(90, "scoring", "duplicate")]
+
+
+@pytest.mark.parametrize("others", ["nobody's", "of another record", "of another origin"])
+async def test_who_says_that_a_record_was_read_elsewhere_without_our_seal_is_not_believed(others):
+    """Or whoever may submit could have a decision taken twice, the second time with other facts."""
+    store = Store()
+    await scoring(store)([incoming(decision(), 4)])
+    forged = replayed(incoming(decision(probability=0.51), 90), "decisions.submitted[0]@4")
+    if others == "nobody's":
+        kept = [pair for pair in forged.headers if pair[0] != "hitl_origin_seal"]
+    elif others == "of another record":
+        kept = replayed(incoming(decision(), 90), "decisions.submitted[0]@4").headers
+    else:
+        kept = [
+            (name, b"decisions.submitted[0]@4" if name == "hitl_origin" else value)
+            for name, value in replayed(incoming(decision(probability=0.51), 90), "elsewhere[0]@7").headers
+        ]
+    output, found = await scoring(store)([replaced(forged, headers=kept)])
+    assert reasons(output) == [(90, "scoring", "duplicate")]
+    assert not found
 
 
 async def test_what_is_dead_before_it_is_scored_claims_nothing():

@@ -55,7 +55,7 @@ async def test_the_agents_write_the_same_bytes(workload, records):
         value = workload.codec.encode(update)
         thresholds.hear(Incoming("thresholds.updated", 0, 0, b"key", value, [], NOW))
     policy = PolicyBook(workload.codec, workload.policy)
-    scored, carried = await Scoring(workload.codec, policy, dict, Firsts())(records)
+    scored, carried = await Scoring(workload.codec, policy, dict, Firsts(), lambda *_: False)(records)
     routed = Routing(workload.codec, policy, thresholds, load_settings({}).secret)(carried)
     written = {
         (out.key, out.topic): out.value

@@ -1,13 +1,27 @@
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.stream.dead_letters import DeadLetters, open_letters
+from app.stream.dead_letters import DeadLetters, Letter, open_letters
 from app.stream.records import DeadLetter, Headers, Incoming, Outgoing
+from app.stream.seals import origin_of
 
 HEADERS: Headers = [("ce_id", b"1"), ("binary", b"\xff\x00"), ("ce_id", b"again")]
 RECORD = Incoming("decisions.submitted", 3, 17, b"k", b"\xc3\x01...", HEADERS, 5)
+
+
+def _seal(topic: str, key: bytes, value: bytes) -> str:
+    return f"ours {topic} {key!r} {value!r}"
+
+
+def _sealed(topic: str, key: bytes, value: bytes, found: str | None) -> bool:
+    return found == _seal(topic, key, value)
+
+
+def _again(letter: Letter) -> Outgoing:
+    return letter.replay(letter.record.value, _seal, _sealed)
 
 
 def _kept(record: Incoming = RECORD, at: int = 0, **changes: object) -> Incoming:
@@ -54,15 +68,25 @@ def test_a_null_value_is_told_from_an_empty_one_and_from_an_omitted_one() -> Non
 
 def test_a_replay_is_the_original_and_counts_on() -> None:
     [letter] = open_letters([_kept()])
-    again = letter.replay(letter.record.value)
+    again = _again(letter)
     assert (again.topic, again.key, again.value) == ("decisions.submitted", b"k", RECORD.value)
     assert again.headers[: len(HEADERS)] == HEADERS
     assert not any(name.startswith("dlq_") for name, _ in again.headers)
     failed_again = _kept(Incoming(again.topic, 3, 99, again.key, again.value, again.headers, 0), at=500)
     [second] = open_letters([failed_again])
     assert (second.attempts, second.first_failed_at) == (2, 1000)
-    third = second.replay(second.record.value)
+    third = _again(second)
     assert sum(name == "replay_attempts" for name, _ in third.headers) == 1
+    assert [value for name, value in third.headers if name == "hitl_origin"] == [b"decisions.submitted[3]@17"]
+    assert sum(name == "hitl_origin_seal" for name, _ in third.headers) == 1
+
+
+def test_a_replay_does_not_vouch_for_an_origin_that_somebody_else_wrote() -> None:
+    told: Headers = [("hitl_origin", b"decisions.submitted[0]@1"), ("hitl_origin_seal", b"mine")]
+    [letter] = open_letters([_kept(msgspec.structs.replace(RECORD, headers=told))])
+    again = _again(letter)
+    read = Incoming(again.topic, 3, 99, again.key, again.value, again.headers, 0)
+    assert origin_of(read, _sealed) == "decisions.submitted[3]@17"
 
 
 def test_a_mark_closes_its_letter_and_no_other() -> None:

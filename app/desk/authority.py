@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from app.desk.case import ReviewCase
 from app.desk.errors import IncompleteAnswerError, NotAllowedError
-from app.desk.matter import erased_matter, matter_of
+from app.desk.matter import erased_matter, item_matter, matter_of
 from app.domain.authority import Deed, Denial, Matter, action_refused, refused
 from app.domain.events import ReviewRequested
 from app.domain.people import Directory, Profile, Role
+from app.domain.quality.session_figures import SessionItem
 from app.domain.review import Reviewer
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.queue import ReviewQueue
@@ -68,6 +69,14 @@ class Authority:
         denial = refused(self._capacities(who), Deed.LOOK, matter, self._clock())
         if denial is not None:
             raise NotAllowedError(denial)
+
+    def unfit_items(self, who: Profile, items: Iterable[SessionItem]) -> Denial | None:
+        """The same rules for the past cases of a session: why this person may not see all of them."""
+        capacities, now = self._capacities(who), self._clock()
+        # Of which pool an item of an earlier version was, nobody knows: then it takes a lead of all.
+        anywhere = next(iter(self.pools), "") if who.supervises.issuperset(self.pools) else ""
+        matters = (item_matter(item, item.pool or anywhere) for item in items)
+        return next((no for one in matters if (no := refused(capacities, Deed.LOOK, one, now))), None)
 
     # --- what a deed begins with -------------------------------------------------------------------
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.authority import Denial, Matter
 from app.domain.changes import amount_of
-from app.domain.events import ReviewRequested
+from app.domain.events import ConsequenceClass, ReviewKind, ReviewRequested
 from app.domain.facts import parse_facts
 from app.domain.people import Profile
+from app.domain.quality.session_figures import SessionItem
+from app.domain.quality.sessions import people_of
 from app.domain.review import Review
 from app.domain.terms import Terms
 
@@ -51,6 +53,22 @@ def erased_matter(review: Review, backups: Mapping[str, frozenset[str]]) -> Matt
         submitted_by="",
         backup_pools=backups.get(review.pool, frozenset()) if review.backups else frozenset(),
         erased=True,
+    )
+
+
+def item_matter(item: SessionItem, pool: str) -> Matter:
+    """Of a past case in a session, of ``pool``, as far as a look depends on it."""
+    subject, submitted_by = people_of(item)
+    return Matter(
+        review_id="",
+        pool=pool,
+        kind=ReviewKind.CALIBRATION,
+        decision_type=item.decision_type,
+        consequence_class=ConsequenceClass.CRITICAL,
+        has_amount=True,
+        amount=None,
+        subject=subject,
+        submitted_by=submitted_by,
     )
 
 

@@ -296,6 +296,7 @@ def numbers_at(now):
             recommended="approve",
             source="disagreement",
             answered=("reject",),
+            pool="finance",
         )
         for i in range(3)
     )

@@ -41,6 +41,13 @@ SOURCES = {
 }
 
 
+_UNFIT = {
+    "not_your_pool": "does not work in the pool of every chosen case",
+    "own_case": "a chosen case is about, or from, this person",
+    "conflict_of_interest": "has a conflict of interest in a chosen case",
+}
+
+
 class ItemResult(msgspec.Struct, frozen=True):
     """One item after the session: what everybody said, and where to talk."""
 
@@ -71,6 +78,7 @@ def open_session(request: Request, visitor: Who, form: Form) -> Response:
         items=tuple(item for item in _candidates(parts, visitor.profile) if item.item_id in chosen),
     )
     try:
+        _fit_only(parts, opening)
         session = _room(parts).open(visitor.name, opening)
     except SessionRefusedError as error:
         wrong = [Mistake("session-title", f"{error}. {error.hint}".strip())]
@@ -122,8 +130,28 @@ def close(request: Request, visitor: Who, session_id: str) -> Response:
 
 
 def _candidates(parts: ConsoleParts, who: Profile) -> list[SessionItem]:
-    """What this lead can make sessions of: cases of the own pools."""
-    return [item for item in snapshot_of(parts).candidates if _leads(parts, who, (item,))]
+    """What this lead can make sessions of: cases of the own pools that a look would show, too."""
+    return [
+        item
+        for item in snapshot_of(parts).candidates
+        if _leads(parts, who, (item,)) and parts.desk.unfit_items(who, (item,)) is None
+    ]
+
+
+def _fit_only(parts: ConsoleParts, opening: Opening) -> None:
+    """Only people who may see all of the cases are invited. Raises ``SessionRefusedError``."""
+    refusals = [said for name in opening.invited if (said := _unfit(parts, name, opening.items))]
+    if refusals:
+        raise SessionRefusedError("; ".join(refusals), hint="leave out these people, or such cases")
+
+
+def _unfit(parts: ConsoleParts, name: str, items: Sequence[SessionItem]) -> str:
+    """Why somebody can not be invited, in words that do not tell which of the cases it is."""
+    who = parts.directory.find(name)
+    if who is None:
+        return f"{name} can not be invited: nobody of this name is in the policy"
+    denial = parts.desk.unfit_items(who, items)
+    return f"{name} can not be invited: {_UNFIT.get(denial.code, denial.text)}" if denial else ""
 
 
 def _read(parts: ConsoleParts, item: SessionItem) -> reading.CasePage:
@@ -131,11 +159,10 @@ def _read(parts: ConsoleParts, item: SessionItem) -> reading.CasePage:
 
 
 def _leads(parts: ConsoleParts, who: Profile, items: Sequence[SessionItem]) -> bool:
-    """Whether all of these cases are of pools that this person leads. A type that has left the policy is
-    of no pool."""
-    terms = parts.policy.terms
-    kinds = {item.decision_type for item in items}
-    return all(kind in terms and terms[kind].pool in who.supervises for kind in kinds)
+    """Whether all of these cases are of pools that this person leads. A case of which nobody knows the pool
+    may be of any."""
+    pools = {item.pool for item in items}
+    return bool(pools) and who.supervises.issuperset(parts.policy.pool_names if "" in pools else pools)
 
 
 def _lead_only(who: Profile) -> None:
@@ -150,16 +177,22 @@ def _room(parts: ConsoleParts) -> SessionRoom:
 
 
 def _visible(parts: ConsoleParts, visitor: Visitor, session_id: str) -> SessionFigures:
-    """The session, for who is invited, leads of its pools and auditors; for others there is none."""
+    """The session, for who is invited, leads of its pools and auditors; for others there is none. Raises
+    ``NotAllowedError`` for who was invited and may not see all of its cases (any more)."""
     who = visitor.profile
     session = _room(parts).session(session_id) if parts.room and session_id.isascii() else None
-    if session is None or not (who.name in session.invited or _sees(parts, who, session)):
-        raise NotFoundError("there is no such session for you", hint="see the list of sessions")
-    return session
+    if session is not None and _sees(parts, who, session):
+        return session
+    if session is not None and who.name in session.invited:
+        text = "this session has a case that you may not see"
+        raise NotAllowedError(Denial("not_your_cases", text, "ask its lead for one without it"))
+    raise NotFoundError("there is no such session for you", hint="see the list of sessions")
 
 
 def _sees(parts: ConsoleParts, who: Profile, session: SessionFigures) -> bool:
-    return _may_close(parts, who, session) or Role.AUDITOR in who.roles
+    """Whether it is this person's to see, and each of its cases, too."""
+    belongs = who.name in session.invited or _may_close(parts, who, session) or Role.AUDITOR in who.roles
+    return belongs and parts.desk.unfit_items(who, session.items) is None
 
 
 def _may_close(parts: ConsoleParts, who: Profile, session: SessionFigures) -> bool:
@@ -176,7 +209,7 @@ def _overview(
 ) -> Response:
     parts, who = parts_of(request), visitor.profile
     snapshot = snapshot_of(parts)
-    mine = [s for s in snapshot.sessions.values() if who.name in s.invited or _sees(parts, who, s)]
+    mine = [session for session in snapshot.sessions.values() if _sees(parts, who, session)]
     people = sorted(parts.directory.people) or sorted({*snapshot.reviewers, who.name})
     return render(
         request,

@@ -22,6 +22,10 @@ class SessionItem(Figure, frozen=True, kw_only=True):
     """disagreement, teaching_example, gold or ground_truth."""
     answered: tuple[str, ...] = ()
     """What people had answered when it was work."""
+    pool: str = ""
+    """Whose case it was: who may look at it may see the item. Empty in records of earlier versions."""
+    subject: str = ""
+    submitted_by: str = ""
 
 
 class SessionKind(StrEnum):

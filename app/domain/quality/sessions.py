@@ -106,7 +106,35 @@ def item_of(decided: ReviewDecided, actions: Sequence[str], source: str, truth: 
         recommended=decision.recommendation.action,
         source=source,
         answered=(decided.answer.action,),
+        pool=decided.requested.request.pool,
+        subject=decision.subject,
+        submitted_by=decision.submitted_by,
     )
+
+
+def people_of(item: SessionItem) -> tuple[str, str]:
+    """Whom a case is about, and who submitted it. An item of an earlier version says so in its package only.
+
+    >>> old = '{"decision_required": {"subject": "emp-3", "submitted_by": "svc"}}'
+    >>> people_of(SessionItem(item_id="i", decision_type="t", package=old, actions=()))
+    ('emp-3', 'svc')
+    """
+    if item.pool:
+        return item.subject, item.submitted_by
+    try:
+        told = msgspec.json.decode(item.package, type=_Package).decision_required
+    except msgspec.MsgspecError:
+        return "", ""
+    return told.subject, told.submitted_by
+
+
+class _People(msgspec.Struct):
+    subject: str = ""
+    submitted_by: str = ""
+
+
+class _Package(msgspec.Struct):
+    decision_required: _People = msgspec.field(default_factory=_People)
 
 
 def item_id_of(decision_id: str) -> str:

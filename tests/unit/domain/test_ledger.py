@@ -23,7 +23,7 @@ from app.domain.overrides import feedback_for
 from app.domain.quality import session_offers
 from app.domain.quality.figures import SignalName
 from app.domain.quality.session_figures import SessionItem, SessionKind
-from app.domain.quality.sessions import Given, Opening, answered, opened
+from app.domain.quality.sessions import Given, Opening, answered, opened, people_of
 from app.domain.review import ReviewState
 from tests.unit.domain import cases
 from tests.unit.domain.test_evidence_chain import step
@@ -284,6 +284,10 @@ def test_a_teaching_example_is_a_case_with_its_answer_as_truth():
     desk.answer(action="reject", tags=["teaching_example"])
     [case] = desk.seen.candidates
     assert (case.source, case.truth) == ("teaching_example", "reject")
+    routed = cases.routed(cases.decision(0.8))
+    asked = cases.answered(routed).requested.request
+    decision = routed.scored.decision
+    assert (case.pool, *people_of(case)) == (asked.pool, decision.subject, decision.submitted_by)
 
 
 def test_patterns_are_shown_newest_first():

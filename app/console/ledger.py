@@ -21,7 +21,8 @@ from app.domain.rule_trial import RecentAnswers
 from app.domain.terms import Terms
 from app.stream.codec import Codec
 from app.stream.connection import Connection
-from app.stream.errors import DecodeError
+from app.stream.envelope import key_id_of
+from app.stream.errors import DecodeError, TransientError
 from app.stream.follower import Follower
 from app.stream.records import Incoming
 from app.stream.topics import Topic
@@ -69,7 +70,7 @@ class Ledger:
         self._fold = LedgerFold(since=since, terms=terms, words_per_minute=words_per_minute)
         self._snapshot = self._fold.snapshot(caught_up=False)
         self._dirty = False
-        self._shown_at = 0
+        self._asked_at = 0
         self._follower = Follower(connection, TOPICS, self._read, self._show, since=since)
 
     def start(self) -> None:
@@ -106,20 +107,40 @@ class Ledger:
         except DecodeError as error:
             log.debug("not counted", position=record.position, error=str(error))
             return
+        under = key_id_of(record.value)
         with self._lock:
             if isinstance(event, ReviewDecided):
                 self.recent.add(event)
-            self._fold.add(event)
+            self._fold.add(event, under.hex() if under else "")
             self._dirty = True
 
     def _show(self) -> None:
         late = self._follower.caught_up != self._snapshot.caught_up
-        if not late and (not self._dirty or self._clock() - self._shown_at < FRESH):
+        if not late and self._clock() - self._asked_at < FRESH:
             return
+        self.forget_erased()
+        if late or self._dirty:
+            with self._lock:
+                self._publish()
+
+    def forget_erased(self) -> None:
+        """Drop the cases of people who were erased from what is offered and from sessions."""
+        self._asked_at = self._clock()
         with self._lock:
-            self._publish()
+            keys = self._fold.keys()
+        gone = {key_id for key_id in keys if self._gone(key_id)}
+        if gone:
+            with self._lock:
+                self._fold.forget(gone)
+                self._publish()
+
+    def _gone(self, key_id: str) -> bool:
+        """Whether nobody can read any more what is under a key."""
+        try:
+            return self._codec.is_erased(bytes.fromhex(key_id))
+        except (TransientError, ValueError):  # it is in no topic: lost, or never a key
+            return True
 
     def _publish(self) -> None:
         self._snapshot = self._fold.snapshot(caught_up=self._follower.caught_up)
         self._dirty = False
-        self._shown_at = self._clock()

@@ -33,7 +33,15 @@ class SessionRoom:
         self._one_at_a_time = threading.Lock()
 
     def open(self, by: str, opening: Opening) -> SessionFigures:
-        """Open a session. Raises ``SessionRefusedError``, and when the broker does not take it."""
+        """Open a session. Raises ``SessionRefusedError``, also for a case whose person was erased since it
+        was offered: it would stand in the topic in the clear. Raises when the broker does not take it."""
+        self._ledger.forget_erased()
+        offered = {item.item_id for item in self._ledger.snapshot().candidates}
+        if any(item.key_id and item.item_id not in offered for item in opening.items):
+            raise SessionRefusedError(
+                "a chosen case can not be read any more: its person was erased, or newer cases came",
+                hint="choose again from what is offered now",
+            )
         session_id = self._new_id()
         self._write(opened(session_id, opening, by, self._clock()))
         return self.session(session_id)

@@ -7,7 +7,7 @@ sessions are kept apart from work; blind answers are kept apart from answers to 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 import msgspec
 
@@ -85,7 +85,6 @@ class LedgerFold:
         self._coaching = CoachingNotes()
         self._review = msgspec.json.Decoder(Review)
         self._take: dict[type, Callable[..., None]] = {
-            ReviewDecided: self._decided,
             ReviewLifecycle: self._step,
             ScoreTally: self._tally,
             ObservedOutcome: self._offers.observed,
@@ -95,16 +94,32 @@ class LedgerFold:
             LearningChanged: self._coaching.add,
         }
 
-    def add(self, event: Record) -> None:
-        """Take an event; one that the figures do not speak of is ignored."""
+    def add(self, event: Record, under: str = "") -> None:
+        """Take an event, encrypted ``under`` this key (hex) or in the clear; one that the figures do not
+        speak of is ignored."""
+        if isinstance(event, ReviewDecided):
+            self._records += 1
+            self._decided(event, under)
+            return
         take = self._take.get(type(event))
         if take is not None:
             self._records += 1
             take(event)
 
+    def keys(self) -> set[str]:
+        """The keys under which the cases stood that are on offer or in a session."""
+        sessions = self.sessions.figures().values()
+        items = (*self._offers.figures(), *(item for one in sessions for item in one.items))
+        return {item.key_id for item in items} - {""}
+
+    def forget(self, gone: Container[str]) -> None:
+        """Drop the cases under keys that are gone: nobody may be shown them again."""
+        self._offers.forget(gone)
+        self.sessions.forget(gone)
+
     # --- answers -----------------------------------------------------------------------------------
 
-    def _decided(self, decided: ReviewDecided) -> None:
+    def _decided(self, decided: ReviewDecided, under: str) -> None:
         answer, request = decided.answer, decided.requested.request
         if not self._first(answer.answer_id) or answer.action in HAND_ONS:
             return
@@ -113,11 +128,11 @@ class LedgerFold:
         person.pools.add(request.pool)
         person.last_answer_at = max(person.last_answer_at or 0, answer.decided_at)
         if request.kind is ReviewKind.GOLD:
-            self._gold(decided, person)
+            self._gold(decided, person, under)
         elif request.kind is not ReviewKind.CALIBRATION:
-            self._work(decided, person)
+            self._work(decided, person, under)
 
-    def _work(self, decided: ReviewDecided, person: ReviewerRecord) -> None:
+    def _work(self, decided: ReviewDecided, person: ReviewerRecord, key_id: str) -> None:
         answer, request, routed = decided.answer, decided.requested.request, decided.requested.routed
         decision, kind, pool = routed.scored.decision, request.kind, self._pool(request.pool)
         recommended = decision.recommendation.action
@@ -141,9 +156,9 @@ class LedgerFold:
         pool.times.append((length, under))
         self._volumes.answered(decision.decision_type, answer.decided_at, length, under)
         self._compare(decided, person, override)
-        self._pair(decided, pool)
+        self._pair(decided, pool, key_id)
         if "teaching_example" in answer.tags:
-            self._offers.add(decided, "teaching_example", answer.action)
+            self._offers.add(decided, "teaching_example", answer.action, under=key_id)
 
     def _compare(self, decided: ReviewDecided, person: ReviewerRecord, override: bool) -> None:
         """Shown answers against what colleagues do in the same band; blind first answers beside them."""
@@ -165,7 +180,7 @@ class LedgerFold:
         in_pool = person.by_pool.setdefault(request.pool, Expectation())
         self._case_mix.add(decision_type, band, override, person.shown, in_pool)
 
-    def _pair(self, decided: ReviewDecided, pool: PoolRecord) -> None:
+    def _pair(self, decided: ReviewDecided, pool: PoolRecord, key_id: str) -> None:
         """Two independent answers to one decision. Where the second was asked for because of the first, the
         two say nothing about how often people agree, but where they differ is worth talking about."""
         routed, answer = decided.requested.routed, decided.answer
@@ -181,9 +196,9 @@ class LedgerFold:
         if drawn:
             pool.pairs.append((other[1], action))
         if other[1] != action:
-            self._offers.add(decided, "disagreement", None, (other[1], action))
+            self._offers.add(decided, "disagreement", None, (other[1], action), under=key_id)
 
-    def _gold(self, decided: ReviewDecided, person: ReviewerRecord) -> None:
+    def _gold(self, decided: ReviewDecided, person: ReviewerRecord, key_id: str) -> None:
         routed, answer = decided.requested.routed, decided.answer
         right, truth = caught(decided), truth_of(routed)
         if right is None or truth is None:
@@ -201,7 +216,7 @@ class LedgerFold:
         person.gold.add(feedback)
         self._pool(decided.requested.request.pool).gold.add(feedback)
         if not right:
-            self._offers.add(decided, "gold", truth)
+            self._offers.add(decided, "gold", truth, under=key_id)
 
     # --- everything else ---------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -13,12 +14,17 @@ from app.domain.events import (
     DecisionRouted,
     DecisionScored,
     DecisionSubmitted,
+    Feedback,
+    PatternDetected,
     Record,
     ReviewDecided,
     ReviewDefaulted,
     ReviewRequested,
+    SessionRecorded,
     SubjectKey,
 )
+from app.domain.learning.reason_clusters import quoted
+from app.domain.quality.sessions import ANSWERED, OPENED, Given, Opening, item_id_of, people_of
 from app.stream.codec import Codec
 from app.stream.connection import Connection
 from app.stream.envelope import key_id_of
@@ -43,6 +49,8 @@ _READERS = {
     Topic.REVIEWS_LIFECYCLE: "hitl-outcome",
 }
 """The groups of the agents that must have read a record before it becomes unreadable."""
+REPEATING = (Topic.SESSIONS_RECORDED, Topic.PATTERNS_DETECTED)
+"""What repeats cases and people's words under other keys than a decision's, and is never encrypted."""
 BY_LEARNING_KEY = (
     Topic.FEEDBACK_TRAINING_EXAMPLES,
     Topic.FEEDBACK_EXCEPTION_RULES,
@@ -96,7 +104,7 @@ def look(
     reader: LogReader, codec: Codec, subject: str, key_ids: Sequence[bytes], pool_topics: Iterable[str]
 ) -> Holdings:
     """Read the topics for a subject: costs as much as a rebuild. Raises ``BrokerUnreachableError``."""
-    ours, decisions = set(key_ids), set[str]()
+    ours, decisions, told = set(key_ids), set[str](), set[str]()
     found: dict[str, _Count] = {}
     # First the topics that name the subject: then it is known which decisions are the person's.
     for topics in (NAMING, (*BY_DECISION, *pool_topics, *BY_LEARNING_KEY, Topic.DEADLETTER)):
@@ -104,9 +112,15 @@ def look(
             key_id = key_id_of(record.value)
             if key_id not in ours and (key_id or not _about(codec, record, subject, decisions)):
                 continue
-            if record.topic not in BY_LEARNING_KEY:
+            if record.topic in BY_LEARNING_KEY:
+                told |= _said(codec, record)
+            else:
                 decisions.add((record.key or b"").decode(errors="replace"))
             found.setdefault(record.topic, _Count()).add(record, encrypted=key_id is not None)
+    items = {item_id_of(decision_id) for decision_id in decisions}
+    for record in reader.read_all(REPEATING):
+        if _repeats(codec, record, subject, decisions, told, items):
+            found.setdefault(record.topic, _Count()).add(record, encrypted=False)
     return Holdings(
         subject=subject,
         key_ids=tuple(key_id.hex() for key_id in key_ids),
@@ -199,6 +213,42 @@ def _about(codec: Codec, record: Incoming, subject: str, decisions: set[str]) ->
     # Ids and numbers alone say nothing about a person to whom no id leads any more; words may.
     words = any(getattr(event, name, "") for name in _WORDS)
     return words and getattr(event, "decision_id", None) in decisions
+
+
+def _said(codec: Codec, record: Incoming) -> set[str]:
+    """What somebody said about the person's case, as a pattern would repeat it."""
+    try:
+        event: Record = codec.decode(record.value)
+    except DecodeError:
+        return set()
+    return {(event.reasoning or event.note).strip()} - {""} if isinstance(event, Feedback) else set()
+
+
+def _repeats(
+    codec: Codec, record: Incoming, subject: str, decisions: set[str], told: set[str], items: set[str]
+) -> bool:
+    """Whether a session's step has a case of the person, or an answer to it; whether a pattern repeats what
+    was said about one. ``items`` are the cases as sessions name them; those that are met are added: a session
+    outlives the decision's own records."""
+    try:
+        event: Record = codec.decode(record.value)
+    except DecodeError:
+        return False
+    if isinstance(event, PatternDetected):
+        text, examples = quoted(event.text)
+        named = subject and re.search(rf"(?<!\w){re.escape(subject)}(?!\w)", text)
+        return bool(named or text in told or examples & decisions)
+    if not isinstance(event, SessionRecorded):
+        return False
+    try:
+        if event.event == OPENED:
+            chosen = msgspec.json.decode(event.detail, type=Opening).items
+            theirs = {one.item_id for one in chosen if people_of(one)[0] == subject}
+            items |= theirs
+            return bool(theirs or items & {one.item_id for one in chosen})
+        return event.event == ANSWERED and msgspec.json.decode(event.detail, type=Given).item_id in items
+    except msgspec.MsgspecError:
+        return False
 
 
 _WORDS = ("facts", "reasoning", "note", "reason", "information", "detail")

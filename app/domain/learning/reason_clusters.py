@@ -119,6 +119,21 @@ def cluster_words(cluster: Cluster) -> str:
     )
 
 
+_WORDS = re.compile(r'say about "(?P<text>.*)" \(for example (?P<examples>.*?)\)\.', re.DOTALL)
+
+
+def quoted(words: str) -> tuple[str, frozenset[str]]:
+    """What a sentence of ``cluster_words`` repeats of people: their text, and decisions as examples.
+
+    >>> quoted('7 answers by 3 people say about "receipt is missing" (for example exp-1, exp-2).')[0]
+    'receipt is missing'
+    >>> quoted("Overrides are rising.")
+    ('', frozenset())
+    """
+    found = _WORDS.search(words)
+    return (found["text"], frozenset(found["examples"].split(", "))) if found else ("", frozenset())
+
+
 def _proposals(
     feedback: Sequence[Feedback], fewest: int, people: int, taken: frozenset[str]
 ) -> list[Cluster]:

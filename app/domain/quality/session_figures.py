@@ -26,6 +26,8 @@ class SessionItem(Figure, frozen=True, kw_only=True):
     """Whose case it was: who may look at it may see the item. Empty in records of earlier versions."""
     subject: str = ""
     submitted_by: str = ""
+    key_id: str = ""
+    """The key under which the case was encrypted, hex; once it is erased, nobody is shown the item."""
 
 
 class SessionKind(StrEnum):

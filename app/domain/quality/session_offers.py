@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 
@@ -23,13 +23,25 @@ class SessionOffers:
         self._items: Latest[str, SessionItem] = Latest(MOST)
 
     def add(
-        self, decided: ReviewDecided, source: str, truth: str | None, answered: tuple[str, ...] = ()
+        self,
+        decided: ReviewDecided,
+        source: str,
+        truth: str | None,
+        answered: tuple[str, ...] = (),
+        *,
+        under: str = "",
     ) -> None:
-        """Offer an answered case, with its ``truth`` where it is known and what people had ``answered``."""
+        """Offer an answered case, with its ``truth`` where it is known and what people had ``answered``;
+        ``under`` names the key with which it goes."""
         item = item_of(decided, _actions(decided.requested.request.package), source, truth)
-        if answered:
-            item = msgspec.structs.replace(item, answered=answered)
+        item = msgspec.structs.replace(item, answered=answered or item.answered, key_id=under)
         self._items.put(item.item_id, item)
+
+    def forget(self, gone: Container[str]) -> None:
+        """Drop the cases of keys that are gone."""
+        for item in self.figures():
+            if item.key_id in gone:
+                del self._items[item.item_id]
 
     def observed(self, outcome: ObservedOutcome) -> None:
         """A later truth about a case that is on offer."""

@@ -7,7 +7,7 @@ answer of a person to an item stands. Nothing of it touches a decision, a label 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import msgspec
 
@@ -186,6 +186,17 @@ class SessionBook:
     def get(self, session_id: str) -> SessionFigures | None:
         """One session."""
         return self._sessions.get(session_id)
+
+    def forget(self, gone: Container[str]) -> None:
+        """Drop the items of keys that are gone, with the answers to them."""
+        for session in self._sessions.values():
+            items = tuple(item for item in session.items if item.key_id not in gone)
+            if len(items) == len(session.items):
+                continue
+            left = {item.item_id for item in items}
+            answers = tuple(one for one in session.answers if one.item_id in left)
+            shorter = msgspec.structs.replace(session, items=items, answers=answers)
+            self._sessions[session.session_id] = _scored(shorter)
 
     def figures(self) -> dict[str, SessionFigures]:
         """All of them, newest first."""

@@ -42,6 +42,7 @@ def school(house):
         snapshot=lambda: Snapshot(caught_up=True, candidates=house.offered, sessions=book.figures()),
         session=book.get,
         record=book.add,
+        forget_erased=lambda: None,
     )
     room = SessionRoom(
         ledger,

@@ -290,6 +290,30 @@ def test_a_teaching_example_is_a_case_with_its_answer_as_truth():
     assert (case.pool, *people_of(case)) == (asked.pool, decision.subject, decision.submitted_by)
 
 
+def test_a_case_whose_key_is_gone_is_neither_offered_nor_shown():
+    desk = Desk()
+    desk.answer(action="reject", tags=["teaching_example"])
+    for n, key in ((2, "aa"), (3, "bb")):
+        story = cases.routed(cases.decision(0.8, decision_id=f"d{n}"))
+        told = cases.answered(story, "reject", answer_id=f"a{n}", tags=["teaching_example"])
+        desk.ledger.add(told, key)
+    assert desk.ledger.keys() == {"aa", "bb"}
+    items = desk.seen.candidates
+    items = tuple(msgspec.structs.replace(item, actions=("a", "b")) for item in items)
+    opening = Opening(kind=SessionKind.CALIBRATION, title="t", invited=("ann", "bob"), items=items)
+    desk.ledger.add(opened("s", opening, "lee", 1))
+    for item in items:
+        given = Given(item_id=item.item_id, action="a", reasoning="because")
+        desk.ledger.add(answered(desk.ledger.sessions.get("s"), given, "ann", 2))
+    desk.ledger.forget({"aa"})
+    assert [case.key_id for case in desk.seen.candidates] == ["bb", ""]
+    [session] = desk.seen.sessions.values()
+    assert [case.key_id for case in session.items] == ["bb", ""]
+    assert {one.item_id for one in session.answers} == {case.item_id for case in session.items}
+    desk.ledger.forget({"bb", ""})
+    assert desk.seen.sessions["s"].items == ()
+
+
 def test_patterns_are_shown_newest_first():
     desk = Desk()
     for n in (1, 2):

@@ -24,7 +24,7 @@ from app.review_queue.rebuild import POSITION_HEADER
 from app.stream.codec import Codec
 from app.stream.envelope import key_id_of
 from app.stream.errors import DecodeError
-from app.stream.headers import ROUTED, event_headers
+from app.stream.headers import event_headers, routed_already
 from app.stream.records import DeadLetter, Incoming, Outgoing, Output
 from app.stream.topics import Topic
 
@@ -85,7 +85,7 @@ class Routing:
         scored = [
             item
             for record in records
-            if not _routed_already(record) and (item := self._read(record, policy, dead)) is not None
+            if not routed_already(record) and (item := self._read(record, policy, dead)) is not None
         ]
         output = self(scored)
         output.dead.extend(dead)
@@ -166,8 +166,3 @@ class Routing:
             resolved = append(DecisionResolved, story, resolve_automated(event), under)
             headers = event_headers("DecisionResolved", decision_id, scored.record, level=level)
             outgoing.append(Outgoing(Topic.DECISIONS_RESOLVED, key, resolved, headers))
-
-
-def _routed_already(record: Incoming) -> bool:
-    """Scored by a chain, which routed it in the same transaction: deployments may mix or change over."""
-    return any(name == ROUTED for name, _ in record.headers)

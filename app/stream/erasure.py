@@ -29,6 +29,7 @@ from app.stream.codec import Codec
 from app.stream.connection import Connection
 from app.stream.envelope import key_id_of
 from app.stream.errors import BrokerUnreachableError, DecodeError
+from app.stream.headers import routed_already
 from app.stream.reader import LogReader
 from app.stream.records import Incoming
 from app.stream.topics import Topic
@@ -44,11 +45,13 @@ BY_DECISION = (
 )
 _READERS = {
     Topic.DECISIONS_SUBMITTED: "hitl-decide",
+    Topic.DECISIONS_SCORED: "hitl-route",
     Topic.DECISIONS_ROUTED: "hitl-review-request",
     Topic.REVIEWS_OUTCOMES: "hitl-outcome",
     Topic.REVIEWS_LIFECYCLE: "hitl-outcome",
 }
-"""The groups of the agents that must have read a record before it becomes unreadable."""
+"""The groups of the agents that must have read a record before it becomes unreadable. What a chain scored it
+has routed, too: only records that a router of its own must read count in `decisions.scored`."""
 REPEATING = (Topic.SESSIONS_RECORDED, Topic.PATTERNS_DETECTED)
 """What repeats cases and people's words under other keys than a decision's, and is never encrypted."""
 BY_LEARNING_KEY = (
@@ -71,7 +74,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 class Holdings(msgspec.Struct, frozen=True, kw_only=True):
     """What the topics hold about one subject. ``ends`` gives by topic and partition the offset after the
-    subject's last record there."""
+    subject's last record there that an agent has to read."""
 
     subject: str
     key_ids: tuple[str, ...]
@@ -89,7 +92,8 @@ class _Count:
         self._last_plain: int | None = None
 
     def add(self, record: Incoming, *, encrypted: bool) -> None:
-        self.ends[record.partition] = max(self.ends.get(record.partition, 0), record.offset + 1)
+        if record.topic != Topic.DECISIONS_SCORED or not routed_already(record):
+            self.ends[record.partition] = max(self.ends.get(record.partition, 0), record.offset + 1)
         if encrypted:
             self._encrypted += 1
             return

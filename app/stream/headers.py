@@ -46,6 +46,11 @@ def event_headers(event: str, identifier: str, cause: Incoming, *, level: int | 
     return headers
 
 
+def routed_already(record: Incoming) -> bool:
+    """Scored by a chain, which routed it in the same transaction: deployments may mix or change over."""
+    return any(name == ROUTED for name, _ in record.headers)
+
+
 def answer_headers(event: str, identifier: str, at: int, review: Review) -> list[tuple[str, bytes]]:
     """As ``event_headers``, of what a person or a clock caused at ``at`` (ms UTC), not a record: ``review``
     knows the trace."""

@@ -18,6 +18,7 @@ from app.stream import erasure
 from app.stream.codec import Codec
 from app.stream.connection import Connection
 from app.stream.erasure import Held, Holdings, look
+from app.stream.headers import ROUTED
 from app.stream.key_ring import KeyRing
 from app.stream.reader import LogReader
 from app.stream.records import Incoming
@@ -27,6 +28,7 @@ from tests.unit.domain import cases
 
 ENDS = {
     Topic.DECISIONS_SUBMITTED: 4,
+    Topic.DECISIONS_SCORED: 8,
     Topic.DECISIONS_ROUTED: 5,
     Topic.REVIEWS_OUTCOMES: 6,
     Topic.REVIEWS_LIFECYCLE: 7,
@@ -53,6 +55,18 @@ def test_nothing_is_erased_that_an_agent_has_yet_to_read(
     found = Holdings(subject="emp-1", key_ids=(), decisions=(), topics=(), ends=ends)
     connection = Connection(bootstrap_servers="kafka:9092")
     assert erasure.unread(connection, found) == ([] if behind is None else [behind])
+
+
+def test_a_router_of_its_own_is_waited_for_and_none_where_a_chain_has_routed() -> None:
+    log, scored = Log(), decided("d1").requested.routed.scored
+    log.add(Topic.DECISIONS_SCORED, "d1", scored, log.key_id)
+    log.add(Topic.DECISIONS_SCORED, "d2", scored, log.key_id)
+    log.add(Topic.DECISIONS_SUBMITTED, "d1", scored.decision)
+    log.records[1:] = [msgspec.structs.replace(one, headers=[(ROUTED, b"1")]) for one in log.records[1:]]
+    found = log.look(log.key_id)
+    assert found.ends[Topic.DECISIONS_SUBMITTED] == {0: 3}, "whatever a producer writes into its headers"
+    assert held(found)[Topic.DECISIONS_SCORED].encrypted == 2
+    assert found.ends[Topic.DECISIONS_SCORED] == {0: 1}, "the first is to be read, the second was routed"
 
 
 # --- what repeats cases and words under other keys ----------------------------------------------------

@@ -34,7 +34,7 @@ from app.domain.labels import (
     unanswered_label,
 )
 from app.domain.overrides import feedback_for
-from app.domain.resolution import resolve_answer, resolve_default
+from app.domain.resolution import DECIDING, resolve_answer, resolve_default
 from app.domain.review import Review
 from app.domain.second_opinion import to_confirm
 from app.domain.shadows import judging, of_shadow, shadow_briefs, shadow_labels
@@ -194,6 +194,13 @@ class Outcomes:
         resolution = resolve_answer(decided.requested, decided.answer)
         if resolution is not None:
             self._resolve(record, routed, resolution, output, resolved)
+        elif decided.requested.request.kind in DECIDING:
+            # From before the desk refused it. The review is over, so somebody has to hear of the decision.
+            what = (
+                f"{decided.requested.request.review_id} was answered with '{decided.answer.action}', which "
+                f"decides nothing, and nobody is asked again: submit it under another id, and discard this"
+            )
+            output.dead.append(DeadLetter(record, STAGE, "decides_nothing", what))
         for topic, feedback in feedback_for(decided, terms):
             output.outgoing.append(
                 self._event(

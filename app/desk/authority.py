@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from app.desk.case import ReviewCase
 from app.desk.errors import IncompleteAnswerError, NotAllowedError
 from app.desk.matter import erased_matter, item_matter, matter_of
+from app.domain.answers import no_answer
 from app.domain.authority import Deed, Denial, Matter, action_refused, refused
 from app.domain.events import ReviewRequested
 from app.domain.people import Directory, Profile, Role
@@ -116,15 +117,8 @@ class Authority:
         return tuple(c for c in self._capacities(who) if refused((c,), deed, case.matter, now) is None)
 
     def _allow_action(self, capacities: Sequence[Profile], action: str, actions: Sequence[str]) -> None:
-        if action not in actions:
-            known = ", ".join(actions)
-            raise IncompleteAnswerError(
-                {
-                    "action": Denial(
-                        "unknown_action", f"'{action}' is not an action of this review", f"one of: {known}"
-                    )
-                }
-            )
+        if unknown := no_answer(action, actions):
+            raise IncompleteAnswerError({"action": unknown})
         denial = action_refused(capacities, action)
         if denial is not None:
             raise NotAllowedError(denial)

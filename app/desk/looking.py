@@ -12,6 +12,7 @@ from app.desk.case import ReviewCase, discreet
 from app.desk.errors import NotAllowedError
 from app.desk.matter import actions_of, not_in_pool
 from app.domain import context_package
+from app.domain.answers import answering
 from app.domain.authority import Deed, Denial, action_refused
 from app.domain.events import Answer, ReviewKind, ReviewRequested
 from app.domain.people import Profile, Role
@@ -35,7 +36,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What this person answered before taking it back, as long as nobody has answered."""
     withheld: dict[str, object] | None
     actions: tuple[str, ...]
-    """What this person may answer."""
+    """What this person may answer; what hands the case on has its own verbs."""
     denial: Denial | None
     """Why this person may not decide it, if so: said before any work goes into it."""
     erased: str = ""
@@ -114,7 +115,8 @@ class Looking(Authority):
             )
         package = case.package
         capacities = self._fit(who, Deed.DECIDE, case) or self._capacities(who)
-        actions = tuple(a for a in actions_of(package) if action_refused(capacities, a) is None)
+        offered = answering(actions_of(package))
+        actions = tuple(action for action in offered if action_refused(capacities, action) is None)
         revealed = who.name in case.review.first_answers
         taken_back = case.entry.taken_back
         return Look(

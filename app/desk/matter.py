@@ -79,6 +79,6 @@ def not_in_pool(who: Profile, pool: str, theirs: Sequence[str]) -> Denial:
 
 
 def actions_of(package: dict[str, object]) -> tuple[str, ...]:
-    """The answers that the context package offers."""
+    """What the context package offers: answers, and what hands the case on."""
     listed = package.get("available_actions")
     return tuple(str(action) for action in listed) if isinstance(listed, list) else ()

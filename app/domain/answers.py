@@ -11,6 +11,7 @@ import msgspec
 from app.domain.authority import Denial
 from app.domain.changes import canonical
 from app.domain.events import OverrideCategory
+from app.domain.resolution import HAND_ONS
 from app.domain.terms import Terms
 
 OTHER = "other"
@@ -63,12 +64,8 @@ def incomplete(
 ) -> dict[str, Denial]:
     """What is missing or wrong, by field; empty when the answer can be given."""
     wrong: dict[str, Denial] = {}
-    if verdict.action not in actions:
-        wrong["action"] = Denial(
-            "unknown_action",
-            f"'{verdict.action}' is not an action of this review",
-            f"one of: {', '.join(actions)}",
-        )
+    if unknown := no_answer(verdict.action, actions):
+        wrong["action"] = unknown
     if not verdict.reasoning.strip():
         wrong["reasoning"] = Denial("no_reasoning", "say why, whether you agree or not")
     for field, text in (("reasoning", verdict.reasoning), ("note", verdict.note)):
@@ -82,12 +79,37 @@ def incomplete(
         wrong["reason_code"] = Denial(
             "unknown_reason", f"'{verdict.reason_code}' is not a reason code", f"one of: {known}"
         )
-    unknown = [tag for tag in verdict.tags if tag not in TAGS]
-    if unknown:
-        wrong["tags"] = Denial("unknown_tag", f"unknown tag '{unknown[0]}'", f"one of: {', '.join(TAGS)}")
+    strange = [tag for tag in verdict.tags if tag not in TAGS]
+    if strange:
+        wrong["tags"] = Denial("unknown_tag", f"unknown tag '{strange[0]}'", f"one of: {', '.join(TAGS)}")
     if changes := _changes_refused(verdict, terms):
         wrong["changes"] = changes
     return wrong
+
+
+def no_answer(action: str, actions: Collection[str]) -> Denial | None:
+    """Why an action answers nothing; ``actions`` are those of the review. One that hands the case on would
+    end the review without a decision: nobody would be asked again."""
+    if action in HAND_ONS:
+        verb = action.replace("_", "-")
+        return Denial(
+            "not_an_answer",
+            f"'{action}' hands the case on and decides nothing",
+            f"`hitl review {verb}`, POST /v1/reviews/{{review_id}}/{verb}, or its form on the case's page",
+        )
+    if action not in actions:
+        known = ", ".join(answering(actions))
+        return Denial("unknown_action", f"'{action}' is not an action of this review", f"one of: {known}")
+    return None
+
+
+def answering(actions: Collection[str]) -> tuple[str, ...]:
+    """Those of the actions that decide something.
+
+    >>> answering(("approve", "reject", "request_info"))
+    ('approve', 'reject')
+    """
+    return tuple(action for action in actions if action not in HAND_ONS)
 
 
 def completed(verdict: Verdict, recommended: str) -> Verdict:

@@ -223,7 +223,7 @@ class LookOut(Part):
     withheld: dict[str, Any] | None
     """What was withheld until your first answer, once you gave it."""
     actions: list[str]
-    """What you may answer."""
+    """What you may answer. Asking for information and handing on have routes of their own."""
     denial: DenialOut | None
     answer: AnswerOut | None
     taken_back: AnswerOut | None

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from app.console.identity import Visitor, parts_of
 from app.console.pages import reading
 from app.console.pages.answer_form import Mistake, Typed, mistakes_of, typed_of, verdict_of
-from app.console.pages.case import answers_of, case_response, needs_first_answer, undo_left
+from app.console.pages.case import case_response, needs_first_answer, undo_left
 from app.console.pages.frame import Form, Who, epoch_of, text_of
 from app.console.pages.reading import action_label
 from app.console.pages.refusals import lost_words, not_allowed, not_undone, refused_words
@@ -49,7 +49,7 @@ def answer(request: Request, visitor: Who, review_id: str, form: Form) -> Respon
     if needs_first_answer(look, page, visitor.name) and look.answer is None:
         return case_response(request, visitor, review_id, status_code=409)
     terms = parts.policy.terms.get(page.decision_type)
-    verdict, mistakes = verdict_of(typed, answers_of(look), terms, page.facts)
+    verdict, mistakes = verdict_of(typed, look.actions, terms, page.facts)
     if verdict is None:
         return case_response(request, visitor, review_id, typed=typed, mistakes=mistakes, status_code=422)
     question = _to_confirm(look, page, typed)

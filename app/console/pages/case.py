@@ -158,11 +158,6 @@ def case_response(
     )
 
 
-def answers_of(look: Look) -> list[str]:
-    """What this person may choose; what hands the case on has its own forms."""
-    return [action for action in look.actions if action not in reading.HANDED_ON]
-
-
 def undo_left(review: Review, name: str, now: int) -> str:
     """For how long this person may still take the answer back, in words; empty when not at all."""
     mine = review.state is ReviewState.DECIDED and review.holder == name
@@ -214,7 +209,7 @@ def _case(parts: ConsoleParts, visitor: Visitor, look: Look) -> dict[str, Any]:
         "lease_left": _left(review, now),
         "lease_ms": parts.policy.lease,
         "others": [],
-        "actions": answers_of(look),
+        "actions": look.actions,
         "changeable": [
             Change(fact.name, input_label(fact, terms), kind_of(fact, terms), at_first(fact))
             for fact in changeable(page.facts, terms)

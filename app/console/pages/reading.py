@@ -19,9 +19,6 @@ from app.domain.terms import FactWords, Terms
 
 Package = Mapping[str, Any]
 
-HANDED_ON = frozenset({"request_info", "escalate", "delegate", "release"})
-"""Actions that hand the case on; they have their own forms and are no answers."""
-
 _ALONE = "This decision is taken by people alone."
 
 ACTIONS: Mapping[str, str] = {

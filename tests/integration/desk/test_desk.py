@@ -131,6 +131,30 @@ def test_cases_that_a_person_may_not_have_hold_up_none_of_the_others(office, poo
     assert office.next("ann", pool) == large[0]
 
 
+@pytest.mark.parametrize("action", ["request_info", "escalate", "delegate", "release"])
+def test_handing_on_is_no_answer_and_leaves_the_review_in_hand(office, action):
+    identifier = office.ask()
+    with pytest.raises(IncompleteAnswerError) as found:
+        office.decide("ann", identifier, Verdict(action=action, reasoning="one receipt is missing"))
+    assert found.value.fields["action"].code == "not_an_answer"
+    assert f"`hitl review {action.replace('_', '-')}`" in found.value.hint
+    review = office.queue.get(identifier).review
+    assert review.state is ReviewState.CLAIMED
+    blind = office.ask(
+        "blind", kind=ReviewKind.SECOND_LOOK, kinds=[ReviewKind.REVIEW, ReviewKind.SECOND_LOOK]
+    )
+    held = office.desk.claim(office.who("ann"), blind).review
+    with pytest.raises(IncompleteAnswerError):
+        office.desk.reveal(office.who("ann"), blind, held.epoch, action)
+    assert not office.queue.get(blind).review.first_answers
+
+
+def test_what_hands_a_case_on_is_not_among_the_answers(office):
+    look = office.desk.look(office.who("ann"), office.ask())
+    assert "request_info" in look.package["available_actions"]
+    assert look.actions == ("approve", "reject", "modify")
+
+
 def modify(changes):
     return Verdict(action="modify", changes=changes, reasoning="a slip")
 

@@ -121,9 +121,13 @@ async def test_an_audit_teaches_but_resolves_nothing():
     assert topics(output) == ["feedback.training_examples", "learning.cases"]
 
 
-async def test_handing_on_neither_resolves_nor_teaches():
-    output = await outcomes(Store())([await told(action="escalate")])
-    assert (output.outgoing, output.dead) == ([], [])
+async def test_an_answer_that_hands_on_neither_resolves_nor_teaches_and_is_no_silent_end():
+    """The desk takes none any more; one in the log left its decision without anybody to decide it."""
+    output = await outcomes(Store())([await told(action="request_info")])
+    assert (output.outgoing, reasons(output)) == ([], [(0, "outcome", "decides_nothing")])
+    assert "was answered with 'request_info', which decides nothing" in output.dead[0].message
+    audit = await outcomes(Store())([await told(kind=ReviewKind.AUDIT, action="request_info")])
+    assert (audit.outgoing, audit.dead) == ([], []), "nobody waits for an audit"
 
 
 async def test_a_second_delivery_of_the_same_answer_is_dropped():

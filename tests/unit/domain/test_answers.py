@@ -7,7 +7,7 @@ from app.policy.compiled import compile_policy
 from app.policy.load import load_policy
 from app.settings import load_settings
 
-ACTIONS = ("approve", "reject", "modify")
+ACTIONS = ("approve", "reject", "modify", "request_info")
 TERMS = compile_policy(load_policy(load_settings().policy_path)).terms["expense.approval"]
 
 
@@ -27,6 +27,8 @@ def test_an_action_and_a_reasoning_are_enough():
     ("given", "expected"),
     [
         ({"action": "pay"}, {"action": "unknown_action"}),
+        ({"action": "request_info"}, {"action": "not_an_answer"}),
+        ({"action": "escalate"}, {"action": "not_an_answer"}),
         ({"reasoning": "  \n"}, {"reasoning": "no_reasoning"}),
         ({"reasoning": "x" * (MAX_TEXT + 1)}, {"reasoning": "too_long"}),
         ({"note": "x" * (MAX_TEXT + 1)}, {"note": "too_long"}),

@@ -41,6 +41,11 @@ class Following:
         """Whether a decision of this id was routed."""
         return self._routed(decision_id) is not None
 
+    def submitted_by(self, decision_id: str) -> str:
+        """In whose name it was handed in; empty before it was routed."""
+        routed = self._routed(decision_id)
+        return routed.submitted_by if routed is not None else ""
+
     def progress(self, ids: Sequence[str]) -> list[Progress]:
         """Where each decision stands. One that nobody knows may still be on its way."""
         return [progress_of(one, where) for one, where in zip(ids, self._tracker.of(ids), strict=True)]

@@ -10,14 +10,22 @@ from app.domain.events import InformationGiven
 from app.errors import UsageError
 from app.review_queue.errors import QueueError
 
+UNFIT_TEXT = "unfit_text"
+"""Why information is not taken: what it says, and not who gives it."""
+
 
 class Informing(Authority):
     """What producers and other programs know."""
 
+    def information_denied(self, event: InformationGiven) -> Denial | None:
+        """Why ``inform`` would not take this from whoever gives it: asked before it becomes an event, too, so
+        that nothing is accepted there that ends here. Raises ``QueueError`` and ``UsageError``."""
+        return self._denied(event, self._case(event.review_id))
+
     def inform(self, event: InformationGiven) -> Denial | None:
         """Take the answer to a question, so that the review goes on; why not, if so. Safe to repeat."""
         try:
-            denial = self._denied(event, self._case(event.review_id))
+            denial = self.information_denied(event)
             if denial is None:
                 self._queue.inform(event.review_id, event.given_by, event.information, event.lease_epoch)
         except QueueError as refusal:
@@ -32,7 +40,7 @@ class Informing(Authority):
         texts = {"information": (event.information, MAX_TEXT), "given_by": (event.given_by, MAX_NAME)}
         for field, (text, longest) in texts.items():
             if wrong := unfit(text, longest):
-                return Denial("unfit_text", f"`{field}` {wrong}")
+                return Denial(UNFIT_TEXT, f"`{field}` {wrong}")
         person = self.directory.find(event.given_by)
         capacities = self._capacities(person) if person else ()
         return information_refused(event.given_by, self.directory, capacities, case.matter, self._clock())

@@ -135,6 +135,12 @@ def information_refused(
     return refused(capacities, Deed.ANSWER_INFO, matter, now)
 
 
+def giver_of(name: str, submitted_by: str, people: Directory) -> str:
+    """In whose name ``name``, admitted as the producer of a decision, gives information about it: a program,
+    as a gateway is, in that under which it handed the decision in; a person in no other than the own."""
+    return name if name in people.people else submitted_by
+
+
 def is_producer(name: str, submission: Submission | None, routed: Routed | None) -> bool:
     """Whether ``name`` handed a decision in and may follow it. ``routed`` is what was routed under its id,
     ``None`` before that.

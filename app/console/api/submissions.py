@@ -29,6 +29,9 @@ from app.console.errors import AlreadyResolvedError, DecisionConflictError, Unac
 from app.console.identity import Visitor
 from app.console.parts import ConsoleParts
 from app.console.submissions import Standing, submission_of
+from app.desk.errors import NotAllowedError
+from app.desk.informing import UNFIT_TEXT
+from app.domain.authority import giver_of
 from app.domain.events import DecisionSubmitted, DecisionWithdrawn, InformationGiven
 from app.domain.progress import Progress, Status
 from app.domain.submission import Rejected, json_schemas, parse_decision, parse_observation
@@ -145,9 +148,14 @@ def inform(parts: Parts, visitor: Submitter, decision_id: This, body: Informing)
         decision_id=decision_id,
         lease_epoch=question.lease_epoch,
         information=body.information,
-        given_by=visitor.name,
+        given_by=giver_of(visitor.name, parts.following.submitted_by(decision_id), parts.directory),
         given_at=parts.clock(),
     )
+    denial = parts.desk.information_denied(event)
+    if denial is not None and denial.code == UNFIT_TEXT:
+        raise UnacceptableError(denial.text, code=denial.code)
+    if denial is not None:
+        raise NotAllowedError(denial)
     parts.publisher.publish(Topic.REVIEWS_INFORMATION, decision_id, event)
     return AcceptedOut(id=question.review_id, at=_address(decision_id))
 

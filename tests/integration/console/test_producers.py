@@ -15,8 +15,10 @@ from app.client.flow import path_of
 from app.console.app import PUBLISHING
 from app.console.submissions import Submissions
 from app.domain.events import DecidedBy, DecisionResolved, Resolution
+from app.domain.people import Directory, Profile
 from app.review_queue.errors import StoreUnavailableError
 from app.stream.errors import BrokerUnreachableError
+from tests.integration.console.conftest import FINANCE, PEOPLE, POOLS
 from tests.integration.console.test_api import DECISION, kind
 from tests.integration.console.test_events import serve  # noqa: F401 - a fixture
 from tests.integration.review_queue.conftest import routed
@@ -207,6 +209,42 @@ def test_people_still_read_the_story(house):
     house.ask("exp-1")
     told = house.program("ann").get("/v1/decisions/exp-1").json()
     assert "reviews" in told and "status" not in told
+
+
+# --- information ----------------------------------------------------------------------------------------
+
+
+def asked(house, name="exp-1"):
+    """A reviewer asks about a decision that was handed in."""
+    ann, identifier = house.program("ann"), house.ask(name)
+    body = {"epoch": house.claimed(ann, identifier)["epoch"], "question": "Which project?"}
+    assert ann.post(f"/v1/reviews/{identifier}/request-info", json=body).status_code == 200
+    return identifier
+
+
+@pytest.mark.parametrize("owner", ["svc", "gateway"])
+def test_what_is_accepted_is_what_the_agent_takes(house, owner):
+    """A gateway hands in for others, and answers for them."""
+    handed_in(house, owner=owner)
+    identifier = asked(house)
+    answer = producer(house, owner).post("/v1/decisions/exp-1/information", json={"information": "Apollo"})
+    assert answer.status_code == 202
+    assert house.desk.inform(house.topics.events[-1][2]) is None
+    review = house.queue.get(identifier).review
+    assert (review.information, review.informed_by) == ("Apollo", "svc")
+
+
+def test_what_the_agent_would_refuse_is_not_accepted(house):
+    handed_in(house)
+    asked(house)
+    at, before = "/v1/decisions/exp-1/information", len(house.topics.events)
+    empty = producer(house).post(at, json={"information": " "})
+    assert (kind(empty), empty.json()["code"]) == ((422, "invalid"), "unfit_text")
+    people = {person.name: person for person in (*PEOPLE, Profile(name="svc", pools=FINANCE))}
+    house.policy = msgspec.structs.replace(house.policy, directory=Directory(people, POOLS))
+    steered = producer(house).post(at, json={"information": "Apollo"})
+    assert (kind(steered), steered.json()["code"]) == ((403, "not-allowed"), "own_case")
+    assert len(house.topics.events) == before
 
 
 # --- waiting --------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.domain.authority import is_producer
+from app.domain.authority import giver_of, is_producer
+from app.domain.people import Directory, Profile
 from app.domain.progress import Routed, Submission, identity_of
 
 THIS = identity_of("exp-1", "expense.approval", "emp-3", "svc")
@@ -33,6 +34,12 @@ def routed(submitted_by="svc", identity=THIS):
 )
 def test_who_may_follow(who, noted, there, may):
     assert is_producer(who, noted, there) is may
+
+
+@pytest.mark.parametrize(("name", "giver"), [("svc", "svc"), ("gateway", "svc"), ("ann", "ann")])
+def test_a_program_speaks_for_whom_it_handed_in_and_a_person_for_nobody_else(name, giver):
+    people = Directory({"ann": Profile(name="ann")}, frozenset())
+    assert giver_of(name, "svc", people) == giver
 
 
 @pytest.mark.parametrize(

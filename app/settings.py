@@ -5,6 +5,7 @@ This is the only module that reads the environment.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ SECRET_FILES = (
     "HITL_OIDC_CLIENT_SECRET_FILE",
 )
 ACCOUNTS_FILE = Path(".hitl") / "accounts.json"
+LOOPBACK = ("127.0.0.1", "::1")
 
 _PASSWORD_OPTION = re.compile(r"([?&]password=)[^&]*")
 
@@ -57,6 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``HITL_METRICS_PORT``; unset means no metrics endpoint."""
     console_url: str | None = None
     """``HITL_CONSOLE_URL``: where people find the console; unset means where it listens, on loopback."""
+    trusted_proxies: tuple[str, ...] = LOOPBACK
+    """``HITL_TRUSTED_PROXIES``: addresses and networks, with commas between, of proxies before the console.
+    Only they are believed when they say for whom they ask (``X-Forwarded-For``); unset means this machine."""
     accounts_file: Path = ACCOUNTS_FILE
     """``HITL_ACCOUNTS_FILE``: passwords and API tokens, hashed."""
     webhooks_file: Path | None = None
@@ -121,6 +126,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         worker_slot=env.get("HITL_WORKER_SLOT", "0"),
         metrics_port=_port(env.get("HITL_METRICS_PORT")),
         console_url=_url("HITL_CONSOLE_URL", env.get("HITL_CONSOLE_URL")),
+        trusted_proxies=_addresses("HITL_TRUSTED_PROXIES", env.get("HITL_TRUSTED_PROXIES")) or LOOPBACK,
         accounts_file=Path(env.get("HITL_ACCOUNTS_FILE") or ACCOUNTS_FILE),
         webhooks_file=Path(env["HITL_WEBHOOKS_FILE"]) if env.get("HITL_WEBHOOKS_FILE") else None,
         oidc_issuer=_url("HITL_OIDC_ISSUER", env.get("HITL_OIDC_ISSUER")),
@@ -193,6 +199,21 @@ def _url(name: str, text: str | None) -> str | None:
     if not whole or parts.query or parts.fragment or "@" in parts.netloc:
         raise UsageError(f"{name}={text}: not an address", hint="e.g. https://reviews.example.org")
     return text.rstrip("/")
+
+
+def _addresses(name: str, text: str | None) -> tuple[str, ...]:
+    found = tuple(one.strip() for one in (text or "").split(",") if one.strip())
+    for one in found:
+        try:
+            network = ipaddress.ip_network(one)
+        except ValueError as error:
+            raise UsageError(
+                f"{name}={text}: '{one}' is neither an address nor a network ({error})",
+                hint="e.g. 10.0.0.7,172.30.117.0/24",
+            ) from error
+        if not network.prefixlen:  # then whoever asks could say that it is somebody else
+            raise UsageError(f"{name}={text}: '{one}' is everybody", hint="name the proxies only")
+    return found
 
 
 def _port(text: str | None) -> int | None:

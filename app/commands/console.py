@@ -30,7 +30,8 @@ def console(
     """Run the reviewer console and the JSON API until it is stopped. SIGTERM finishes requests in hand.
 
     People sign in with `hitl people add NAME`; programs use `hitl token create`. Set HITL_CONSOLE_URL to
-    the address that browsers use, https unless it is this machine only.
+    the address that browsers use, https unless it is this machine only, and HITL_TRUSTED_PROXIES to the
+    address of the proxy before it, unless that is on this machine: limits go by the visitor's address.
 
     Example: `hitl console --port 8080`
     """

@@ -25,6 +25,7 @@ from app.console.openapi import describe
 from app.console.parts import ConsoleParts
 from app.console.responses import error_response
 from app.console.shield import Shield
+from app.console.tries import SLOW_LANE
 from app.errors import HitlError
 
 PUBLISHING = 8
@@ -61,7 +62,7 @@ def create_console(parts: ConsoleParts) -> FastAPI:
     app.state.answers = Answers(parts.client, parts.keys, parts.pace, lambda: parts.terms.answers_kept)
     app.state.feed = Feed(Revision(parts.client, parts.queue_keys), parts.pace)
     app.state.streams, app.state.waits = Counter(), Counter()
-    app.state.publishing = Semaphore(PUBLISHING)
+    app.state.publishing, app.state.slow_lane = Semaphore(PUBLISHING), Semaphore(SLOW_LANE)
     app.state.watch = Watch(parts.following.progress, parts.pace.follow / 1000, app.state.feed.closing)
     app.add_middleware(Shield, parts=parts, metrics=metrics)
 

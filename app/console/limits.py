@@ -42,6 +42,10 @@ class Limits:
         """All is well: start again with a full bucket."""
         self._run(kind, whom, allowance, -allowance.burst)
 
+    def give_back(self, kind: str, whom: str, allowance: Allowance) -> None:
+        """One that was counted should not have been."""
+        self._run(kind, whom, allowance, -1)
+
     def _run(self, kind: str, whom: str, allowance: Allowance, tokens: int) -> int:
         arguments = [self._clock(), allowance.burst, allowance.every, tokens]
         with reachable:

@@ -19,6 +19,7 @@ from fastapi import APIRouter, Request
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from app.console.errors import ForgedRequestError, NotFoundError
@@ -27,6 +28,7 @@ from app.console.keys import hashed
 from app.console.parts import ConsoleParts
 from app.console.sessions import token
 from app.console.sign_in import begin, refused
+from app.console.tries import asker, slowed
 from app.errors import ServiceUnreachableError
 from app.review_queue.store import reachable
 from app.settings import Settings
@@ -145,12 +147,19 @@ class Provider:
 
 
 @router.get("/sign-in/oidc")
-def go(request: Request, next: str = "/") -> Response:  # noqa: A002 - the parameter's public name
-    """Off to the identity provider."""
+async def go(request: Request, next: str = "/") -> Response:  # noqa: A002 - the parameter's public name
+    """Off to the identity provider. What is not brought to its end there counts against whoever began it, and
+    slows further ones down: nobody is refused for what others behind the same address begin."""
     parts, provider = parts_of(request), _provider(request)
-    _slow_down(request, parts)
+    terms, who = parts.terms, asker(parts, request)
+    crowded = await run_in_threadpool(parts.limits.wait, "oidc", who.key, terms.sign_ins_by_address) > 0
+    async with slowed(request, terms.sign_in_delay if crowded else 0, crowded=crowded):
+        return await run_in_threadpool(_away_to, provider, parts, local_path(next))
+
+
+def _away_to(provider: Provider, parts: ConsoleParts, path: str) -> Response:
     state, browser = token(parts.draw), token(parts.draw)
-    pending = Pending(token(parts.draw), token(parts.draw, 48), hashed(browser), local_path(next))
+    pending = Pending(token(parts.draw), token(parts.draw, 48), hashed(browser), path)
     with reachable:
         parts.client.execute_command(
             "SET", parts.keys.pending(state), msgspec.json.encode(pending), "PX", parts.terms.sign_in_time
@@ -170,9 +179,8 @@ def go(request: Request, next: str = "/") -> Response:  # noqa: A002 - the param
 
 @router.get(DONE)
 def done(request: Request, state: str = "", code: str = "", iss: str = "", error: str = "") -> Response:
-    """Back from the identity provider, with a code."""
+    """Back from the identity provider, with a code. Good once for each that was begun, which is limited."""
     parts, provider = parts_of(request), _provider(request)
-    _slow_down(request, parts)
     pending = _begun(parts, request, state)
     if iss and iss != parts.settings.oidc_issuer:
         raise ForgedRequestError("the answer comes from another identity provider")
@@ -186,6 +194,7 @@ def done(request: Request, state: str = "", code: str = "", iss: str = "", error
         counted.labels("oidc", "refused").inc()
         return refused(request, pending.next, "You are signed in there, but not among the people here.")
     counted.labels("oidc", "accepted").inc()
+    parts.limits.give_back("oidc", asker(parts, request).key, parts.terms.sign_ins_by_address)
     response = begin(request, parts, who.name, "oidc", pending.next)
     response.delete_cookie(_cookie(parts), path="/", secure=parts.place.secure, httponly=True)
     return response
@@ -206,12 +215,6 @@ def _identity(claims: Mapping[str, Any], claim: str) -> str:
     if claim == "email" and claims.get("email_verified") is not True:
         return ""
     return str(claims.get(claim) or "")
-
-
-def _slow_down(request: Request, parts: ConsoleParts) -> None:
-    address = request.client.host if request.client else "unknown"
-    allowance = parts.terms.sign_ins_by_address
-    parts.limits.take("oidc", address, allowance, "attempts to sign in from here")
 
 
 def _provider(request: Request) -> Provider:

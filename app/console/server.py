@@ -46,6 +46,8 @@ class ConsoleServer(uvicorn.Server):
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                proxy_headers=True,
+                forwarded_allow_ips=list(parts.settings.trusted_proxies),
                 timeout_graceful_shutdown=GRACE,
             )
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import logging
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
@@ -27,12 +27,20 @@ from app.console.limits import TooManyError
 from app.console.parts import ConsoleParts
 from app.console.rendering import render
 from app.console.sessions import token
+from app.console.tries import Asker, asker, remember, slowed
 
 log = logging.getLogger("hitl.console")
 router = APIRouter(include_in_schema=False)
 
 _PAGE = "sign_in.html"
 _WRONG = "The name or the password is wrong."
+
+
+class _Admitted(msgspec.Struct, frozen=True):
+    """A try that may go on after ``wait`` ms. ``crowded``: too many from there have failed."""
+
+    crowded: bool
+    wait: int
 
 
 @router.get("/sign-in")
@@ -60,23 +68,25 @@ async def sign_in(
     if not hmac.compare_digest(_form_token(parts, _visit(request)).encode(), csrf_token.encode()):
         raise ForgedRequestError("the sign-in form is too old", hint="reload the page and try again")
     name, path = name.strip(), local_path(next)
+    who = asker(parts, request, name)
     try:
-        wait = await run_in_threadpool(_admit, parts, _address(request), name)
+        admitted = await run_in_threadpool(_admit, parts, who, name)
     except TooManyError as error:
         return _too_many(request, parts, name, path, error)
-    await asyncio.sleep(wait / 1000)
-    return await run_in_threadpool(_check, request, parts, name, password, path)
+    async with slowed(request, admitted.wait, crowded=admitted.crowded):
+        return await run_in_threadpool(_check, request, parts, name, password, path, who, admitted)
 
 
-def _admit(parts: ConsoleParts, address: str, name: str) -> int:
-    """How long (ms) this attempt has to wait. Raises ``TooManyError`` for an address that tries too often.
+def _admit(parts: ConsoleParts, who: Asker, name: str) -> _Admitted:
+    """Whether this try has to wait. Raises ``TooManyError`` for whoever tries one name too often.
 
-    A stranger must not be able to keep a person out: what others try with a name slows the sign-in under
-    it down, and refuses it only to them."""
+    A stranger must not be able to keep a person out: what others try with a name, or from an address, slows
+    the sign-in down. It is refused to them, and never in a browser where the person has signed in before."""
     limits, terms = parts.limits, parts.terms
-    limits.take("address", address, terms.sign_ins_by_address, "attempts to sign in from here")
-    limits.take("account", _pair(name, address), terms.guesses, "attempts to sign in with this name")
-    return min(limits.wait("name", name, terms.guesses_anywhere), terms.sign_in_delay)
+    crowded = limits.wait("address", who.key, terms.sign_ins_by_address) > 0
+    limits.take("account", _pair(name, who), terms.guesses, "attempts to sign in with this name")
+    wait = 0 if who.known else limits.wait("name", name, terms.guesses_anywhere)
+    return _Admitted(crowded, terms.sign_in_delay if crowded else min(wait, terms.sign_in_delay))
 
 
 def _too_many(request: Request, parts: ConsoleParts, name: str, path: str, error: TooManyError) -> Response:
@@ -87,14 +97,23 @@ def _too_many(request: Request, parts: ConsoleParts, name: str, path: str, error
     return again
 
 
-def _check(request: Request, parts: ConsoleParts, name: str, password: str, path: str) -> Response:
-    address = _address(request)
+def _check(
+    request: Request,
+    parts: ConsoleParts,
+    name: str,
+    password: str,
+    path: str,
+    who: Asker,
+    admitted: _Admitted,
+) -> Response:
     terms, counted = parts.terms, request.app.state.metrics.sign_ins
     if not parts.accounts.right_password(name, password) or parts.directory.find(name) is None:
         counted.labels("password", "refused").inc()
-        log.warning("refused a sign-in from %s", address)
+        log.warning("refused a sign-in from %s", _address(request))
         return _page(request, parts, path, name=name, wrong=_WRONG, status=401)
-    parts.limits.refill("account", _pair(name, address), terms.guesses)
+    parts.limits.refill("account", _pair(name, who), terms.guesses)
+    if not admitted.crowded:  # only what fails counts
+        parts.limits.give_back("address", who.key, terms.sign_ins_by_address)
     counted.labels("password", "accepted").inc()
     return begin(request, parts, name, "password", path)
 
@@ -119,6 +138,7 @@ def begin(request: Request, parts: ConsoleParts, name: str, method: str, path: s
         httponly=True,
         samesite="lax",
     )
+    remember(parts, request, response, name)
     response.delete_cookie(_visit_name(parts), path="/", secure=parts.place.secure, httponly=True)
     return response
 
@@ -175,8 +195,8 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _pair(name: str, address: str) -> str:
-    return f"{name}\n{address}"
+def _pair(name: str, who: Asker) -> str:
+    return f"{name}\n{who.key}"
 
 
 def _visit_name(parts: ConsoleParts) -> str:

@@ -53,13 +53,15 @@ class Console(Part):
     sign_in_time: Annotated[Duration, between(MINUTE, HOUR)] = 10 * MINUTE
     """How long a sign-in page, or a sign-in at the identity provider, may take, 1m to 1h."""
     guesses: Guesses = Guesses()
-    """Passwords tried for one account from one address. A right one starts the count again."""
+    """Passwords tried for one account from one address, or in one browser where it was signed in before.
+    A right one starts the count again."""
     guesses_anywhere: Guesses = Guesses(burst=10, per_minute=6)
     """Passwords tried for one account from anywhere. Beyond that each waits; nobody can be locked out."""
     sign_in_delay: Annotated[Duration, between(SECOND, MINUTE)] = 5 * SECOND
     """The longest of these waits, 1s to 1m."""
     sign_ins_by_address: Rate = Rate(burst=30, per_minute=30)
-    """Sign-ins tried from one address: an office behind one address signs in every morning."""
+    """Sign-ins from one address that failed or were not finished. Beyond that each waits for `sign_in_delay`,
+    and none is refused: an office behind one address signs in every morning."""
     changes: Rate = Rate(burst=120, per_minute=240)
     """Changes by one session or token: far more than hands can do, far less than a runaway script."""
     requests: Rate = Rate(burst=600, per_minute=1200)

@@ -3,6 +3,7 @@
 import re
 import secrets
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -228,3 +229,15 @@ def make_house(client, store_url, codec, tmp_path):  # noqa: F811
 @pytest.fixture
 def house(make_house):
     return make_house()
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """Seconds that each sign-in had to wait; nobody does."""
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr("app.console.tries.asyncio", SimpleNamespace(sleep=sleep))
+    return waited

@@ -1,7 +1,5 @@
 """What somebody with a token, a link or a role of another pool tries, and does not get."""
 
-from types import SimpleNamespace
-
 import msgspec
 import pytest
 
@@ -152,13 +150,7 @@ def strangers_guess(house, name, times):
         assert sign_in(stranger, name, "wrong").status_code == 401
 
 
-def test_strangers_can_slow_a_sign_in_down_but_not_prevent_it(house, monkeypatch):
-    waits = []
-
-    async def sleep(seconds):
-        waits.append(seconds)
-
-    monkeypatch.setattr("app.console.sign_in.asyncio", SimpleNamespace(sleep=sleep))
+def test_strangers_can_slow_a_sign_in_down_but_not_prevent_it(house, waits):
     house.signed_in("ann")
     strangers_guess(house, "ann", 40)
     assert max(waits) == house.policy.console.sign_in_delay / 1000

@@ -15,6 +15,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 from app.console.app import create_console
 from app.domain.people import Directory
+from app.policy.console import MINUTE, Allowance
 from tests.integration.console.conftest import PEOPLE, POOLS
 
 CLIENT = "console"
@@ -116,6 +117,26 @@ def test_there_and_back_opens_a_session(house, issuer):
     headers, body = issuer.asked[0]
     assert headers["Authorization"].startswith("Basic ") and "s3cret" not in body
     assert 'href="/sign-in/oidc' in house.browser().get("/sign-in").text
+
+
+def test_a_whole_company_signs_in_from_one_address(house, issuer, waits):
+    console = msgspec.structs.replace(house.policy.console, sign_ins_by_address=Allowance(2, MINUTE))
+    house.policy = msgspec.structs.replace(house.policy, console=console)
+    assert [there_and_back(house, issuer, house.browser()).status_code for _ in range(5)] == [303] * 5
+    assert waits == [0] * 5
+
+
+def test_a_stranger_keeps_nobody_from_the_identity_provider(house, issuer, waits):
+    console = msgspec.structs.replace(house.policy.console, sign_ins_by_address=Allowance(2, MINUTE))
+    house.policy = msgspec.structs.replace(house.policy, console=console)
+    known = house.browser()
+    there_and_back(house, issuer, known)
+    stranger = house.browser()
+    assert [stranger.get("/sign-in/oidc").status_code for _ in range(5)] == [302] * 5
+    assert waits == [0, 0, 0, 5, 5, 5]
+    assert there_and_back(house, issuer, house.browser()).status_code == 303
+    assert there_and_back(house, issuer, known).status_code == 303
+    assert waits[6:] == [5, 0]
 
 
 def test_an_answer_is_good_once_and_only_in_the_browser_that_asked(house, issuer):

@@ -4,9 +4,12 @@ import re
 
 import msgspec
 import pytest
+from starlette.testclient import TestClient
 
 from app.console.identity import local_path
+from app.console.server import ConsoleServer
 from app.policy.console import HOUR, MINUTE, Allowance
+from app.settings import load_settings
 from tests.integration.console.conftest import PASSWORD, sign_in
 
 
@@ -156,11 +159,83 @@ def test_guesses_against_one_account_are_slowed_down(make_house):
     assert [sign_in(house.browser(), password="x" * 12).status_code for _ in range(3)] == [401] * 3
 
 
-def test_guesses_from_one_address_are_slowed_down_over_all_accounts(make_house):
+def test_guesses_from_one_address_are_slowed_down_over_all_accounts(make_house, waits):
     house = make_house(sign_ins_by_address=Allowance(2, 60_000))
+    house.accounts.set_password("ann", PASSWORD, new=True)
     browser = house.browser()
-    assert [sign_in(browser, f"name{i}", "x" * 12).status_code for i in range(3)] == [401, 401, 429]
-    assert sign_in(house.browser(), "ann").status_code == 429
+    assert [sign_in(browser, f"name{i}", "x" * 12).status_code for i in range(3)] == [401] * 3
+    assert waits == [0, 0, 5]
+    assert sign_in(house.browser(), "ann").status_code == 303
+    assert sign_in(house.browser(client=("192.0.2.7", 1)), "name0", "x" * 12).status_code == 401
+    assert waits == [0, 0, 5, 5, 0]
+
+
+def test_an_office_signs_in_from_one_address_without_a_wait(make_house, waits):
+    house = make_house(sign_ins_by_address=Allowance(2, 60_000))
+    house.accounts.set_password("ann", PASSWORD, new=True)
+    assert [sign_in(house.browser()).status_code for _ in range(5)] == [303] * 5
+    assert waits == [0] * 5
+
+
+def test_a_stranger_behind_the_same_address_keeps_nobody_out(make_house, waits):
+    house = make_house(sign_ins_by_address=Allowance(5, 60_000), guesses=Allowance(3, 60_000))
+    browser = house.signed_in("ann")
+    house.accounts.set_password("bob", PASSWORD, new=True)
+    browser.post("/sign-out")
+    stranger = house.browser()
+    guesses = [sign_in(stranger, "ann", "x" * 12).status_code for _ in range(10)]
+    assert guesses == [401] * 3 + [429] * 7  # what one address may try with a name stays limited
+    del waits[:]
+    assert sign_in(browser, "ann").status_code == 303
+    assert waits == [0]  # nor does it wait for what others did
+    assert sign_in(house.browser(), "bob").status_code == 303
+    assert waits == [0, 5]
+
+
+def test_a_known_browser_may_guess_no_more_often_and_not_under_another_name(make_house):
+    house = make_house(guesses=Allowance(3, 60_000))
+    thief, ann = house.browser(), house.signed_in("ann")
+    house.accounts.set_password("bob", PASSWORD, new=True)
+    kept = ann.cookies["hitl-known"]
+    thief.cookies.set("hitl-known", kept)
+    assert [sign_in(thief, "ann", "x" * 12).status_code for _ in range(4)] == [401] * 3 + [429]
+    guesser = house.browser()
+    assert [sign_in(guesser, "bob", "x" * 12).status_code for _ in range(3)] == [401] * 3
+    assert sign_in(thief, "bob").status_code == 429  # known as ann's, and so an address as any other
+    browser, whose, seal = kept.split(".")
+    for forged in (
+        f"another.{whose}.{seal}",
+        f"{browser}.{whose}.",
+        f"{browser}.{'0' * 64}.{seal}",
+        "..",
+    ):
+        assert sign_in(house.browser(), "bob", Cookie=f"hitl-known={forged}").status_code == 429
+
+
+def test_behind_a_trusted_proxy_everybody_has_an_own_address(make_house):
+    house = make_house(guesses=Allowance(3, 60_000))
+    house.accounts.set_password("ann", PASSWORD, new=True)
+    settings = load_settings({"HITL_TRUSTED_PROXIES": "172.30.117.0/24"})
+    config = ConsoleServer(msgspec.structs.replace(house.parts, settings=settings)).config
+    config.load()
+
+    def visitor(address, proxy):
+        headers = {"X-Forwarded-For": address}
+        return TestClient(
+            config.loaded_app,
+            base_url=house.url,
+            follow_redirects=False,
+            headers=headers,
+            client=(proxy, 1),
+        )
+
+    stranger = visitor("198.51.100.7", "172.30.117.1")
+    guesses = [sign_in(stranger, password="x" * 12).status_code for _ in range(4)]
+    assert guesses == [401] * 3 + [429]
+    assert sign_in(visitor("192.0.2.7", "172.30.117.1")).status_code == 303
+    # Whoever is no proxy of ours can not say that it is somebody else.
+    liars = [visitor(f"10.0.0.{number}", "203.0.113.9") for number in range(4)]
+    assert [sign_in(liar, password="x" * 12).status_code for liar in liars] == [401] * 3 + [429]
 
 
 # --- forms of other sites ------------------------------------------------------------------------------

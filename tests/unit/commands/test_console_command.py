@@ -50,6 +50,18 @@ def test_an_open_house_has_to_be_asked_for(start):
     start(LOCAL, people=(), open_house=True)
 
 
+@pytest.mark.parametrize("proxies", ["*", "proxy", "10.0.0.1/8", "0.0.0.0/0", "10.0.0.7,::/0"])
+def test_a_trusted_proxy_is_an_address_or_a_network_and_never_everybody(proxies):
+    with pytest.raises(UsageError, match="HITL_TRUSTED_PROXIES"):
+        load_settings({"HITL_TRUSTED_PROXIES": proxies})
+
+
+def test_only_this_machine_is_a_trusted_proxy_unless_said():
+    assert load_settings({}).trusted_proxies == ("127.0.0.1", "::1")
+    found = load_settings({"HITL_TRUSTED_PROXIES": "10.0.0.7, 172.30.117.0/24,"}).trusted_proxies
+    assert found == ("10.0.0.7", "172.30.117.0/24")
+
+
 @pytest.mark.parametrize(
     "url", ["desk.example", "ftp://desk.example", "https://", "https://a@b", "https://a?b", "http://a:x"]
 )

@@ -117,6 +117,12 @@ def test_every_variable_of_ours_is_one_that_we_read(variant, name):
     assert {variable for variable in environment if variable.startswith("HITL_")} <= KNOWN_VARIABLES
 
 
+def test_the_console_believes_the_proxy_that_comes_by_the_gateway_of_its_port():
+    edge = YAML(typ="safe").load(SECURE[1].read_text(encoding="utf-8"))["networks"]["edge"]
+    (there,) = edge["ipam"]["config"]
+    assert service("secure", "console")["environment"]["HITL_TRUSTED_PROXIES"] == there["subnet"]
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_traces_are_off_until_the_operator_names_a_collector(variant):
     """The collector of the profile is one that worker and console can reach."""

@@ -37,7 +37,7 @@ from app.desk.following import Following
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.whereabouts import Tracker
 from app.settings import Settings
-from app.stream.broadcast import Broadcast
+from app.stream.broadcast import Broadcast, unheard
 from app.stream.codec import Codec
 from app.stream.connection import Connection
 from app.stream.group_reader import GroupReader
@@ -100,6 +100,7 @@ def open_console(
             draw=secrets.token_bytes,
             publisher=publisher,
             broker_answers=BrokerProbe(connection),
+            unheard=lambda: unheard((activated, rules_changed)),
             messages=messages,
             ledger=ledger,
             rules=open_rules(

@@ -15,6 +15,10 @@ class MissingScopeError(HitlError):
     code = "missing_scope"
 
 
+class OutdatedError(HitlError):
+    """Who may do what could not be read for too long: it may have changed."""
+
+
 class ForgedRequestError(HitlError):
     """A change with a cookie that did not come from a page of this console."""
 

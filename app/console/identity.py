@@ -15,7 +15,7 @@ import msgspec
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from app.console.errors import ForgedRequestError, MissingScopeError, NotSignedInError
+from app.console.errors import ForgedRequestError, MissingScopeError, NotSignedInError, OutdatedError
 from app.console.parts import ConsoleParts
 from app.console.scopes import OF_PEOPLE, Scope
 from app.domain.people import Profile
@@ -26,6 +26,8 @@ CSRF_FIELD = "csrf_token"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SUBMITTING = frozenset({"/v1/decisions", "/v1/outcomes"})
 """Where programs hand in what they have, many in a short time."""
+_WITHOUT_AUTHORITY = ("/sign-out", "/v1/decisions", "/v1/outcomes")
+"""What begins so goes on, also while nobody knows what was activated: nobody's authority counts there."""
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -52,8 +54,8 @@ def parts_of(request: Request) -> ConsoleParts:
 
 
 async def signed_in(request: Request) -> Visitor:
-    """The visitor, for every route that is not open. Raises ``NotSignedInError``,
-    ``ForgedRequestError``, ``TooManyError``. Asked twice for one request, it answers from memory."""
+    """The visitor, for every route that is not open. Raises ``NotSignedInError``, ``ForgedRequestError``,
+    ``OutdatedError``, ``TooManyError``. Asked twice for one request, it answers from memory."""
     known: Visitor | None = getattr(request.state, "visitor", None)
     if known is not None:
         return known
@@ -65,6 +67,7 @@ async def signed_in(request: Request) -> Visitor:
         if visitor.session_id:
             check_origin(parts, request)
             await _check_csrf(request, visitor)
+        _check_heard(parts, request.url.path)
         await run_in_threadpool(_count_change, parts, visitor, request.url.path)
     request.state.visitor = visitor
     return visitor
@@ -135,6 +138,16 @@ def _by_token(parts: ConsoleParts, header: str) -> Visitor:
     # A program that only submits need not be a person of the policy; it then may do nothing else.
     profile = parts.directory.find(token.owner) or Profile(name=token.owner)
     return Visitor(profile=profile, scopes=token.scopes, key=token.digest)
+
+
+def _check_heard(parts: ConsoleParts, path: str) -> None:
+    """Nobody acts on authority that may have been taken away. Reading goes on."""
+    topic = parts.unheard()
+    if topic and not path.startswith(_WITHOUT_AUTHORITY):
+        raise OutdatedError(
+            f"the console can not read {topic} any more: who may do what may have changed since",
+            hint="tell its operator: does the topic exist, and may the console read it? See: hitl doctor",
+        )
 
 
 async def _check_csrf(request: Request, visitor: Visitor) -> None:

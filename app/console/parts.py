@@ -99,6 +99,8 @@ class ConsoleParts(msgspec.Struct, frozen=True, kw_only=True):
     """Publishes what is submitted; waits for the broker's word."""
     broker_answers: Callable[[], bool]
     """Whether the broker answers, within a second or two."""
+    unheard: Callable[[], str]
+    """A topic of authority (policy, standing rules) that could not be read for too long; or empty."""
     messages: Outgoing | None = None
     """What waits for webhooks; ``None`` as the ledger."""
     ledger: Ledger | None = None

@@ -21,11 +21,13 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(request: Request) -> JSONResponse:
-    """Store and broker answer: the console can do its work."""
+    """Store and broker answer, and what is activated is heard: the console can do its work."""
     parts = parts_of(request)
     checks = {"store": _answers(parts), "broker": parts.broker_answers()}
-    ready = all(checks.values())
     words = {name: "ok" if well else "no answer" for name, well in checks.items()}
+    topic = parts.unheard()
+    words["authority"] = f"{topic} can not be read: people change nothing (hitl doctor)" if topic else "ok"
+    ready = all(said == "ok" for said in words.values())
     return JSONResponse({"status": "ok" if ready else "not ready", **words}, 200 if ready else 503)
 
 

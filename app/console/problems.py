@@ -22,6 +22,7 @@ from app.console.errors import (
     MissingScopeError,
     NotFoundError,
     NotSignedInError,
+    OutdatedError,
     UnacceptableError,
     WrongHostError,
 )
@@ -101,6 +102,12 @@ WRONG_HOST = Kind(
 UNAVAILABLE = Kind(
     "unavailable", 503, "Not available now", "The store or the broker is away. Nothing was lost: try again."
 )
+OUTDATED = Kind(
+    "outdated",
+    503,
+    "Who may do what is not known",
+    "The console can not read the policy in force or the rules. Reading goes on; its operator has to act.",
+)
 METHOD = Kind("method-not-allowed", 405, "Method not allowed", "This address does not take this method.")
 UNEXPECTED = Kind(
     "unexpected", 500, "Unexpected error", "A bug. The log has more under the id in `instance`."
@@ -109,7 +116,7 @@ UNEXPECTED = Kind(
 KINDS = (
     BAD_REQUEST, INVALID, NOT_SIGNED_IN, NOT_ALLOWED, NOT_FOUND, UNKNOWN_REVIEW, STALE_LEASE,
     ALREADY_DECIDED, PACKAGE_CHANGED, CONFLICT, REQUEST_CONFLICT, ERASED, ANOTHER_DECISION, KEY_REUSED,
-    TOO_LARGE, TOO_MANY, WRONG_HOST, UNAVAILABLE, METHOD, UNEXPECTED,
+    TOO_LARGE, TOO_MANY, WRONG_HOST, UNAVAILABLE, OUTDATED, METHOD, UNEXPECTED,
 )  # fmt: skip
 
 _OF: Mapping[type[BaseException], Kind] = {
@@ -134,6 +141,7 @@ _OF: Mapping[type[BaseException], Kind] = {
     TooManyError: TOO_MANY,
     WrongHostError: WRONG_HOST,
     AccountsFileError: UNAVAILABLE,
+    OutdatedError: OUTDATED,
     ServiceUnreachableError: UNAVAILABLE,
     TransientError: UNAVAILABLE,
     ErasedError: ERASED,
@@ -208,7 +216,7 @@ def _headers(error: BaseException, kind: Kind) -> dict[str, str]:
     headers: dict[str, str] = {}
     if isinstance(error, HTTPException) and error.headers:
         headers.update(error.headers)
-    if kind is UNAVAILABLE:
+    if kind in (UNAVAILABLE, OUTDATED):
         headers["Retry-After"] = str(RETRY_AFTER)
     if isinstance(error, TooManyError):
         headers["Retry-After"] = str(error.retry_after)

@@ -20,7 +20,7 @@ log = structlog.get_logger("hitl.stream")
 
 RETRY_SECONDS = 2.0
 DEAF_SECONDS = 60.0
-"""So long a worker acts on what it last heard, where a topic can not be read though the broker answers."""
+"""So long a process acts on what it last heard, where a topic can not be read though the broker answers."""
 
 _AWAY = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE})
 """Errors of an outage: the client waits for its end by itself, and nothing is decided meanwhile."""
@@ -165,6 +165,11 @@ class Broadcast:
             log.exception("a broadcast record was skipped; what was known stays", position=record.position)
 
 
+def unheard(broadcasts: Sequence[Broadcast]) -> str:
+    """A topic that could not be read for too long; empty while all are heard."""
+    return next((each.topic for each in broadcasts if each.deaf_for() > DEAF_SECONDS), "")
+
+
 class Hearing(Service):
     """Ends a worker that does not hear any more what all workers must know: a tightened threshold, a policy,
     a suspended rule. Another process starts only once it can read them."""
@@ -180,10 +185,10 @@ class Hearing(Service):
     async def _watch(self) -> None:
         while not self.should_stop:
             await self.sleep(1.0)
-            for each in self._broadcasts:
-                if each.deaf_for() > DEAF_SECONDS:
-                    raise FatalStreamError(
-                        f"{each.topic} could not be read for {DEAF_SECONDS:g} s, and what it said before"
-                        " may not be true any more",
-                        hint="does the topic exist, and may this worker read it? See: hitl doctor",
-                    )
+            topic = unheard(self._broadcasts)
+            if topic:
+                raise FatalStreamError(
+                    f"{topic} could not be read for {DEAF_SECONDS:g} s, and what it said before"
+                    " may not be true any more",
+                    hint="does the topic exist, and may this worker read it? See: hitl doctor",
+                )

@@ -94,7 +94,7 @@ class House:
         )
         self.cases = CaseFile(store.client, store.keys, memory=10**12, length=5, clock=self.clock)
         self.topics = Topics()
-        self.broker_up = True
+        self.broker_up, self.unheard = True, ""
         keys = ConsoleKeys(store.prefix)
         self.accounts = Accounts(
             folder / "accounts.json",
@@ -123,6 +123,7 @@ class House:
             draw=secrets.token_bytes,
             publisher=EventPublisher(self.topics.connect),
             broker_answers=lambda: self.broker_up,
+            unheard=lambda: self.unheard,
             pace=pace or Pace(),
         )
         self.book = RuleBook(codec, lambda *_: True)

@@ -4,6 +4,7 @@ from app.composition.console import open_console
 from app.composition.parts import load_compiled_policy
 from app.domain.events import OverrideCategory, PolicyActivated
 from app.settings import load_settings
+from app.stream.broadcast import Broadcast
 from app.stream.codec import Codec
 from app.stream.connection import Connection
 from app.stream.embedded_broker import EmbeddedBroker
@@ -18,8 +19,9 @@ from tests.unit.domain import cases
 CODEC = Codec(Schemas.load())
 
 
-def test_answers_are_counted_under_the_policy_in_force(store_url, tmp_path):
-    """The same reason code means another category from an activation on, without a restart."""
+def test_answers_are_counted_under_the_policy_in_force(store_url, tmp_path, monkeypatch):
+    """The same reason code means another category from an activation on, without a restart. And the console
+    knows when it hears of none any more."""
     file = tmp_path / "policy.yaml"
     file.write_text(POLICY_TEXT)
     env = {"HITL_REDIS_URL": store_url, "HITL_TOPIC_PREFIX": "composed.", "HITL_POLICY": str(file)}
@@ -57,4 +59,11 @@ def test_answers_are_counted_under_the_policy_in_force(store_url, tmp_path):
             answered(2)
             until(lambda: len(categories()) == 2, "the second answer")
             assert categories() == {OverrideCategory.AI_ERROR: 1, OverrideCategory.HUMAN_ERROR: 1}
+            for topic in (Topic.POLICY_ACTIVATED, Topic.RULES_CHANGED):
+                assert parts.unheard() == ""
+                with monkeypatch.context() as silent:
+                    silent.setattr(
+                        Broadcast, "deaf_for", lambda each, topic=topic: 61.0 if each.topic == topic else 0.0
+                    )
+                    assert parts.unheard() == topic
         publisher.close()

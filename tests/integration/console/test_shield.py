@@ -190,11 +190,45 @@ def test_a_body_that_is_too_large_is_refused_announced_or_not(make_house):
 
 def test_readiness_follows_the_services(house, monkeypatch):
     browser = house.browser()
-    assert browser.get("/readyz").json() == {"status": "ok", "store": "ok", "broker": "ok"}
+    assert browser.get("/readyz").json() == {
+        "status": "ok",
+        "store": "ok",
+        "broker": "ok",
+        "authority": "ok",
+    }
     house.broker_up = False
     answer = browser.get("/readyz")
     assert answer.status_code == 503 and answer.json()["broker"] == "no answer"
     assert browser.get("/healthz").status_code == 200
+
+
+def test_a_console_that_does_not_hear_what_is_activated_is_not_ready(house):
+    house.unheard = "policy.activated"
+    answer = house.browser().get("/readyz")
+    assert answer.status_code == 503 and answer.json()["status"] == "not ready"
+    assert "policy.activated can not be read" in answer.json()["authority"]
+    assert house.browser().get("/healthz").status_code == 200
+
+
+def test_nobody_changes_anything_by_authority_that_may_be_gone(house):
+    caller, browser, review = house.program(), house.signed_in(), house.ask()
+    house.unheard = "rules.changed"
+    refused = caller.post(f"/v1/reviews/{review}/claim")
+    assert refused.status_code == 503 and refused.headers["retry-after"]
+    told = refused.json()
+    assert (
+        told["type"].endswith("#outdated")
+        and "rules.changed" in told["detail"]
+        and "hitl doctor" in told["hint"]
+    )
+    page = browser.post("/work/next", data={}, headers={"Accept": "text/html"})
+    assert page.status_code == 503 and "rules.changed" in page.text
+    assert caller.get(f"/v1/reviews/{review}").status_code == 200, "reading goes on"
+    assert browser.get("/").status_code == 200
+    assert caller.post("/v1/decisions", json={}).status_code == 422, "so does what programs hand in"
+    assert browser.post("/sign-out").status_code == 303
+    house.unheard = ""
+    assert caller.post(f"/v1/reviews/{review}/claim").status_code == 200
 
 
 def test_metrics_count_by_route_and_never_by_id(house):

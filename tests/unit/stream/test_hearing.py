@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 import app.stream.broadcast
-from app.stream.broadcast import Broadcast, Hearing
+from app.stream.broadcast import Broadcast, Hearing, unheard
 from app.stream.connection import Connection
 from app.stream.errors import FatalStreamError
 from tests.processes import until
@@ -108,6 +108,13 @@ async def test_a_worker_that_is_deaf_for_long_ends() -> None:
     hearing.sleep = _at_once  # type: ignore[assignment]
     with pytest.raises(FatalStreamError, match="could not be read for 60 s"):
         await hearing._watch()
+
+
+def test_a_topic_is_unheard_only_after_a_while() -> None:
+    least = app.stream.broadcast.DEAF_SECONDS
+    deaf = [SimpleNamespace(topic=str(number), deaf_for=lambda n=number: least + n) for number in (-1, 0, 1)]
+    assert unheard(deaf) == "1"  # type: ignore[arg-type]
+    assert unheard(deaf[:2]) == ""  # type: ignore[arg-type]
 
 
 async def _at_once(_seconds: float) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from threading import Lock
@@ -9,6 +10,11 @@ from typing import Protocol
 
 from app.domain.events import Record
 from app.errors import HitlError
+from app.stream.errors import BrokerUnreachableError
+
+REST = 2.0
+"""Seconds after a failure in which nothing is tried: whoever stood in line while it was tried is told at
+once, instead of waiting as long again, one after the other."""
 
 
 class Writer(Protocol):
@@ -25,8 +31,15 @@ class EventPublisher:
     """One connection for every thread of the process, made when it is first needed, and again after
     an outage."""
 
-    def __init__(self, connect: Callable[[], AbstractContextManager[Writer]]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], AbstractContextManager[Writer]],
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``timer`` gives seconds."""
         self._connect = connect
+        self._timer = timer
+        self._rests_until: float | None = None
         self._lock = Lock()
         self._stack = ExitStack()
         self._open: Writer | None = None
@@ -36,12 +49,17 @@ class EventPublisher:
         """``with publisher.writer() as writer``: what was written is stored at the end of the block.
         Raises ``BrokerUnreachableError``: then it may be stored, or not."""
         with self._lock:
+            if self._rests_until is not None and self._timer() < self._rests_until:
+                raise BrokerUnreachableError("the broker did not answer a moment ago", hint="try again soon")
             try:
                 if self._open is None:
                     self._open = self._stack.enter_context(self._connect())
                 yield self._open
                 self._open.flush()
-            except BaseException:
+                self._rests_until = None
+            except BaseException as error:
+                if isinstance(error, BrokerUnreachableError):
+                    self._rests_until = self._timer() + REST
                 self._drop()
                 raise
 

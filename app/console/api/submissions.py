@@ -118,46 +118,22 @@ async def submit(parts: Parts, visitor: Submitter, request: Request, response: R
 
 
 @router.post("/decisions/{decision_id:path}/withdraw", status_code=202)
-def withdraw(parts: Parts, visitor: Submitter, decision_id: This, body: TakingBack) -> AcceptedOut:
+async def withdraw(
+    parts: Parts, visitor: Submitter, decision_id: This, body: TakingBack, request: Request
+) -> AcceptedOut:
     """Take a decision of yours back: its open reviews end unanswered, also those in somebody's hands. What
     was answered, or ran alone, stays so (409). Withdrawing twice changes nothing."""
-    progress = _mine(parts, visitor, decision_id)
-    if progress.resolution is not None:
-        told = resolution_out(progress.resolution).model_dump(mode="json")
-        raise AlreadyResolvedError(decision_id, told)
-    if progress.status is not Status.WITHDRAWN:
-        event = DecisionWithdrawn(
-            decision_id=decision_id, reason=body.reason, withdrawn_by=visitor.name, at=parts.clock()
-        )
-        parts.publisher.publish(Topic.DECISIONS_WITHDRAWN, decision_id, event)
-    return AcceptedOut(id=decision_id, at=_address(decision_id))
+    async with request.app.state.publishing:
+        return await run_in_threadpool(_take_back, parts, visitor, decision_id, body)
 
 
 @router.post("/decisions/{decision_id:path}/information", status_code=202)
-def inform(parts: Parts, visitor: Submitter, decision_id: This, body: Informing) -> AcceptedOut:
+async def inform(
+    parts: Parts, visitor: Submitter, decision_id: This, body: Informing, request: Request
+) -> AcceptedOut:
     """Answer what a reviewer asked about a decision of yours: the review goes back to its queue with it."""
-    question = _mine(parts, visitor, decision_id).question
-    if question is None or body.lease_epoch not in (None, question.lease_epoch):
-        raise UnacceptableError(
-            f"nobody asks this about '{decision_id}'",
-            code="no_such_question",
-            hint="`question` of the decision is the one that is open",
-        )
-    event = InformationGiven(
-        review_id=question.review_id,
-        decision_id=decision_id,
-        lease_epoch=question.lease_epoch,
-        information=body.information,
-        given_by=giver_of(visitor.name, parts.following.submitted_by(decision_id), parts.directory),
-        given_at=parts.clock(),
-    )
-    denial = parts.desk.information_denied(event)
-    if denial is not None and denial.code == UNFIT_TEXT:
-        raise UnacceptableError(denial.text, code=denial.code)
-    if denial is not None:
-        raise NotAllowedError(denial)
-    parts.publisher.publish(Topic.REVIEWS_INFORMATION, decision_id, event)
-    return AcceptedOut(id=question.review_id, at=_address(decision_id))
+    async with request.app.state.publishing:
+        return await run_in_threadpool(_inform, parts, visitor, decision_id, body)
 
 
 @router.post("/outcomes", status_code=202, openapi_extra=_body(_OBSERVATION, _TRUTH))
@@ -191,6 +167,44 @@ def _hand_in(
     if standing is not Standing.STORED:
         parts.publisher.publish(Topic.DECISIONS_SUBMITTED, name, decision, trace)
         parts.submissions.stored(name)
+
+
+def _take_back(parts: ConsoleParts, visitor: Visitor, decision_id: str, body: TakingBack) -> AcceptedOut:
+    progress = _mine(parts, visitor, decision_id)
+    if progress.resolution is not None:
+        told = resolution_out(progress.resolution).model_dump(mode="json")
+        raise AlreadyResolvedError(decision_id, told)
+    if progress.status is not Status.WITHDRAWN:
+        event = DecisionWithdrawn(
+            decision_id=decision_id, reason=body.reason, withdrawn_by=visitor.name, at=parts.clock()
+        )
+        parts.publisher.publish(Topic.DECISIONS_WITHDRAWN, decision_id, event)
+    return AcceptedOut(id=decision_id, at=_address(decision_id))
+
+
+def _inform(parts: ConsoleParts, visitor: Visitor, decision_id: str, body: Informing) -> AcceptedOut:
+    question = _mine(parts, visitor, decision_id).question
+    if question is None or body.lease_epoch not in (None, question.lease_epoch):
+        raise UnacceptableError(
+            f"nobody asks this about '{decision_id}'",
+            code="no_such_question",
+            hint="`question` of the decision is the one that is open",
+        )
+    event = InformationGiven(
+        review_id=question.review_id,
+        decision_id=decision_id,
+        lease_epoch=question.lease_epoch,
+        information=body.information,
+        given_by=giver_of(visitor.name, parts.following.submitted_by(decision_id), parts.directory),
+        given_at=parts.clock(),
+    )
+    denial = parts.desk.information_denied(event)
+    if denial is not None and denial.code == UNFIT_TEXT:
+        raise UnacceptableError(denial.text, code=denial.code)
+    if denial is not None:
+        raise NotAllowedError(denial)
+    parts.publisher.publish(Topic.REVIEWS_INFORMATION, decision_id, event)
+    return AcceptedOut(id=question.review_id, at=_address(decision_id))
 
 
 def _mine(parts: ConsoleParts, visitor: Visitor, decision_id: str) -> Progress:

@@ -121,7 +121,7 @@ class House:
             following=Following(Tracker(store.client, store.keys, self.cases), self.cases),
             clock=self.clock,
             draw=secrets.token_bytes,
-            publisher=EventPublisher(self.topics.connect),
+            publisher=EventPublisher(self.topics.connect, timer=lambda: self.clock() / 1000),
             broker_answers=lambda: self.broker_up,
             unheard=lambda: self.unheard,
             pace=pace or Pace(),

@@ -405,6 +405,7 @@ def test_what_was_refused_may_be_tried_again_under_the_same_key(house):
     answer = caller.post("/v1/decisions", json=DECISION, headers=key)
     assert kind(answer) == (503, "unavailable") and "10.0.0.9" not in answer.text
     house.topics.error = None
+    house.clock.advance(2000)
     assert caller.post("/v1/decisions", json=DECISION, headers=key).status_code == 202
     assert len(house.topics.events) == 1
 

@@ -131,6 +131,7 @@ def test_after_an_outage_the_same_again_is_sent_again(house):
     house.topics.error = BrokerUnreachableError("away", hint="x")
     assert kind(producer(house).post("/v1/decisions", json=DECISION)) == (503, "unavailable")
     house.topics.error = None
+    house.clock.advance(2000)
     assert producer(house).post("/v1/decisions", json=DECISION).status_code == 202
     assert len(house.topics.events) == 1
 
@@ -427,6 +428,35 @@ def test_a_broker_that_hangs_keeps_nobody_from_the_desk(quick):
             reviewer = {"Authorization": house.program().headers["Authorization"]}
             assert httpx.get(f"{url}/v1/queues", headers=reviewer, timeout=PATIENCE / 2).status_code == 200
             assert len(house.store.client.keys(noted)) == PUBLISHING
+        finally:
+            hung.set()
+        assert {one.result().status_code for one in waiting} == {202}
+
+
+@pytest.mark.parametrize(("step", "body"), [("withdraw", {}), ("information", {"information": "Apollo"})])
+def test_a_broker_that_hangs_keeps_nobody_from_the_desk_by_withdrawals_and_answers(quick, step, body):
+    hung, begun = threading.Event(), []
+
+    def hang(*_):
+        begun.append(1)
+        hung.wait(PATIENCE)
+
+    with quick() as (house, url), ThreadPoolExecutor(60) as programs:
+        handed_in(house)
+        ann, review = house.program("ann"), house.ask("exp-1")
+        asked = {"epoch": house.claimed(ann, review)["epoch"], "question": "Which project?"}
+        assert ann.post(f"/v1/reviews/{review}/request-info", json=asked).status_code == 200
+        house.parts.publisher.publish = hang
+        headers = {"Authorization": producer(house).headers["Authorization"]}
+        at = f"{url}/v1/decisions/exp-1/{step}"
+        waiting = [
+            programs.submit(httpx.post, at, json=body, headers=headers, timeout=PATIENCE) for _ in range(60)
+        ]
+        until(lambda: len(begun) >= PUBLISHING, "as many as may wait for the broker")
+        try:
+            reviewer = {"Authorization": ann.headers["Authorization"]}
+            assert httpx.get(f"{url}/v1/queues", headers=reviewer, timeout=PATIENCE / 4).status_code == 200
+            assert len(begun) == PUBLISHING
         finally:
             hung.set()
         assert {one.result().status_code for one in waiting} == {202}

@@ -59,6 +59,17 @@ def unfit(text: str, longest: int) -> str:
     return "holds control characters" if _UNPRINTABLE.search(text) else ""
 
 
+def says_why(text: str) -> bool:
+    """Whether words can be a reason. The desk takes any; a point or "ok" tells nobody anything. A letter of a
+    script without capitals may be a word.
+
+    >>> says_why("late receipt"), says_why("."), says_why("n/a"), says_why("ok, ok"), says_why("重複")
+    (True, False, False, False, True)
+    """
+    letters = {letter for letter in text.casefold() if letter.isalpha()}
+    return len(letters) > 2 or any(letter.upper() == letter.lower() for letter in letters)
+
+
 def incomplete(
     verdict: Verdict, actions: Collection[str], terms: Terms | None, *, must_document: bool
 ) -> dict[str, Denial]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from app.domain.answers import OTHER
+from app.domain.answers import OTHER, says_why
 from app.domain.context_package import is_blind
 from app.domain.events import (
     DecisionRouted,
@@ -126,7 +126,7 @@ class Counting:
     def _override(self, decided: ReviewDecided, decision_type: str, found: Increments) -> None:
         answer, terms = decided.answer, self._policy().terms.get(decision_type)
         category = (terms and category_of(decided, terms)) or answer.category or OverrideCategory.AI_ERROR
-        said = answer.reason_code not in ("", OTHER) or bool(answer.reasoning.strip() or answer.note.strip())
+        said = answer.reason_code not in ("", OTHER) or says_why(answer.reasoning) or says_why(answer.note)
         found.count((c.OVERRIDES.name, decision_type, category, _flag(said)))
         if category is OverrideCategory.EDGE_CASE:
             found.count((c.NEW_SCENARIOS.name, decision_type, "edge_case"))

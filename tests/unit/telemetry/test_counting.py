@@ -89,6 +89,8 @@ def test_an_audit_is_no_override_of_a_recommendation_and_verifies_the_ai():
 def test_an_override_says_its_category_and_whether_it_says_why():
     silent = answered("reject", reason_code="other", reasoning=" ", note="")
     assert counts(silent)[c.OVERRIDES.name, TYPE, "ai_error", "false"] == 1
+    point = answered("reject", reason_code="other", reasoning=".", note="ok")
+    assert counts(point)[c.OVERRIDES.name, TYPE, "ai_error", "false"] == 1
     worded = answered("reject", reason_code="other", reasoning="the receipt is from last year")
     assert counts(worded)[c.OVERRIDES.name, TYPE, "ai_error", "true"] == 1
     assert not any(key[0] == c.OVERRIDES.name for key in counts(answered("approve")))

@@ -223,11 +223,12 @@ class UndoOver(QueueError):
 
 
 class RequestGoneError(HitlError):
-    """A step whose request is no longer in the store: nobody can tell under which key to encrypt it."""
+    """A step whose request is no longer in the store: an outcome is published with it, and it names the key
+    under which any step is encrypted."""
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"{key} is gone, which names this step's key: not published, as it would be in the clear. The "
+            f"{key} is gone, the request: not published, as it would be in the clear, or incomplete. The "
             "outbox waited for longer than memory.decisions, or the store was restored in part "
             "(docs/review-queue.md, Outbox)",
             hint="hitl queue broken put-back --all",

@@ -234,8 +234,7 @@ class OutboxRelay:
             return [self._sealed(self._lifecycle(step, review, None))]
         if "@answer" in meta:
             answer = completed(meta["@answer"], review)
-            story = self._codec.body(meta["@request"], ReviewRequested)
-            value = self._codec.append(ReviewDecided, story, answer, under)
+            value = self._codec.append(ReviewDecided, self._story(pool, meta), answer, under)
             records.append(
                 OutboxRecord(
                     OUTCOMES,
@@ -246,8 +245,7 @@ class OutboxRelay:
             )
         elif "@default" in meta:
             default = _default(review)
-            story = self._codec.body(meta["@request"], ReviewRequested)
-            value = self._codec.append(ReviewDefaulted, story, default, under)
+            value = self._codec.append(ReviewDefaulted, self._story(pool, meta), default, under)
             headers = self._heading("ReviewDefaulted", default.default_id, default.taken_at, review)
             records.append(OutboxRecord(OUTCOMES, key, value, headers))
         elif "@since" in meta:
@@ -260,8 +258,17 @@ class OutboxRelay:
         """The key of an entry: that of its request, of which an outcome brings a copy."""
         head = head or fields.get(b"@request", b"")
         if not head and self._encrypts():
-            raise RequestGoneError(self._keys.pool(pool, names.REQUEST, fields[b"@id"].decode()))
+            raise self._gone(pool, fields[b"@id"])
         return self._codec.key_id(head)
+
+    def _story(self, pool: str, meta: Mapping[str, bytes]) -> bytes:
+        """The request, with which what is published of an outcome begins."""
+        if not meta["@request"]:
+            raise self._gone(pool, meta["@id"])
+        return self._codec.body(meta["@request"], ReviewRequested)
+
+    def _gone(self, pool: str, name: bytes) -> RequestGoneError:
+        return RequestGoneError(self._keys.pool(pool, names.REQUEST, name.decode()))
 
     def _lifecycle(self, step: ReviewLifecycle, review: Review, under: bytes | None) -> OutboxRecord:
         value = self._codec.encode(step, under)

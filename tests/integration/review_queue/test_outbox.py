@@ -245,6 +245,25 @@ def test_an_answer_whose_request_was_lost_before_comes_back_with_it(
     assert list(broken) == []
 
 
+def test_an_answer_without_its_request_says_so_where_nothing_is_encrypted_too(
+    desk, codec, relay_on, published
+):
+    new = desk.real(codec)
+    desk.queue.enqueue(new)
+    review = desk.take(desk.ann)
+    lose_requests(desk)
+    desk.decide(review, desk.ann)
+    relay = relay_on()
+    relay.run_once()
+    broken = BrokenSteps(desk.client, desk.keys, ["expenses"])
+    [step] = broken
+    assert (step.event, step.why, step.request_gone) == ("decided", "RequestGoneError", True)
+    assert broken.put_back(step, new.record)
+    relay.run_once()
+    assert [record.topic for record in published].count(OUTCOMES) == 1
+    assert list(broken) == []
+
+
 @pytest.mark.parametrize("over", [False, True])
 def test_a_request_that_comes_back_lives_as_long_as_its_review(desk, private, relay_on, over):
     new = desk.real(private)

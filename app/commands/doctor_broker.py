@@ -130,11 +130,14 @@ def _rights(admin: AdminClient, table: TopicTable, connection: Connection) -> It
         who: [one for one in literal if one.principal == who and one.operation not in may[one.name]]
         for who in PRINCIPALS
     }
-    enough = [who for who, lacking in short.items() if not lacking]
-    if enough:
+    # Who is short of little and has much of it is rather that than somebody who needs little.
+    has = {who: sum(one.principal == who for one in literal) - 2 * len(short[who]) for who in PRINCIPALS}
+    who = max(PRINCIPALS, key=lambda one: has[one])
+    lacking = short[who]
+    if not lacking:
+        enough = [one for one in PRINCIPALS if not short[one]]
         yield Finding("rights", "ok", f"all that {' or '.join(enough)} needs of topics")
         return
-    who, lacking = min(short.items(), key=lambda entry: len(entry[1]))
     detail = f"short of what {who} needs: {', '.join(f'{one.operation} {one.name}' for one in lacking)}"
     yield Finding("rights", "failed", detail, "as an administrator: hitl topics acls --apply")
 

@@ -9,13 +9,16 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from bench.drill import moves
+from bench.drill.fault import RATE
 from bench.drill.faults import FAULTS
+from bench.drill.pipeline import AUTHORIZER
 from bench.drill.site import POLICY, Site
 from bench.drill.size import measure
-from bench.drill.table import HEAD, PACES, RATE, calm, endure, row, write
+from bench.drill.table import HEAD, PACES, calm, endure, row, write
 from bench.drill.watcher import Watcher
 from tests.kafka_broker import KafkaBroker, free_ports
 
@@ -63,6 +66,10 @@ def faults(
     disk: Annotated[
         Path | None, typer.Option(help="A small file system of its own for the broker, to be filled.")
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="Keep each fault for so long, to try its runbook by hand; says how to get there."),
+    ] = None,
 ) -> None:
     """Inject faults one by one into one running deployment under load, with a real Prometheus.
 
@@ -72,7 +79,10 @@ def faults(
     wanted = [fault for fault in FAULTS if not names or fault.name in names]
     if disk is None:
         wanted = [fault for fault in wanted if fault.name != "full disk"]
-    broker = KafkaBroker({"log.dirs": str(disk / "data"), "log.segment.bytes": "1048576"} if disk else None)
+    if seconds is not None:
+        wanted = [msgspec.structs.replace(fault, seconds=seconds) for fault in wanted]
+    on_disk = {"log.dirs": str(disk / "data"), "log.segment.bytes": "1048576"} if disk else {}
+    broker = KafkaBroker({**AUTHORIZER, **on_disk})
     directory = Path(tempfile.mkdtemp(prefix="hitl-drill-faults-"))
     site = Site(directory, slots=2, broker=broker)
     watchers: list[Watcher] = []
@@ -82,9 +92,12 @@ def faults(
             site.start(slot)
             site.up(slot)
         ports = free_ports(len(PACES))
-        for pace, port in zip(PACES, ports, strict=True):
-            watchers.append(Watcher(directory / f"prometheus-{pace:.0f}", port, site.ports, pace))
+        for (pace, alerts), port in zip(PACES, ports, strict=True):
+            place = directory / f"prometheus-{pace:.0f}"
+            watchers.append(Watcher(place, port, site.ports, pace, alerts))
             watchers[-1].wait_ready()
+        if seconds is not None:
+            print(site.exports(), *(f"# {one.pace:.0f} times: {one.url}" for one in watchers), sep="\n")
         site.open_desks("ann", "bo")
         site.fed(site.feed(RATE * 60, RATE, sure=0.8))
         baseline = calm(watchers, 30)

@@ -8,35 +8,30 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import redis
 
 from app.composition.parts import connection_of, open_codec
-from app.domain.events import Answer, ObservationKind, ObservedOutcome, ReviewDecided, ReviewRequested
+from app.domain.events import Answer, ObservationKind, ReviewDecided, ReviewRequested
 from app.review_queue.store import open_client
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
 from app.stream.schemas import Schemas, fingerprint
 from app.stream.topics import Topic, pool_topic
 from bench.drill import versions
+from bench.drill.creeping import (
+    few_errors,
+    few_findings,
+    item_waits,
+    many_errors,
+    no_reasons,
+    slow_reviewers,
+    truth,
+)
+from bench.drill.fault import Fault, Undo, nothing
+from bench.drill.pipeline import requests_gone, right_gone, starved
 from bench.drill.site import Site
-
-Undo = Callable[[], None]
-
-
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """``begin`` does it and returns how to undo it after ``seconds``. ``sure`` is the share the AI
-    is sure of meanwhile, ``rightness`` how right it is, as a share of what it says."""
-
-    name: str
-    what: str
-    begin: Callable[[Site], Undo]
-    seconds: float
-    sure: float = 0.8
-    rightness: float = 1.0
 
 
 def broker_down(site: Site) -> Undo:
@@ -110,29 +105,13 @@ def reviewers_gone(site: Site) -> Undo:
 def bad_ai(site: Site) -> Undo:
     """What the AI decided alone turns out wrong: errors downstream, and customers who are hurt."""
     codec, publisher = open_codec(site.settings), Publisher(connection_of(site.settings), client_id="truth")
-    now = time.time_ns() // 1_000_000
-    records = [
-        Outgoing(
-            Topic.OUTCOMES_OBSERVED,
-            name.encode(),
-            codec.encode(
-                ObservedOutcome(
-                    observation_id=f"late-{name}",
-                    decision_id=name,
-                    kind=ObservationKind.CUSTOMER_INCIDENT
-                    if number % 20 == 0
-                    else ObservationKind.DOWNSTREAM_ERROR,
-                    correct_action="reject",
-                    observed_at=now,
-                    source="drill",
-                    note="",
-                )
-            ),
-            [],
-        )
-        for number, name in enumerate(site.submitted[-400:])
-    ]
-    publisher.send(records)
+    hurt, found = ObservationKind.CUSTOMER_INCIDENT, ObservationKind.DOWNSTREAM_ERROR
+    publisher.send(
+        [
+            truth(codec, name, hurt if number % 20 == 0 else found, "late")
+            for number, name in enumerate(site.submitted[-400:])
+        ]
+    )
     publisher.close()
     return lambda: None
 
@@ -210,12 +189,6 @@ def forged_answers(site: Site) -> Undo:
     return lambda: None
 
 
-def nothing(site: Site) -> Undo:
-    """People and the AI are the fault: see ``sure`` and ``rightness``."""
-    del site
-    return lambda: None
-
-
 FAULTS: tuple[Fault, ...] = (
     Fault(name="broker down", what="SIGKILL, back after 20 s", begin=broker_down, seconds=20),
     Fault(name="store down", what="Valkey ends, back after 20 s", begin=store_down, seconds=20),
@@ -248,5 +221,63 @@ FAULTS: tuple[Fault, ...] = (
         begin=nothing,
         seconds=190,
         rightness=1000.0,  # more than certain, whatever the AI says
+    ),
+    Fault(name="steps put aside", what="requests of five answers are gone", begin=requests_gone, seconds=30),
+    Fault(name="right gone", what="nobody may write decisions.routed, 40 s", begin=right_gone, seconds=40),
+    Fault(
+        name="worker starved",
+        what="one of two gets a twentieth of its CPU, 200 decisions/s, 120 s",
+        begin=starved,
+        seconds=120,
+        sure=0.95,
+        rate=200,
+    ),
+    Fault(
+        name="no reasons",
+        what="people override and do not say why, 90 s (four days)",
+        begin=no_reasons,
+        seconds=90,
+        rightness=0.5,
+    ),
+    Fault(
+        name="slow reviewers",
+        what="everybody takes eight seconds instead of none, 60 s (two days and a half)",
+        begin=slow_reviewers,
+        seconds=60,
+        usual=nothing,
+        before=40,
+    ),
+    Fault(
+        name="item waits",
+        what="nobody takes up a policy update, 200 s (eight days)",
+        begin=item_waits,
+        seconds=200,
+    ),
+    Fault(
+        name="errors downstream",
+        what="eight times as many as usual, 40 s (two weeks)",
+        begin=many_errors,
+        seconds=40,
+        usual=few_errors,
+        before=40,
+    ),
+    Fault(
+        name="audits find more",
+        what="spot checks find something in 4 of 10 instead of 1 of 20, 70 s (a month)",
+        begin=nothing,
+        seconds=70,
+        rightness=0.6,
+        usual=few_findings,
+        before=76,
+    ),
+    Fault(
+        name="model worse",
+        what="sure in 4 of 10 instead of 8, and half as often right, 70 s (a month)",
+        begin=nothing,
+        seconds=70,
+        sure=0.4,
+        rightness=0.5,
+        usual=nothing,
+        before=90,
     ),
 )

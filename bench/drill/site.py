@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,11 @@ class Site:
             cwd=ROOT, env=self.env, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 
+    def exports(self) -> str:
+        """What an operator's shell needs to work here."""
+        ours = sorted((name, value) for name, value in self.env.items() if name.startswith("HITL_"))
+        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in ours)
+
     def supervise(self) -> None:
         """Start again what ended by itself, as systemd or Kubernetes would."""
         for worker in self.workers.values():
@@ -121,12 +127,12 @@ class Site:
     def open_desks(self, *names: str) -> None:
         """People come to work."""
         for name in names:
-            desk = Desk(self.settings, self.policy, name, 1_000_000, self._agrees)
+            desk = Desk(self.settings, self.policy, name, 1_000_000, self.agrees)
             desk.start()
             self.people.append(desk)
 
-    def _agrees(self, record: bytes) -> float:
-        """The AI is as often right as it says, times ``rightness``."""
+    def agrees(self, record: bytes) -> float:
+        """How probably people approve: the AI is as often right as it says, times ``rightness``."""
         decision = self._codec.decode_as(record, ReviewRequested).routed.scored.decision
         return (decision.recommendation.probability or 0.0) * self.rightness
 

@@ -1,36 +1,50 @@
-"""Faults one by one, watched by two Prometheus; what happened goes into a table."""
+"""Faults one by one, watched by three Prometheus; what happened goes into a table."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Set
+from collections.abc import Collection, Sequence, Set
 from pathlib import Path
 
 import msgspec
 
-from bench.drill.faults import Fault
+from bench.drill.fault import RATE, Fault
 from bench.drill.site import Site
 from bench.drill.watcher import Watcher
 
-RATE = 20
-PACES = (60.0, 3600.0)
-"""Rules at these paces: hours in minutes for what breaks at once, days in half minutes for what creeps."""
+PACES: tuple[tuple[float, Collection[str] | None], ...] = (
+    (60.0, None),
+    (3600.0, None),
+    (36_000.0, ("HitlDownstreamErrorsRising", "HitlAuditFindingsRising", "HitlModelNotImproving")),
+)
+"""Rules at these paces: hours in minutes for what breaks at once, days in half minutes for what creeps, and
+months in little more than a minute for the alerts that compare one with the next."""
 
 SHOWN = {
-    "lag s": "max(hitl_consumer_lag_seconds)",
-    "paused sources": "count(max by (source) (hitl_source_paused) > 0)",
-    "queue depth": "sum(max by (queue, sla_class, state) (hitl_queue_depth))",
-    "overdue": "sum(max by (queue) (hitl_queue_overdue))",
-    "unpublished": "sum(max by (queue) (hitl_queue_unpublished))",
-    "workers up": "-sum(up)",
-    "store answers in s": "max(hitl_store_answer_seconds)",
-    "clock off s": "max(abs(hitl_clock_skew_seconds))",
-    "dead letters": 'sum(hitl_dead_letters_total{reason!="duplicate"})',
-    "automation": "all:hitl_automation:ratio_rate1d",
-    "override": "max(decision_type:hitl_override:ratio_rate7d)",
-    "calibration error": "max(decision_type:hitl_calibration_error:ratio_rate7d)",
+    "lag s": (0, "max(hitl_consumer_lag_seconds)"),
+    "paused sources": (0, "count(max by (source) (hitl_source_paused) > 0)"),
+    "queue depth": (0, "sum(max by (queue, sla_class, state) (hitl_queue_depth))"),
+    "overdue": (0, "sum(max by (queue) (hitl_queue_overdue))"),
+    "unpublished": (0, "sum(max by (queue) (hitl_queue_unpublished))"),
+    "put aside": (0, "sum(max by (queue) (hitl_queue_broken))"),
+    "workers up": (0, "-sum(up)"),
+    "store answers in s": (0, "max(hitl_store_answer_seconds)"),
+    "clock off s": (0, "max(abs(hitl_clock_skew_seconds))"),
+    "dead letters": (0, 'sum(hitl_dead_letters_total{reason!="duplicate"})'),
+    "aborted": (0, "max(source:hitl_transactions_aborted:ratio_rate5m)"),
+    "automation": (0, "all:hitl_automation:ratio_rate1d"),
+    "override": (0, "max(decision_type:hitl_override:ratio_rate7d)"),
+    "calibration error": (0, "max(decision_type:hitl_calibration_error:ratio_rate7d)"),
+    "oldest feedback s": (0, "max(hitl_feedback_oldest_pending_seconds)"),
+    "slowest reviews s": (1, "max(decision_type:hitl_review_handling_seconds:p95_1d)"),
+    "overrides without a reason": (1, "1 - min(decision_type:hitl_reason_captured:ratio_rate7d)"),
+    "downstream errors": (2, "max(decision_type:hitl_downstream_error:ratio_rate7d)"),
+    "audit findings": (2, "max(decision_type:hitl_audit_finding:ratio_rate30d)"),
+    "wrong": (2, "1 - min(decision_type:hitl_accuracy:ratio_rate30d)"),
+    "decided by people": (2, "1 - min(decision_type:hitl_automation:ratio_rate1d)"),
 }
-"""What the dashboards draw; the table has the highest value during the fault (of workers, the fewest)."""
+"""What the dashboards draw, and at which of the paces; the table has the highest value during the fault (of
+workers, the fewest)."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,19 +61,24 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 def endure(site: Site, watchers: list[Watcher], fault: Fault) -> Seen:
     """Inject a fault under load, undo it, wait until all is caught up, and judge."""
+    if fault.usual is not None:
+        ended = fault.usual(site)
+        site.fed(site.feed(int(RATE * fault.before), RATE))
+        ended()
     known = set().union(*(watcher.firing() for watcher in watchers))
-    before, worst = _shown(watchers[0]), dict[str, float]()
-    feeder = site.feed(int(RATE * (fault.seconds + 15)), RATE, sure=fault.sure)
+    before, worst = _shown(watchers), dict[str, float]()
+    feeder = site.feed(int(fault.rate * (fault.seconds + 15)), fault.rate, sure=fault.sure)
     site.rightness = fault.rightness
     began, alerts = time.monotonic(), dict[str, tuple[float, str]]()
     undo = fault.begin(site)
 
     def watch(until: float) -> None:
         while time.monotonic() < until:
+            site.supervise()
             for watcher in watchers:
                 for name in watcher.firing() - known:
                     alerts.setdefault(name, (time.monotonic() - began, watcher.waits[name]))
-            for name, value in _shown(watchers[0]).items():
+            for name, value in _shown(watchers).items():
                 worst[name] = max(worst.get(name, value), value)
             time.sleep(0.5)
 
@@ -109,8 +128,8 @@ HEAD = (
 )
 
 
-def _shown(watcher: Watcher) -> dict[str, float]:
-    values = {name: watcher.value(query) for name, query in SHOWN.items()}
+def _shown(watchers: Sequence[Watcher]) -> dict[str, float]:
+    values = {name: watchers[at].value(query) for name, (at, query) in SHOWN.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,22 @@ from bench.drill.rules import at_pace, rule_files
 
 
 class Watcher:
-    """One Prometheus. ``pace``: how many times faster than written its rules run."""
+    """One Prometheus. ``pace``: how many times faster than written its rules run; ``only`` these alerts."""
 
-    def __init__(self, directory: Path, port: int, targets: Sequence[int], pace: float) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        targets: Sequence[int],
+        pace: float,
+        only: Collection[str] | None = None,
+    ) -> None:
         program = shutil.which("prometheus")
         if program is None:
             raise FileNotFoundError("prometheus is not installed (Debian: apt install prometheus)")
         directory.mkdir(parents=True)
         self.pace = pace
-        self.waits = at_pace(rule_files(), pace, directory)
+        self.waits = at_pace(rule_files(), pace, directory, only)
         rules = "".join(f"  - {directory / file.name}\n" for file in rule_files())
         workers = ", ".join(f"'127.0.0.1:{target}'" for target in targets)
         config = directory / "prometheus.yml"
@@ -35,7 +42,7 @@ class Watcher:
             f"scrape_configs:\n  - job_name: hitl-worker\n    static_configs: [{{targets: [{workers}]}}]\n",
             encoding="utf-8",
         )
-        self._url = f"http://127.0.0.1:{port}/api/v1"
+        self.url = f"http://127.0.0.1:{port}"
         command = [
             program,
             f"--config.file={config}",
@@ -75,6 +82,6 @@ class Watcher:
         self._log.close()
 
     def _get(self, path: str) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self._url}/{path}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}", timeout=60) as answer:
             data: dict[str, Any] = json.load(answer)["data"]
         return data

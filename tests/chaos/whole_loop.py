@@ -19,6 +19,7 @@ from app.domain.review import Reviewer, ReviewState
 from app.errors import HitlError
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.errors import QueueError
+from app.review_queue.values import Lease
 from app.settings import Settings, load_settings
 from app.stream.producer import Publisher
 from app.stream.records import Outgoing
@@ -32,6 +33,8 @@ GROUPS = (
     ("outcome", Topic.REVIEWS_OUTCOMES),
     ("drift", Topic.LEARNING_CASES),
 )
+LOOKED = Verdict(action="", reasoning="looked at it", reason_code="other")
+"""How people explain what they answer."""
 MARKERS = 100  # more unread records than this can not all be transaction markers
 
 
@@ -156,6 +159,7 @@ class Desk(threading.Thread):
         self._pools = policy.pool_names
         self._at_most = at_most
         self.agrees = agrees
+        self.verdict = LOOKED
         self._stop_asked = threading.Event()
         self.answered: dict[str, str] = {}
         self.outages = 0
@@ -177,18 +181,26 @@ class Desk(threading.Thread):
                 time.sleep(0.2)
 
     def _answer_one(self, draw: random.Random) -> bool:
-        queue = self._parts.queue
+        lease = self._claim()
+        if lease is None:
+            return False
+        self._answer(lease, draw)
+        return True
+
+    def _claim(self) -> Lease | None:
+        """The next review of any pool."""
         for pool in self._pools:
-            lease = queue.claim_next(pool, self._person)
-            if lease is None:
-                continue
-            review = lease.review
-            action = "approve" if draw.random() < self.agrees(lease.record) else "reject"
-            verdict = Verdict(action=action, reasoning="looked at it", reason_code="other")
-            self._decide(review.review_id, review.epoch, review.digest, verdict)
-            self.answered[review.review_id] = action
-            return True
-        return False
+            lease = self._parts.queue.claim_next(pool, self._person)
+            if lease is not None:
+                return lease
+        return None
+
+    def _answer(self, lease: Lease, draw: random.Random) -> None:
+        review = lease.review
+        action = "approve" if draw.random() < self.agrees(lease.record) else "reject"
+        verdict = msgspec.structs.replace(self.verdict, action=action)
+        self._decide(review.review_id, review.epoch, review.digest, verdict)
+        self.answered[review.review_id] = action
 
     def _decide(self, review_id: str, epoch: int, digest: str, verdict: Verdict) -> None:
         """Until it is said to be stored: a person presses the button again after an outage."""

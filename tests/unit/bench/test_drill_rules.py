@@ -10,10 +10,10 @@ from ruamel.yaml import YAML
 from bench.drill.rules import at_pace, rule_files, scaled, scaled_expression
 
 
-def test_windows_offsets_and_subqueries_are_scaled_and_limits_are_not() -> None:
+def test_windows_offsets_and_subqueries_are_scaled_and_limits_are_not_but_a_week() -> None:
     text = "a:rate1h > 604800 and avg_over_time(b[1d:5m] offset 1w) > 3600"
     assert scaled_expression(text, 60) == (
-        "a:rate1h > 604800 and avg_over_time(b[1440000ms:5000ms] offset 10080000ms) > 3600"
+        "a:rate1h > 10080 and avg_over_time(b[1440000ms:5000ms] offset 10080000ms) > 3600"
     )
     assert scaled("1h30m", 60) == "90000ms"
 
@@ -27,3 +27,13 @@ def test_every_rule_of_the_project_is_scaled(tmp_path: Path) -> None:
             for rule in group["rules"]:
                 assert not re.search(r"\[\d+[smhdw]\]", rule["expr"]), rule
                 assert rule.get("for", "0ms").endswith("ms")
+
+
+def test_a_prometheus_for_some_alerts_has_all_that_is_recorded_and_no_others(tmp_path: Path) -> None:
+    everything = at_pace(rule_files(), 36_000, tmp_path)
+    recorded = (tmp_path / "recording.yml").read_text(encoding="utf-8")
+    assert "HitlDeadLetters" in everything
+    assert list(at_pace(rule_files(), 36_000, tmp_path, ("HitlModelNotImproving",))) == [
+        "HitlModelNotImproving"
+    ]
+    assert (tmp_path / "recording.yml").read_text(encoding="utf-8") == recorded

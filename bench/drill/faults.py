@@ -30,7 +30,7 @@ from bench.drill.creeping import (
     truth,
 )
 from bench.drill.fault import Fault, Undo, nothing
-from bench.drill.pipeline import requests_gone, right_gone, starved
+from bench.drill.pipeline import requests_gone, right_gone, slow_worker
 from bench.drill.site import Site
 
 
@@ -225,14 +225,6 @@ FAULTS: tuple[Fault, ...] = (
     Fault(name="steps put aside", what="requests of five answers are gone", begin=requests_gone, seconds=30),
     Fault(name="right gone", what="nobody may write decisions.routed, 40 s", begin=right_gone, seconds=40),
     Fault(
-        name="worker starved",
-        what="one of two gets a twentieth of its CPU, 200 decisions/s, 120 s",
-        begin=starved,
-        seconds=120,
-        sure=0.95,
-        rate=200,
-    ),
-    Fault(
         name="no reasons",
         what="people override and do not say why, 90 s (four days)",
         begin=no_reasons,
@@ -279,5 +271,13 @@ FAULTS: tuple[Fault, ...] = (
         rightness=0.5,
         usual=nothing,
         before=90,
+    ),
+    Fault(
+        name="worker slow",
+        what="one of two takes 20 ms for each of 125 decisions a second, 170 s",
+        begin=slow_worker,
+        seconds=170,
+        sure=0.95,
+        rate=250,
     ),
 )

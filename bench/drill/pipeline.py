@@ -1,11 +1,7 @@
-"""Faults of workers, broker and store that are no outage: too little CPU, a right that is gone, steps that
-can not be published."""
+"""Faults of workers, broker and store that are no outage: a worker that is slow, a right that is gone, steps
+that can not be published."""
 
 from __future__ import annotations
-
-import signal
-import threading
-import time
 
 import msgspec
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked as exported
@@ -32,28 +28,26 @@ AUTHORIZER = {
     "allow.everyone.if.no.acl.found": "true",
 }
 """Settings of a broker that may refuse something, and does not yet."""
-STANDS, RUNS = 0.57, 0.03
-"""Seconds: of so little CPU a worker gets something in each of Prometheus' scrapes."""
+SLOWLY = """
+import time
+from app.agents.scoring import Scoring
+score = Scoring._score
+def slowly(self, part, *more):
+    time.sleep(0.02 * len(part))
+    return score(self, part, *more)
+Scoring._score = slowly
+"""
 ANSWERS = 5
 
 
-def starved(site: Site) -> Undo:
-    """One of two workers gets a twentieth of the time that it would take: stopped, and let go on."""
-    worker, ended = site.workers[1], threading.Event()
-
-    def starve() -> None:
-        while not ended.is_set():
-            worker.signal_worker(signal.SIGSTOP)
-            ended.wait(STANDS)
-            worker.signal_worker(signal.SIGCONT)
-            time.sleep(RUNS)
-
-    thread = threading.Thread(target=starve, daemon=True)
-    thread.start()
+def slow_worker(site: Site) -> Undo:
+    """One of two workers takes 20 ms for each decision; it is restarted for that, and without it."""
+    site.stop(1)
+    site.start(1, before=SLOWLY)
 
     def undo() -> None:
-        ended.set()
-        thread.join()
+        site.stop(1)
+        site.start(1)
 
     return undo
 

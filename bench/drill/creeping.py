@@ -21,6 +21,8 @@ from tests.chaos.whole_loop import LOOKED
 
 SILENT = Verdict(action="", reasoning=".", reason_code="other")
 """The least that the desk takes: it asks for a reason, and a point is one."""
+ALWAYS = 1.1
+"""As a share of what the AI says that it is right: more than certain where it is sure."""
 CHANGED = Verdict(
     action="reject", reasoning="the travel rule changed in May", category=OverrideCategory.POLICY_CHANGE
 )
@@ -73,8 +75,19 @@ def many_errors(site: Site) -> Undo:
 
 
 def few_findings(site: Site) -> Undo:
-    """Spot checks find something in one of twenty."""
-    site.rightness = 0.95
+    """Auditors from outside find something every ten seconds, and the spot checks nothing."""
+    site.rightness = ALWAYS
+    return reported(site, ObservationKind.AUDIT_FINDING, 0.1)
+
+
+def many_findings(site: Site) -> Undo:
+    """Ten times as many."""
+    return reported(site, ObservationKind.AUDIT_FINDING, 1)
+
+
+def good_model(site: Site) -> Undo:
+    """The AI is right in all that people check, so that it is certified to decide alone."""
+    site.rightness = ALWAYS
     return lambda: None
 
 

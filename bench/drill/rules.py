@@ -17,7 +17,7 @@ WEEK = 604800
 """The one limit of a rule that is a time people have: it gets shorter as windows do."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_WINDOW = re.compile(r"(\[|:|offset )(\d+)(ms|[smhdw])(?=[\]:\s)]|$)")
+_WINDOW = re.compile(r"(\[|:|offset )(\d+)(ms|[smhdw])(?=[\]:\s),]|$)")
 _LIMIT = re.compile(rf"> {WEEK}\b")
 _PART = re.compile(r"(\d+)(ms|[smhdw])")
 

@@ -25,7 +25,7 @@ def test_every_rule_of_the_project_is_scaled(tmp_path: Path) -> None:
         written = YAML(typ="safe").load((tmp_path / file.name).read_text(encoding="utf-8"))
         for group in written["groups"]:
             for rule in group["rules"]:
-                assert not re.search(r"\[\d+[smhdw]\]", rule["expr"]), rule
+                assert not re.search(r"(\[|offset )\d+[smhdw]\b", rule["expr"]), rule
                 assert rule.get("for", "0ms").endswith("ms")
 
 

@@ -30,6 +30,8 @@ _AI_FINDINGS = (
     "confidence_",
 )
 """Beginnings of the codes that speak of the recommendation or its confidence."""
+PEOPLE_ALONE = "This decision is taken by people alone."
+"""What a package of level 5 says to be withheld: pages tell by it that nothing is revealed later."""
 _AT_RANDOM = "arm"
 """Step of the reasons that say what was drawn: nobody who is measured may read them."""
 
@@ -120,7 +122,7 @@ def build(
     if blind:
         package["ai_recommendation"] = None
         package["withheld"] = (
-            "This decision is taken by people alone."
+            PEOPLE_ALONE
             if _people_alone(routed, kind)
             else "You are asked first. What the AI recommends is shown after your answer."
         )

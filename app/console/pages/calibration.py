@@ -244,8 +244,6 @@ def _session(
     session = _visible(parts, visitor, session_id)
     item = session.next_item(visitor.name) if visitor.name in session.invited else None
     item = None if session.closed_at is not None else item
-    # Who is not invited has no item left, and must still not look over shoulders.
-    told = session.closed_at is not None or (visitor.name in session.invited and item is None)
     return render(
         request,
         "session.html",
@@ -258,7 +256,7 @@ def _session(
         item=item,
         page=item and _read(parts, item),
         done=sum(answer.reviewer == visitor.name for answer in session.answers),
-        results=_results(parts, session) if told and item is None else [],
+        results=_results(parts, session) if session.may_see(visitor.name) else [],
         last=_last(session, visitor.name),
         may_close=session.closed_at is None and _may_close(parts, visitor.profile, session),
     )

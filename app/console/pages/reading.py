@@ -15,11 +15,10 @@ import msgspec
 from markupsafe import Markup, escape
 
 from app.domain import words
+from app.domain.context_package import PEOPLE_ALONE
 from app.domain.terms import FactWords, Terms
 
 Package = Mapping[str, Any]
-
-_ALONE = "This decision is taken by people alone."
 
 ACTIONS: Mapping[str, str] = {
     "approve": "Approve",
@@ -107,7 +106,7 @@ def read(package: Package, revealed: Package | None = None, terms: Terms | None 
         factors=_factors(_mapping(required.get("factors"))),
         task=_text(whole.get("task")),
         withheld=withheld,
-        people_alone=withheld == _ALONE,
+        people_alone=withheld == PEOPLE_ALONE,
         recommendation=_mapping(whole.get("ai_recommendation")) or None,
         confidence=confidence,
         signals=[

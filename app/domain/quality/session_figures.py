@@ -85,5 +85,7 @@ class SessionFigures(Figure, frozen=True, kw_only=True):
         return next((item for item in self.items if item.item_id not in done), None)
 
     def may_see(self, name: str) -> bool:
-        """Whether others' answers may be shown to this person: after all of the own, or at the end."""
-        return self.closed_at is not None or self.next_item(name) is None
+        """Whether others' answers may be shown to this person: after all of the own, or at the end. Who is
+        not invited may have no item left either, and must still not look over shoulders."""
+        answered_all = name in self.invited and self.next_item(name) is None
+        return self.closed_at is not None or answered_all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from app.domain.quality.session_figures import SessionItem, SessionKind
@@ -54,6 +55,8 @@ def test_everybody_answers_and_agreement_is_measured():
     room.answer("bob", "i2", "approve")
     found = room.session
     assert found.may_see("ann")
+    emptied = msgspec.structs.replace(found, items=())
+    assert emptied.may_see("bob") and not emptied.may_see("lee"), "who only opened it looks over no shoulder"
     assert found.by_item == {"i1": 0.0, "i2": 1.0}
     assert found.agreement.observed == 0.5
     assert [(one.reviewer, one.answered, one.right, one.judged) for one in found.scores] == [

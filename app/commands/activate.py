@@ -21,6 +21,7 @@ from app.policy.compiled import compile_policy
 from app.policy.diff import Effect, diff_policies
 from app.policy.load import Policy, load_policy, policy_from_text
 from app.policy.problems import PolicyError
+from app.review_queue.values import PoolStats
 from app.settings import Settings, load_settings
 from app.stream.topics import Topic, TopicTable
 
@@ -103,19 +104,33 @@ def tell_changes(policy: Policy, before: Policy | None) -> None:
 
 
 def _require_done(settings: Settings, before: Policy, pools: Collection[str]) -> None:
-    """A pool may only go when nobody has work in it: nothing would serve its reviews and answers."""
+    """A pool may only go when nothing is left in it: nobody would serve its reviews, settle its answers or
+    publish its steps."""
     old = compile_policy(before)
     gone = set(old.pool_names) - set(pools)
     if not gone:
         return
     parts = open_queue(settings, old)
     for pool in parts.queue.stats():
-        left = pool.open + pool.supervisor + pool.offered + pool.claimed + pool.waiting + pool.unpublished
-        if pool.pool in gone and left:
+        if pool.pool in gone and (left := _left_in(pool)):
             raise HitlError(
-                f"pool '{pool.pool}' is not in this policy, but {left} reviews or answers are still in it",
-                hint="keep the pool until they are done: hitl queue stats",
+                f"pool '{pool.pool}' is not in this policy, but still in it are {', '.join(left)}",
+                hint="keep the pool until hitl queue stats has none; put aside: hitl queue broken list",
             )
+
+
+def _left_in(pool: PoolStats) -> list[str]:
+    undecided = pool.open + pool.supervisor + pool.offered + pool.claimed + pool.waiting
+    return [
+        f"{count} {what}"
+        for count, what in (
+            (undecided, "undecided reviews"),
+            (pool.held, "answers that may still be taken back"),
+            (pool.unpublished, "steps on their way to Kafka"),
+            (pool.broken, "steps that were put aside"),
+        )
+        if count
+    ]
 
 
 def in_force(settings: Settings) -> Policy | None:

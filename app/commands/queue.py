@@ -108,6 +108,7 @@ def stats(as_json: AsJson = False) -> None:
         "waiting",
         "overdue",
         "oldest",
+        "held",
         "unpublished",
         "broken",
     )

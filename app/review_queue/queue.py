@@ -529,7 +529,7 @@ def _refusal(review_id: str, answer: Sequence[Any]) -> Exception:
 
 
 def _stats(pool: str, now: int, found: Sequence[Any]) -> PoolStats:
-    everything, ready, supervisor, claimed, waiting, overdue, oldest, unpublished, broken = found
+    everything, ready, supervisor, claimed, waiting, overdue, oldest, unpublished, broken, held = found
     return PoolStats(
         pool=pool,
         open=ready,
@@ -541,4 +541,5 @@ def _stats(pool: str, now: int, found: Sequence[Any]) -> PoolStats:
         oldest_age=max(0, now - int(oldest)) if oldest else None,
         unpublished=unpublished,
         broken=broken,
+        held=held,
     )

@@ -78,7 +78,8 @@ class Entry(msgspec.Struct, frozen=True):
 class PoolStats(msgspec.Struct, frozen=True, kw_only=True):
     """A pool at this moment. ``oldest_age`` in ms since the request; ``overdue`` counts reviews whose
     deadline passed while their clock runs; ``unpublished`` counts steps that Kafka does not have yet,
-    ``broken`` those that the relay could not publish and put aside."""
+    ``broken`` those that the relay could not publish and put aside; ``held`` counts answers that may still be
+    taken back."""
 
     pool: str
     open: int
@@ -90,3 +91,4 @@ class PoolStats(msgspec.Struct, frozen=True, kw_only=True):
     oldest_age: int | None
     unpublished: int
     broken: int
+    held: int

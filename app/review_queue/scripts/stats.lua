@@ -2,7 +2,8 @@
 -- KEYS[1]  what all keys of the pool begin with
 -- ARGV     1 now
 -- Result   {open, of these for everybody, of these for supervisors, claimed, waiting, overdue, when the oldest
---          undecided one was requested or '', entries of the outbox, entries that the relay put aside}
+--          undecided one was requested or '', entries of the outbox, entries that the relay put aside, answers
+--          that may still be taken back}
 -- Cost     O(log n) for each SLA class
 local open, oldest = 0, ''
 for _, class in ipairs(redis.call('SRANDMEMBER', base .. CLASSES, MOST_CLASSES)) do
@@ -19,4 +20,5 @@ found[#found + 1] = redis.call('ZCOUNT', base .. DEADLINES, '-inf', '(' .. ARGV[
 found[#found + 1] = oldest
 found[#found + 1] = redis.call('XLEN', base .. OUTBOX)
 found[#found + 1] = redis.call('XLEN', base .. BROKEN)
+found[#found + 1] = redis.call('ZCARD', base .. HELD)
 return found

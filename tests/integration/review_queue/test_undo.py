@@ -51,12 +51,14 @@ def test_the_outcome_goes_out_when_the_answer_can_not_be_taken_back_any_more(des
     review = answer(desk, desk.take(desk.ann, log.request("d1")), desk.ann)
     deliver(log)
     assert desk.queue.get(review.review_id).answer.note == "a note"
+    assert desk.queue.stats()[0].held == 1
     assert (outcomes(log), desk.queue.settle("expenses")) == ([], [])
     desk.clock.advance(WINDOW - 1)
     assert desk.queue.settle("expenses") == []
     desk.clock.advance(1)
     assert desk.queue.settle("expenses") == [review.review_id]
     assert desk.queue.settle("expenses") == []
+    assert desk.queue.stats()[0].held == 0
     deliver(log)
     (told,) = outcomes(log)
     assert (told.reviewer, told.action, told.claimed_at) == ("ann", "approve", review.claimed_at)

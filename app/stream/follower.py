@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from app.errors import HitlError
 from app.stream.connection import Connection, incoming
+from app.stream.errors import TransientError
 from app.stream.reader import partitions_of, watermarks
 from app.stream.records import Incoming, Partition
 
@@ -24,9 +25,9 @@ class Follower:
     """Reads committed records of ``topics`` (logical names) in a thread of its own, outside any group.
 
     ``on_record`` gets each record once, in order within a partition; what it raises is logged and the
-    record skipped. ``on_idle`` is called about four times a second and whenever a batch is done.
-    A broker that is away is waited for: ``start`` returns at once, ``caught_up`` tells whether everything
-    that was there at the start has been read.
+    record skipped, but for ``TransientError``: then it is given again after a pause. ``on_idle`` is called
+    about four times a second and whenever a batch is done. A broker that is away is waited for: ``start``
+    returns at once, ``caught_up`` tells whether everything that was there at the start has been read.
     """
 
     def __init__(
@@ -124,6 +125,8 @@ class Follower:
     def _tell(self, record: Incoming) -> None:
         try:
             self._on_record(record)
+        except TransientError:  # an outage, of keys above all: the reader begins again with this record
+            raise
         except Exception:
             log.exception("a record was skipped", position=record.position)
 

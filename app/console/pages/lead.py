@@ -21,10 +21,10 @@ from app.console.pages.standing import Standing, standing
 from app.console.parts import ConsoleParts
 from app.console.rendering import render
 from app.desk.errors import NotAllowedError
-from app.domain import words
 from app.domain.authority import Denial
 from app.domain.people import Profile
 from app.domain.quality.figures import FunnelPoint, PoolFigures, ReviewerFigures
+from app.domain.quality.reviewer_record import DAYS
 from app.domain.quality.snapshot import Snapshot
 from app.domain.review import Review, ReviewState
 from app.review_queue.errors import QueueError
@@ -166,7 +166,7 @@ def _lead(parts: ConsoleParts, who: Profile, first: int) -> dict[str, Any]:
         ],
         "patterns": [(one, parts.policy.audience(one.decision_type)[1]) for one in snapshot.patterns[:10]],
         "snapshot": snapshot,
-        "since": words.moment(snapshot.since) if snapshot.since else "",
+        "days": DAYS,
         "may_reassign": bool(who.supervises),
     }
 

@@ -145,8 +145,10 @@ class ReviewerRecord(msgspec.Struct):
         return anchoring(self.cells)
 
     def figures(self, funnel: FunnelPoint | None, in_hand: int, now: int) -> ReviewerFigures:
-        """Everything that is shown of the person."""
-        days = sorted(self.days.items())
+        """Everything that is shown of the person. Days count back from ``now``: who has not answered for long
+        has no new day that lets the old ones go."""
+        today = now - now % DAY
+        days = [(start, day) for start, day in sorted(self.days.items()) if start > today - DAYS * DAY]
         events: Counter[str] = Counter()
         types: Counter[str] = Counter()
         for _, day in days:
@@ -155,7 +157,6 @@ class ReviewerRecord(msgspec.Struct):
         found, times, gold = self.anchoring(), handling(self.times), self.gold.told
         answered = sum(day.answered for _, day in days)
         agreed = sum(day.agreed for _, day in days)
-        today = self.days.get(now - now % DAY)
         return ReviewerFigures(
             name=self.name,
             pools=tuple(sorted(self.pools)),
@@ -177,7 +178,7 @@ class ReviewerRecord(msgspec.Struct):
             asked_for_information=events["paused"],
             late=events["late"],
             in_hand=in_hand,
-            today=today.answered if today else 0,
+            today=self.days[today].answered if today in self.days else 0,
             types=dict(types),
             days=tuple(DayCount(day=start, answered=day.answered, agreed=day.agreed) for start, day in days),
             last_answer_at=self.last_answer_at,

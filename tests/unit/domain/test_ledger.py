@@ -84,6 +84,22 @@ def test_what_only_hands_the_work_on_is_no_answer():
     assert desk.seen.reviewers == {}
 
 
+def counted(desk, who="ann"):
+    return desk.ledger.snapshot(caught_up=True).reviewers[who]
+
+
+def test_counts_cover_thirty_days_also_of_somebody_who_has_not_answered_since():
+    desk = Desk()
+    for day in (0, 19):
+        desk.answer("ann", at=cases.NOW + day * 24 * HOUR)
+    desk.answer("bob", at=cases.NOW + 30 * 24 * HOUR)
+    assert counted(desk).answered == 1, "day 0 is 30 days ago"
+    assert [one.answered for one in counted(desk).days] == [1]
+    desk.answer("bob", at=cases.NOW + 200 * 24 * HOUR)
+    assert (counted(desk).answered, counted(desk).days) == (0, ())
+    assert counted(desk, "bob").answered == 1
+
+
 def test_a_snapshot_never_changes():
     desk = Desk()
     desk.answer()

@@ -228,6 +228,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault(name="steps put aside", what="requests of five answers are gone", begin=requests_gone, seconds=30),
     Fault(name="right gone", what="nobody may write decisions.routed, 40 s", begin=right_gone, seconds=40),
     Fault(
+        name="worker slow",
+        what="one of two takes 0.1 s for each of 30 decisions a second, 150 s",
+        begin=slow_worker,
+        seconds=150,
+        rate=60,
+    ),
+    Fault(
         name="no reasons",
         what="people override and do not say why, 90 s (four days)",
         begin=no_reasons,
@@ -273,13 +280,5 @@ FAULTS: tuple[Fault, ...] = (
         sure=0.4,
         usual=good_model,
         before=150,
-    ),
-    Fault(
-        name="worker slow",
-        what="one of two takes 20 ms for each of 125 decisions a second, 170 s",
-        begin=slow_worker,
-        seconds=170,
-        sure=0.95,
-        rate=250,
     ),
 )

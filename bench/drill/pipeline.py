@@ -30,18 +30,21 @@ AUTHORIZER = {
 """Settings of a broker that may refuse something, and does not yet."""
 SLOWLY = """
 import time
+import app.stream.batch
+app.stream.batch.MOST = 400
 from app.agents.scoring import Scoring
 score = Scoring._score
 def slowly(self, part, *more):
-    time.sleep(0.02 * len(part))
+    time.sleep(0.1 * len(part))
     return score(self, part, *more)
 Scoring._score = slowly
 """
+"""A batch of it takes 40 s at most: after a minute Kafka would take its partitions away."""
 ANSWERS = 5
 
 
 def slow_worker(site: Site) -> Undo:
-    """One of two workers takes 20 ms for each decision; it is restarted for that, and without it."""
+    """One of two workers takes 0.1 s for each decision; it is restarted for that, and without it."""
     site.stop(1)
     site.start(1, before=SLOWLY)
 

@@ -9,6 +9,8 @@ import faust
 from faust.app.base import BootStrategy
 from mode import Service
 
+from app.errors import HitlError
+
 
 class NoKafka(BootStrategy):
     """Starts Faust's agents and nothing of its Kafka clients, tables and web server."""
@@ -81,4 +83,10 @@ def run(app: HitlApp) -> None:
         debug=False,
     )
     worker.spinner = None  # it writes for a terminal, whatever it is given
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit:
+        # Whoever reads the log should find what helps, too.
+        if isinstance(worker.crash_reason, HitlError):
+            raise worker.crash_reason from None
+        raise

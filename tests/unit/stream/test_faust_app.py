@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 from mode import Service
 
@@ -48,3 +50,31 @@ async def test_a_source_that_does_not_stop_well_keeps_nothing_else_from_it() -> 
     async with asyncio.timeout(180):
         await app.stop()
     assert ended == ["counts"]
+
+
+CRASH = """
+from mode import Service
+from app.stream.errors import FatalStreamError
+from app.stream.faust_app import create_app, run
+
+class Fenced(Service):
+    async def on_started(self):
+        self.add_future(self.crashes())
+
+    async def crashes(self):
+        raise FatalStreamError("fenced", hint="a slot of its own")
+
+app = create_app("t")
+app.host(Fenced())
+try:
+    run(app)
+except FatalStreamError as error:
+    print("ended by", error, "-", error.hint)
+"""
+
+
+def test_what_crashed_a_worker_is_raised_with_its_advice() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CRASH], capture_output=True, text=True, timeout=180, check=False
+    )
+    assert "ended by fenced - a slot of its own" in done.stdout, done.stderr

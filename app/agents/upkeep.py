@@ -11,6 +11,7 @@ from mode import Service
 from app.agents.store import ask_store
 from app.errors import ServiceUnreachableError
 from app.policy.compiled import CompiledPolicy
+from app.review_queue.errors import RefusedRecordsError
 from app.review_queue.keys import Keys
 from app.review_queue.outbox import OutboxRecord, OutboxRelay, Seal
 from app.review_queue.store import Client
@@ -100,8 +101,10 @@ class RelayService(Service):
             if trace is not None:
                 outgoing = trace.outgoing(outgoing)
             failed = publisher.send(outgoing)
+            if waiting := [one for one in failed if one.retriable]:
+                raise TransientError(f"{len(waiting)} of {len(outgoing)} not delivered: {waiting[0].reason}")
             if failed:
-                raise TransientError(f"{len(failed)} of {len(outgoing)} not delivered: {failed[0].reason}")
+                raise RefusedRecordsError({one.index: one.reason for one in failed})
             if trace is not None:
                 trace.committed()
 

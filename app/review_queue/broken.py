@@ -21,9 +21,9 @@ _REQUEST_MS = 86_400_000
 
 
 class BrokenStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of ``outbox:broken``. ``entry`` is the pool and its id there, ``why`` the kind of error: its
-    words are in the worker's log, as they may name a person. ``request_gone``: the review's request is no
-    longer in the store, and neither is it in the step."""
+    """One entry of ``outbox:broken``. ``entry`` is the pool and its id there, ``why`` the kind of error (its
+    words are in the worker's log, as they may name a person), or what Kafka said when it refused the step.
+    ``request_gone``: the review's request is no longer in the store, and neither is it in the step."""
 
     entry: str
     pool: str

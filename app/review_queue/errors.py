@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app.domain.events import Answer
 from app.domain.review import Refusal, Review
 from app.errors import HitlError, ServiceUnreachableError
@@ -233,6 +235,19 @@ class RequestGoneError(HitlError):
             "(docs/review-queue.md, Outbox)",
             hint="hitl queue broken put-back --all",
         )
+
+
+class RefusedRecordsError(HitlError):
+    """Kafka refuses records for good: sent again, they are refused again. ``reasons`` says why, by the index
+    of the record in what was published; the others are stored."""
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        first = next(iter(reasons.values()))
+        super().__init__(
+            f"Kafka refuses {len(reasons)} records for good: {first}",
+            hint="let the topic take them (max.message.bytes), then hitl queue broken put-back --all",
+        )
+        self.reasons = dict(reasons)
 
 
 class NotYourPool(HitlError):

@@ -23,7 +23,7 @@ from app.domain.review import REVIEWS, Review, wordless
 from app.errors import ServiceUnreachableError
 from app.review_queue import keys as names
 from app.review_queue.broken import ENTRY, WHY
-from app.review_queue.errors import RequestGoneError
+from app.review_queue.errors import RefusedRecordsError, RequestGoneError
 from app.review_queue.keys import Keys
 from app.review_queue.state import completed, from_fields
 from app.review_queue.store import Argument, Client, reachable
@@ -76,14 +76,15 @@ Fields = Mapping[bytes, bytes]
 class OutboxRelay:
     """One consumer of the group that reads every pool's outbox.
 
-    ``publish`` returns only after every record's delivery report, and raises otherwise. ``name`` should
+    ``publish`` returns only after every record's delivery report, and raises otherwise:
+    ``RefusedRecordsError`` where the others are stored and sending again helps nobody. ``name`` should
     be stable for a worker slot: after a restart it first finishes what it had begun. What a consumer
     left for ``idle`` ms is taken over by any other. ``heading`` makes a record's headers from event name,
     identifier, time and review; ``seal`` gives the seal of topic, key and value (``evidence_chain.seal``),
     which goes beside the record. ``encrypts`` says whether the policy encrypts: an entry whose request is
     gone, and the name of its key with it, is then put aside. Errors of the kinds in ``transient`` are an
     outage; any other error while an entry is turned into events is a bug, and the entry is put aside so that
-    the others go on.
+    the others go on, as is one with a record that Kafka refuses for good.
     """
 
     def __init__(
@@ -133,14 +134,12 @@ class OutboxRelay:
         if not entries:
             return 0
         self._unfinished.add(pool)
-        records: list[OutboxRecord] = []
-        good: list[bytes] = []
+        ready: list[tuple[bytes, Fields, list[OutboxRecord]]] = []
         broken: list[tuple[bytes, Fields]] = []
         heads = self._heads(pool, [fields for _, fields in entries])
         for (entry_id, fields), head in zip(entries, heads, strict=True):
             try:
-                records += self._records(pool, fields, head)
-                good.append(entry_id)
+                ready.append((entry_id, fields, self._records(pool, fields, head)))
             except self._transient:
                 raise
             except Exception as error:  # its words may name a person: they stay in the log
@@ -150,11 +149,36 @@ class OutboxRelay:
                     pool,
                 )
                 broken.append((entry_id, {**fields, WHY.encode(): type(error).__name__.encode()}))
-        if records:
-            self._publish(records)
+        refused = self._refused([records for _, _, records in ready])
+        for place, why in refused.items():
+            entry_id, fields, _ = ready[place]
+            log.error(
+                "outbox entry %s of pool %s is refused by Kafka (%s); put aside: hitl queue broken list",
+                entry_id.decode(),
+                pool,
+                why,
+            )
+            broken.append((entry_id, {**fields, WHY.encode(): why.encode()}))
+        good = [entry_id for place, (entry_id, _, _) in enumerate(ready) if place not in refused]
         self._finish(pool, good, broken)
         self._unfinished.discard(pool)
         return len(entries)
+
+    def _refused(self, entries: Sequence[list[OutboxRecord]]) -> dict[int, str]:
+        """Publish; which entries Kafka refuses for good, and why. A broker refuses a request with all that is
+        in it: each entry that was in such a one gets its own."""
+        records = [(place, record) for place, each in enumerate(entries) for record in each]
+        found: dict[int, str] = {}
+        try:
+            if records:
+                self._publish([record for _, record in records])
+        except RefusedRecordsError as error:
+            for place in sorted({records[index][0] for index in error.reasons}):
+                try:
+                    self._publish(entries[place])
+                except RefusedRecordsError as alone:
+                    found[place] = next(iter(alone.reasons.values()))
+        return found
 
     def _take(self, pool: str) -> list[tuple[bytes, Fields]]:
         if pool in self._unfinished:

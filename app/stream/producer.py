@@ -12,6 +12,18 @@ from app.stream.connection import ANY_PARTITION, MAX_MESSAGE_BYTES, PARTITIONER,
 from app.stream.reader import partitions_of, watermarks
 from app.stream.records import Outgoing, Partition
 
+_REFUSING = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.POLICY_VIOLATION,
+    }
+)
+"""What is wrong with a record itself. All else (a broker that is away, replicas that are missing, rights that
+were taken) may be over later. ``KafkaError.retriable`` says nothing of the errors of delivery reports."""
+
 
 class Undelivered(msgspec.Struct, frozen=True):
     """A record that the broker did not acknowledge: its index in what was sent, and why."""
@@ -19,7 +31,8 @@ class Undelivered(msgspec.Struct, frozen=True):
     index: int
     reason: str
     retriable: bool
-    """True: the broker may be away, sending again may help. False: this record is refused."""
+    """True: the broker may be away, sending again may help. False: the broker refuses this record for good,
+    or another one of the request that both were in."""
 
 
 class Publisher:
@@ -129,10 +142,4 @@ class LagThrottle:
 
 
 def _undelivered(index: int, error: KafkaError) -> Undelivered:
-    away = error.retriable() or error.code() in (
-        KafkaError._MSG_TIMED_OUT,
-        KafkaError._TIMED_OUT,
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-    )
-    return Undelivered(index, error.str(), away)
+    return Undelivered(index, error.str(), error.code() not in _REFUSING)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaError
 
 from app.agents.upkeep import RelayService
 from app.commands.queue_broken import requests_of
@@ -16,6 +17,8 @@ from app.review_queue.forgetting import on_their_way
 from app.review_queue.outbox import LIFECYCLE, OUTCOMES, OutboxRelay
 from app.review_queue.store import open_client
 from app.stream.codec import Codec
+from app.stream.errors import TransientError
+from app.stream.producer import _REFUSING, _undelivered
 from app.stream.records import Incoming
 from app.stream.schemas import Schemas
 from app.stream.topics import pool_topic
@@ -384,6 +387,79 @@ def test_the_workers_relay_goes_by_the_policy_in_force(desk, private, encrypts, 
     service = RelayService(desk.client, desk.keys, private, lambda: policy, None, slot="1", clock=desk.clock)
     service._relay(SimpleNamespace(send=lambda records: sent.extend(records) or [])).run_once()
     assert len(sent) == published
+
+
+class Broker:
+    """Fails a request with all records that are in it, as a broker does, because of one of ``key``."""
+
+    def __init__(self, key, code):
+        self.key, self.code, self.stored = key, code, []
+
+    def send(self, records):
+        bad = {record.topic for record in records if record.topic == OUTCOMES and record.key == self.key}
+        failed = [
+            _undelivered(index, KafkaError(self.code))
+            for index, record in enumerate(records)
+            if record.topic in bad
+        ]
+        self.stored += [record for record in records if record.topic not in bad]
+        return failed
+
+
+def relay_to(broker, desk, codec):
+    policy = SimpleNamespace(pool_names=("expenses", "claims"), encrypts=False)
+    return RelayService(
+        desk.client, desk.keys, codec, lambda: policy, None, slot="1", clock=desk.clock
+    )._relay(broker)
+
+
+def answered_in_two_pools(desk, codec):
+    for decision in ("d1", "d2", "d3"):
+        answered(desk, codec, decision)
+    new = desk.real(codec, "d4", pool="claims")
+    desk.decide(desk.take(desk.ann, desk.queue.enqueue(new).review_id), desk.ann)
+
+
+@pytest.mark.parametrize("code", sorted(_REFUSING))
+def test_what_kafka_refuses_for_good_is_put_aside_and_holds_nobody_up(desk, codec, code):
+    answered_in_two_pools(desk, codec)
+    broker = Broker(b"d2", code)
+    relay = relay_to(broker, desk, codec)
+    relay.run_once()
+    assert [record.key for record in broker.stored if record.topic == OUTCOMES] == [b"d1", b"d3", b"d4"]
+    assert (desk.outbox(), desk.outbox("claims")) == ([], [])
+    broken = BrokenSteps(desk.client, desk.keys, ["expenses", "claims"])
+    [step] = broken
+    assert (step.decision_id, step.event, step.why) == ("d2", "decided", KafkaError(code).str())
+    # Once the topic takes it, it comes back.
+    broker.key = None
+    assert broken.put_back(step)
+    relay.run_once()
+    assert [record.key for record in broker.stored if record.topic == OUTCOMES][-1] == b"d2"
+    assert list(broken) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [KafkaError._MSG_TIMED_OUT, KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.TOPIC_AUTHORIZATION_FAILED],
+)
+def test_what_may_be_over_later_is_waited_for(desk, codec, code):
+    answered_in_two_pools(desk, codec)
+    broker = Broker(b"d2", code)
+    relay = relay_to(broker, desk, codec)
+    waiting = desk.outbox()
+    with pytest.raises(TransientError):
+        relay.run_once()
+    assert desk.outbox() == waiting
+    assert list(BrokenSteps(desk.client, desk.keys, ["expenses", "claims"])) == []
+    broker.key = None
+    relay.run_once()
+    assert {record.key for record in broker.stored if record.topic == OUTCOMES} == {
+        b"d1",
+        b"d2",
+        b"d3",
+        b"d4",
+    }
 
 
 def test_an_answer_brings_the_name_of_its_key_itself(desk, private, published, relay_on):

@@ -72,6 +72,7 @@ class SharedFigures(Service):
         self._follower.stop()
 
     async def _run(self) -> None:
+        away = False
         while not self.should_stop:
             try:
                 found = await ask_store(self._reader.read)
@@ -79,9 +80,14 @@ class SharedFigures(Service):
                 self._gauges.replace(readings)
                 if readings:
                     await ask_store(self._tallies.show, _for_targets(readings))
+                if away:
+                    log.warning("the queues can be read again")
+                away = False
             except TransientError as outage:
                 self._gauges.replace(())  # no figure is better than an old one
-                log.debug("read again later", outage=str(outage))
+                if not away:
+                    log.warning("the queues can not be read until this is over", outage=str(outage))
+                away = True
             await self.sleep(SECONDS)
 
     def _hear(self, record: Incoming) -> None:

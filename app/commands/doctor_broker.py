@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
@@ -174,17 +175,22 @@ def _records(settings: Settings, connection: Connection, topics: list[str]) -> I
 
 
 def _groups(admin: AdminClient, connection: Connection) -> Iterator[Finding]:
-    """Does somebody work, and keep up?"""
+    """Does somebody work, everywhere, and keep up?"""
+    found: dict[str, tuple[int, int]] = {}
     for group, topic in _READERS.items():
-        try:
-            waiting, members = _lag(admin, connection, group, topic)
-        except (KafkaException, TimeoutError):
-            continue  # not ours to ask
-        name = connection.prefix + group
+        with suppress(KafkaException, TimeoutError):  # not ours to ask
+            found[group] = _lag(admin, connection, group, topic)
+    at_work = any(members for _, members in found.values())
+    for group, (waiting, members) in found.items():
+        name, topic = connection.prefix + group, _READERS[group]
         # only here is a record that nobody has read certainly one that waits: elsewhere may be markers
         if not members and waiting and topic == Topic.DECISIONS_SUBMITTED:
             yield Finding(
                 "workers", "failed", f"{name}: {waiting:,} records wait, nobody reads them", "hitl worker"
+            )
+        elif not members and at_work:
+            yield Finding(
+                "workers", "failed", f"{name}: nobody reads {topic}", "hitl worker, with all --agents"
             )
         elif waiting > MANY:
             detail = f"{name}: {waiting:,} records of {topic} wait"

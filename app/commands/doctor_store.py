@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
@@ -21,6 +22,10 @@ SKEW, FAR = 1_000, 10_000
 """ms between our clock and the store's: worth a word, and too much for leases and deadlines."""
 FULL = 0.9
 """Share of the store's memory from which on its end is near."""
+SLOW = 0.1
+"""Seconds for an answer from which on people feel it, as for the alert HitlStoreSlow."""
+LOOKS, BETWEEN = 10, 0.02
+"""So many answers are timed, with so many seconds between them."""
 
 
 def store(settings: Settings, pools: Sequence[str] = ()) -> Iterator[Finding]:
@@ -43,9 +48,13 @@ def store(settings: Settings, pools: Sequence[str] = ()) -> Iterator[Finding]:
             ) from error
         except (redis.RedisError, OSError) as error:
             raise _unreachable(settings, error, "check HITL_REDIS_URL and the server") from error
-        info, skew = answers
+        info, skew, seconds = answers
     version = info.get("valkey_version") or info.get("redis_version", "?")
-    yield Finding("store", "ok", f"{info.get('server_name', 'redis')} {version}")
+    name = f"{info.get('server_name', 'redis')} {version}"
+    yield Finding("store", "ok", f"{name}, answers in {seconds * 1000:.1f} ms")
+    if seconds > SLOW:
+        detail = f"takes {seconds * 1000:.0f} ms for an answer: every claim and every batch waits for it"
+        yield Finding("store", "warning", detail, "docs/runbooks/HitlStoreSlow.md")
     if int(info.get("redis_version", "0").split(".")[0]) < OLDEST:
         yield Finding(
             "store", "failed", f"version {version} is too old", f"use Redis or Valkey {OLDEST}.0 or newer"
@@ -58,10 +67,10 @@ def store(settings: Settings, pools: Sequence[str] = ()) -> Iterator[Finding]:
     yield Finding("clock", state, f"{skew:+d} ms from the store's clock", "" if state == "ok" else "run NTP")
 
 
-def _ask(client: Client, settings: Settings) -> tuple[dict[str, str], int]:
-    """What the server says of itself, and how far our clock is ahead of its in ms, wrong by half the time of
-    its answer at most. A user without the right to our keys and to scripts would fail with the first
-    decision: better now."""
+def _ask(client: Client, settings: Settings) -> tuple[dict[str, str], int, float]:
+    """What the server says of itself, how far our clock is ahead of its in ms, wrong by half the time of
+    its answer at most, and how many seconds an answer takes. A user without the right to our keys and to
+    scripts would fail with the first decision: better now."""
     ask: Callable[..., object] = client.execute_command
     info: dict[str, str] = {}
     for section in ("server", "memory", "persistence"):
@@ -70,7 +79,18 @@ def _ask(client: Client, settings: Settings) -> tuple[dict[str, str], int]:
     ask("EVALSHA", ask("SCRIPT", "LOAD", "return 1"), 0)
     before = now()
     there = milliseconds(client.execute_command("TIME"))
-    return info, (before + now()) // 2 - there
+    return info, (before + now()) // 2 - there, _answer_seconds(client)
+
+
+def _answer_seconds(client: Client) -> float:
+    """The mean of some: a store that stalls now and then is slow, too."""
+    took = 0.0
+    for _ in range(LOOKS):
+        time.sleep(BETWEEN)
+        asked = time.monotonic()
+        client.execute_command("TIME")
+        took += time.monotonic() - asked
+    return took / LOOKS
 
 
 def _memory(info: dict[str, str]) -> Iterator[Finding]:

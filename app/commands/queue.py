@@ -125,6 +125,7 @@ def rebuild(on_unsealed: OnUnsealed = None, as_json: AsJson = False) -> None:
     Example: `hitl queue rebuild`
     """
     desk = connect(load_settings())
+    desk.restorer.require_empty(desk.queue.pools)
     log = desk.read_log(on_unsealed)
     with _progress() as progress:
         image = _image(desk, log, progress)

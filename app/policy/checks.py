@@ -13,6 +13,7 @@ from typing import NamedTuple
 from app.domain.deadline import APPROVALS
 from app.domain.events import ConsequenceClass, OnDeadline
 from app.domain.people import Role
+from app.domain.resolution import HAND_ONS
 from app.domain.undo import LONGEST as LONGEST_UNDO
 from app.policy.confidence import SIGNAL_NAMES
 from app.policy.consequence import FACTOR_NAMES
@@ -246,6 +247,8 @@ def _deadline_is_safe(t: DecisionType, at: Path) -> Iterator[Finding]:
         yield Finding((*at, "on_deadline"), "safe_default needs the action: set safe_default", t.actions)
     elif t.safe_default in APPROVALS:
         yield Finding((*at, "safe_default"), f"'{t.safe_default}' by silence is never safe; take another")
+    elif t.safe_default in HAND_ONS:
+        yield Finding((*at, "safe_default"), f"'{t.safe_default}' decides nothing; take another")
     if t.risk is not Risk.LOW:
         yield Finding(
             (*at, "on_deadline"),

@@ -123,7 +123,7 @@ class NotSupervisor(QueueError):
 
     refusal = Refusal.NOT_SUPERVISOR
     text = "{id}: escalated, only a supervisor may take it"
-    advice = "claim the next one"
+    advice = "claim the next one; a lead gives it to somebody who supervises the pool"
 
 
 class NotDistinct(QueueError):

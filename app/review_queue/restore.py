@@ -74,7 +74,7 @@ class Restorer:
         it broke off: what marks a pool as filled is written last."""
         alive = {review_id: kept for review_id, kept in image.reviews.items() if self._left(kept.review) != 0}
         with reachable:
-            self._require_empty({locate(review_id)[0] for review_id in image.reviews})
+            self._refuse_used({locate(review_id)[0] for review_id in image.reviews})
             for chunk in _chunks(list(alive.values())):
                 pipe = self._client.pipeline(transaction=False)
                 for kept in chunk:
@@ -91,12 +91,17 @@ class Restorer:
             self._write_arrivals([kept.review for kept in image.reviews.values()])
         return Restored(len(alive), len(image.briefs), seen, image.unclear)
 
-    def _require_empty(self, pools: Iterable[str]) -> None:
+    def require_empty(self, pools: Iterable[str]) -> None:
+        """Before the log is read, which takes its time. Raises ``StoreNotEmptyError``."""
+        with reachable:
+            self._refuse_used(pools)
+
+    def _refuse_used(self, pools: Iterable[str]) -> None:
         for pool in sorted(pools):
             if self._client.execute_command("EXISTS", self._keys.pool(pool, names.ARRIVALS)):
                 raise StoreNotEmptyError(
                     f"pool '{pool}' is not empty",
-                    hint="rebuild into an empty store, or use `hitl queue verify` to compare",
+                    hint="compare: hitl queue verify; to begin anew: stop all workers, empty the store",
                 )
 
     def _write(self, pipe: Pipe, kept: Kept) -> None:

@@ -100,7 +100,7 @@ OVERRIDES = Metric(
     C,
     ("decision_type", "category", "reason_captured"),
     "Answers that differ from the recommendation, by why; reason_captured: a code that is not `other`, or"
-    " words with at least three different letters. (The desk asks for words, and takes a point.)",
+    " words with at least three different letters. The desk asks for words, and takes a point.",
 )
 OUTCOMES = Metric(
     "hitl_decision_outcomes_total",

@@ -142,12 +142,12 @@ def _lead(parts: ConsoleParts, who: Profile, first: int) -> dict[str, Any]:
     claimed = [
         review for pool in pools for review in parts.desk.list(who, pool, ReviewState.CLAIMED, limit=_HELD)
     ]
-    late = sorted(_late(parts, who, pools, claimed, titles), key=lambda case: case.standing.until or 0)
+    late = _late(parts, who, pools, claimed, titles)
     loads = _loads(parts, _people(parts, pools, snapshot), claimed, snapshot, titles)
     first = min(first, max(0, len(loads) - 1) // _PEOPLE * _PEOPLE)
     return {
-        "late": late[:_SHOWN],
-        "choices": {case.among: case.receivers for case in late[:_SHOWN] if case.among},
+        "late": late,
+        "choices": {case.among: case.receivers for case in late if case.among},
         "overdue": sum(stats[pool].overdue for pool in pools if pool in stats),
         "loads": loads[first : first + _PEOPLE],
         "before": max(0, first - _PEOPLE) if first else None,
@@ -184,15 +184,14 @@ def _late(
         for escalated in (False, True)
         for review in parts.desk.list(who, pool, limit=_LOOKED_AT, escalated=escalated)
     ]
+    urgent = [(where, review) for review in (*heads, *claimed) if (where := standing(review, now)).urgent]
     found: list[Late] = []
-    for review in (*heads, *claimed):
-        where = standing(review, now)
-        if where.urgent and len(found) < _SHOWN:
-            senior = review.tier > 0
-            others = [p for p in receivers[review.pool, senior] if p.name != review.holder]
-            among = f"people-{review.pool}-{senior:d}" if len(others) > _CHOICES else ""
-            title, pool = _title(parts, who, review), titles.get(review.pool, review.pool)
-            found.append(Late(review, title, pool, where, others, among))
+    for where, review in sorted(urgent, key=lambda case: case[0].until or 0)[:_SHOWN]:
+        senior = review.tier > 0
+        others = [p for p in receivers[review.pool, senior] if p.name != review.holder]
+        among = f"people-{review.pool}-{senior:d}" if len(others) > _CHOICES else ""
+        title, pool = _title(parts, who, review), titles.get(review.pool, review.pool)
+        found.append(Late(review, title, pool, where, others, among))
     return found
 
 

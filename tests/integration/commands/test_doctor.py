@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -312,3 +313,24 @@ def test_little_memory_left_is_a_warning(site: Site) -> None:
     [found] = [row for row in rows if row["state"] == "warning"]
     assert (code, found["check"]) == (0, "store")
     assert "of its memory is in use" in found["detail"]
+
+
+def test_a_slow_store_is_a_warning(site: Site) -> None:
+    ended = threading.Event()
+
+    def slow() -> None:
+        with closing(site.store) as client:
+            while not ended.is_set():
+                client.execute_command("CLIENT", "PAUSE", "400", "ALL")
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    try:
+        code, rows = site.ask()
+    finally:
+        ended.set()
+        thread.join()
+    [found] = [row for row in rows if row["state"] == "warning"]
+    assert (code, found["check"]) == (0, "store")
+    assert "ms for an answer" in found["detail"]
+    assert "HitlStoreSlow" in found["do"]

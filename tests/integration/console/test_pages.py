@@ -10,6 +10,7 @@ from app.domain.events import ConsequenceClass, ObservationKind, ObservedOutcome
 from app.domain.review import ReviewState, review_id_of
 from app.review_queue.errors import StoreUnavailableError
 from app.review_queue.values import NewReview
+from tests.integration.console.conftest import PEOPLE
 
 HOSTILE = "\"'><script>alert(1)</script>{{7*7}}${7*7}<b onclick=x>"
 HTML = {"Accept": "text/html"}
@@ -276,3 +277,15 @@ def test_how_a_decision_turned_out_is_said_in_words(house):
     page = house.signed_in("eve").get("/decisions/exp-1", headers=HTML).text
     assert "Turned out later: an error came up later" in page
     assert "Right would have been “Reject”." in page
+
+
+def test_what_is_late_stands_before_what_is_at_risk_also_where_it_waits_for_a_supervisor(house):
+    late = house.ask("late", due=-1)
+    ann, cleo = (next(one for one in PEOPLE if one.name == name) for name in ("ann", "cleo"))
+    house.desk.claim(ann, late)
+    house.desk.escalate(ann, late, house.queue.get(late).review.epoch, "above my limit")
+    for number in range(60):
+        house.ask(f"exp-{number}", due=60_000, ladder=[house.clock() - 1, 0, 0, 0])
+    shown = re.findall(r'<td><a href="/reviews/([^"]+)"', house.signed_in(cleo.name).get("/lead").text)
+    assert shown[0] == late
+    assert len(shown) == len(set(shown)) == 40

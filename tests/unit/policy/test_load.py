@@ -205,6 +205,7 @@ def test_what_only_follows_from_another_problem_is_not_reported():
         (("risk: low", "on_deadline: safe_default", "safe_default: reject"), None),
         (("risk: low", "on_deadline: safe_default"), "on_deadline"),
         (("risk: low", "on_deadline: safe_default", "safe_default: approve"), "safe_default"),
+        (("risk: low", "on_deadline: safe_default", "safe_default: request_info"), "safe_default"),
         (("risk: medium", "on_deadline: safe_default", "safe_default: reject"), "on_deadline"),
     ],
 )

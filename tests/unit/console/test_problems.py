@@ -31,6 +31,7 @@ INTERNAL = {
     "LearningRecordError",
     "LearningStateError",
     "NotDeliveredError",
+    "RefusedRecordsError",
     "RequestGoneError",
     "StoreNotEmptyError",
     "UnreadablePackError",

@@ -43,7 +43,7 @@ def print_fields(row: Mapping[str, object], *, as_json: bool) -> None:
         return
     for name, value in row.items():
         if value not in (None, "", []):
-            print_line(f"{name.replace('_', ' ')}: {value}")
+            print_line(f"{name.replace('_', ' ')}: {_shown(value)}")
 
 
 def print_rows(
@@ -60,8 +60,13 @@ def print_rows(
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         # As it is: what producers and people wrote is no markup.
-        table.add_row(*("" if row.get(c) is None else escape(str(row.get(c))) for c in columns))
+        table.add_row(*("" if row.get(c) is None else escape(str(_shown(row.get(c)))) for c in columns))
     if table.row_count:
         console.print(table)
     else:
         console.print(empty)
+
+
+def _shown(value: object) -> object:
+    """A number as people read it: 0.0475 and not 0.04750000000000001. JSON has it exactly."""
+    return round(value, 6) if isinstance(value, float) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import structlog
@@ -35,6 +35,12 @@ class Observer(Protocol):
     def batch_committed(self, records: int, seconds: float, events: Sequence[object]) -> None:
         """A transaction with so many input records took so long, agents included; this happened."""
 
+    def batch_begun(self, topics: Collection[str]) -> None:
+        """The agents have a batch with records of these topics."""
+
+    def batch_ended(self) -> None:
+        """They have it no more, whatever became of it."""
+
     def batch_aborted(self, reason: str) -> None:
         """A transaction was aborted; its records are read again."""
 
@@ -55,6 +61,12 @@ class NoObserver:
     """Nobody is told."""
 
     def batch_committed(self, records: int, seconds: float, events: Sequence[object]) -> None:
+        """Nothing."""
+
+    def batch_begun(self, topics: Collection[str]) -> None:
+        """Nothing."""
+
+    def batch_ended(self) -> None:
         """Nothing."""
 
     def batch_aborted(self, reason: str) -> None:
@@ -224,7 +236,11 @@ class TransactionalSource(Service):
         batch = await self._kafka.call(self.client.next_batch)
         if batch is None:
             return 0
-        await self._process(batch)
+        self._observer.batch_begun({topic for topic, _ in batch.first})
+        try:
+            await self._process(batch)
+        finally:
+            self._observer.batch_ended()
         return len(batch.records)
 
     async def _process(self, batch: Batch) -> None:

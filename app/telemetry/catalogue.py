@@ -262,7 +262,7 @@ LAG_SECONDS = Metric(
     "hitl_consumer_lag_seconds",
     G,
     ("source", "topic"),
-    "How long ago the oldest record was written that waits; 0 when none does.",
+    "For how long the oldest record has waited, or the batch in hand been worked on; 0 when there is none.",
     "s",
 )
 

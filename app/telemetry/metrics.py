@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import start_http_server
@@ -29,7 +29,7 @@ class WorkerMetrics:
         self.shared = Gauges(c.READER)
         """What all workers share; filled by the one that reads it."""
         self._policy = policy
-        self._clock = clock
+        self.clock = clock
         self._counting = Counting(policy)
         self._prepared: CompiledPolicy | None = None
         self._target_sums = TargetSums()
@@ -52,7 +52,7 @@ class WorkerMetrics:
     def committed(self, events: Iterable[object]) -> Increments:
         """What the events of a committed batch add; not added yet."""
         self.follow_policy()
-        return self._counting(events, self._clock())
+        return self._counting(events, self.clock())
 
     def add(self, increments: Increments) -> None:
         """A committed batch counts."""
@@ -96,6 +96,19 @@ class SourceObserver:
     def __init__(self, metrics: WorkerMetrics, source: str) -> None:
         self._metrics = metrics
         self._source = source
+        self._behind: Mapping[str, tuple[float, int]] = {}
+        """By topic, how long the oldest record had waited (s) when the client said so (ms)."""
+        self._in_hand: Mapping[str, int] = {}
+        """By topic, since when the agents have had what they work on (ms)."""
+        metrics.gauges.read(self._lag_seconds)
+
+    def batch_begun(self, topics: Collection[str]) -> None:
+        """The agents have a batch with records of these topics."""
+        self._in_hand = dict.fromkeys(topics, self._metrics.clock())
+
+    def batch_ended(self) -> None:
+        """They have it no more, whatever became of it."""
+        self._in_hand = {}
 
     def batch_committed(self, records: int, seconds: float, events: Sequence[object]) -> None:
         """A transaction with so many input records took so long, agents included; this happened."""
@@ -124,9 +137,20 @@ class SourceObserver:
 
     def behind(self, lag: Mapping[str, tuple[int, float]]) -> None:
         """By topic, how many records wait and since when the oldest one does (s)."""
-        for topic, (records, seconds) in lag.items():
+        now = self._metrics.clock()
+        self._behind = {topic: (seconds, now) for topic, (_, seconds) in lag.items()}
+        for topic, (records, _) in lag.items():
             self._metrics.gauges.set(c.LAG_MESSAGES, records, self._source, topic)
-            self._metrics.gauges.set(c.LAG_SECONDS, seconds, self._source, topic)
+
+    def _lag_seconds(self) -> Iterable[Reading]:
+        """Grows from scrape to scrape: while a batch is worked on the client says nothing, and agents that
+        hang would never be behind."""
+        now, behind, in_hand = self._metrics.clock(), self._behind, self._in_hand
+        for topic in behind.keys() | in_hand.keys():
+            seconds, said_at = behind.get(topic, (0.0, now))
+            waiting = seconds + (now - said_at) / 1000 if seconds else 0.0
+            held = (now - in_hand.get(topic, now)) / 1000
+            yield Reading(c.LAG_SECONDS, (self._source, topic), max(waiting, held, 0.0))
 
     def _add(self, *keys: tuple[str, ...]) -> None:
         found = Increments(0)

@@ -13,7 +13,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,12 @@ class _Diary:
 
     def batch_committed(self, records: int, seconds: float, events: Sequence[object]) -> None:
         self._write("committed", records)
+
+    def batch_begun(self, topics: Collection[str]) -> None:
+        pass
+
+    def batch_ended(self) -> None:
+        pass
 
     def batch_aborted(self, reason: str) -> None:
         self._write("aborted", reason)

@@ -23,8 +23,8 @@ from tests.unit.agents.parts import (
 from tests.unit.domain import cases
 
 
-def metrics(policy=None) -> WorkerMetrics:
-    return WorkerMetrics(policy or (lambda: POLICY), lambda: NOW + 100)
+def metrics(policy=None, clock=lambda: NOW + 100) -> WorkerMetrics:
+    return WorkerMetrics(policy or (lambda: POLICY), clock)
 
 
 def families(found: WorkerMetrics):
@@ -101,6 +101,26 @@ def test_an_outage_and_the_lag_are_gauges():
     assert (lag.labels, lag.value) == ({"source": "decide", "topic": "decisions.submitted"}, 1.5)
     source.resumed()
     assert [s.value for s in families(found)["hitl_source_paused"].samples] == [0.0]
+
+
+def lag_of(found: WorkerMetrics) -> dict[str, float]:
+    return {s.labels["topic"]: s.value for s in families(found)["hitl_consumer_lag_seconds"].samples}
+
+
+def test_the_lag_of_a_batch_that_does_not_end_grows():
+    """The client says nothing meanwhile: what it said before would be all that is ever seen."""
+    now = [NOW]
+    found = metrics(clock=lambda: now[0])
+    source = found.observe("decide")
+    source.behind({"decisions.submitted": (0, 0.0), "observations": (3, 2.0)})
+    assert lag_of(found) == {"decisions.submitted": 0.0, "observations": 2.0}
+    source.batch_begun({"decisions.submitted"})
+    now[0] += 90_000
+    assert lag_of(found) == {"decisions.submitted": 90.0, "observations": 92.0}
+    source.batch_ended()
+    source.behind({"decisions.submitted": (0, 0.0), "observations": (0, 0.0)})
+    now[0] += 5_000
+    assert lag_of(found) == {"decisions.submitted": 0.0, "observations": 0.0}
 
 
 def test_only_as_many_learning_keys_are_shown_as_the_policy_plans_for():

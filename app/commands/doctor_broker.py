@@ -3,7 +3,7 @@ we use them, can we read what is in them, and does somebody work?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 
@@ -181,8 +181,18 @@ def _groups(admin: AdminClient, connection: Connection) -> Iterator[Finding]:
         with suppress(KafkaException, TimeoutError):  # not ours to ask
             found[group] = _lag(admin, connection, group, topic)
     at_work = any(members for _, members in found.values())
+    wrong = list(_missing(found, connection.prefix, at_work=at_work))
+    yield from wrong
+    if at_work and not wrong:
+        most, group = max((waiting, group) for group, (waiting, _) in found.items())
+        detail = f"every topic has its readers; {connection.prefix}{group} has most to read, {most:,} records"
+        yield Finding("workers", "ok", detail)
+
+
+def _missing(found: Mapping[str, tuple[int, int]], prefix: str, *, at_work: bool) -> Iterator[Finding]:
+    """Groups that nobody is in, or that are far behind."""
     for group, (waiting, members) in found.items():
-        name, topic = connection.prefix + group, _READERS[group]
+        name, topic = prefix + group, _READERS[group]
         # only here is a record that nobody has read certainly one that waits: elsewhere may be markers
         if not members and waiting and topic == Topic.DECISIONS_SUBMITTED:
             yield Finding(

@@ -45,24 +45,26 @@ class Assigning:
         """By pool, what comes after the head of its queue and no pass has looked at yet."""
 
     def __call__(self, pool: str) -> Sequence[str]:
-        """End what is over, then hand out what waits; the ids of the reviews that moved."""
+        """End what is over, then hand out what waits; the ids of the reviews that moved. One policy holds for
+        the whole pass, whatever is activated meanwhile."""
         moved = self._assignments.end(pool)
-        if pool not in self._policy().push:
+        policy = self._policy()
+        if pool not in policy.push:
             return moved
         head = self._queue.list(pool, limit=LOOKED_AT)
-        given = self._handed_out(head)
+        given = self._handed_out(policy, head)
         if not given and len(head) == LOOKED_AT:
-            given = self._handed_out(self._further_down(pool))
+            given = self._handed_out(policy, self._further_down(policy, pool))
         return [*moved, *given]
 
-    def _handed_out(self, reviews: Sequence[Review]) -> list[str]:
+    def _handed_out(self, policy: CompiledPolicy, reviews: Sequence[Review]) -> list[str]:
         waiting = (review for review in reviews if not review.assigned)
-        return [review.review_id for review in waiting if self._hand_out(review)]
+        return [review.review_id for review in waiting if self._hand_out(policy, review)]
 
-    def _further_down(self, pool: str) -> Sequence[Review]:
+    def _further_down(self, policy: CompiledPolicy, pool: str) -> Sequence[Review]:
         """The next ones behind the head of the queue, pass after pass, as long as somebody has room: what
         nobody with room may decide must not hold up what comes after it."""
-        if not self._has_room(pool):
+        if not self._has_room(policy, pool):
             self._below.pop(pool, None)  # the most urgent first, once somebody has
             return ()
         if pool not in self._below:
@@ -73,8 +75,8 @@ class Assigning:
             del self._below[pool]
         return found
 
-    def _has_room(self, pool: str) -> bool:
-        policy, now = self._policy(), self._clock()
+    def _has_room(self, policy: CompiledPolicy, pool: str) -> bool:
+        now = self._clock()
         everybody = _people(policy.directory, pool, now).items()
         people = [name for name, capacities in everybody if not capacities[0].absent(now)]
         limits = policy.fatigue.get(pool, FatigueLimits())
@@ -82,8 +84,8 @@ class Assigning:
         most = policy.push[pool].most_reserved
         return any(one.reserved < most and one.rests_until <= now for one in work)
 
-    def _hand_out(self, review: Review) -> bool:
-        policy, now = self._policy(), self._clock()
+    def _hand_out(self, policy: CompiledPolicy, review: Review) -> bool:
+        now = self._clock()
         terms = policy.push[review.pool]
         try:
             event = self._read(self._queue.get(review.review_id).record)

@@ -42,6 +42,11 @@ class PushOffice(Office):
     def terms(most):
         return PushTerms(reserve=30 * MINUTE, most_reserved=most)
 
+    def pull(self):
+        """From now on people take their work."""
+        pools = tuple(msgspec.structs.replace(pool, push=None) for pool in self.policy.pools)
+        self.policy = msgspec.structs.replace(self.policy, pools=pools)
+
     def worker(self):
         assignments = Assignments(self.store.client, self.store.keys, self.queue, self.store.clock)
         return Assigning(
@@ -192,6 +197,22 @@ def test_the_independent_second_answer_goes_to_somebody_else(make_office):
     assert office.given("bob") == [second]
 
 
+def test_a_pass_ends_by_the_policy_it_began_with(make_office):
+    """A policy that ends the handing out, activated in the middle of a pass, ended every worker."""
+    office = make_office(member("ann"))
+    cases = [office.ask(f"d{n}", due=(n + 1) * 3_600_000) for n in range(2)]
+    decode_as = office.codec.decode_as
+
+    class Reader:
+        def decode_as(self, record, kind):
+            office.pull()
+            return decode_as(record, kind)
+
+    office.codec = Reader()
+    office.hand_out()
+    assert office.given("ann") == cases
+
+
 def test_skills_stay_fresh(make_office):
     """Who had none of the type for longest is next, however the names are sorted."""
     office = make_office(member("ann"), member("bob"), member("cat"))
@@ -211,9 +232,7 @@ def test_a_break_is_said_in_words(make_office):
     office = make_office(
         member("ann"), member("bob"), fatigue=FatigueLimits(per_hour=2, per_day=9, rest=10 * MINUTE)
     )
-    office.policy = msgspec.structs.replace(
-        office.policy, pools=tuple(msgspec.structs.replace(pool, push=None) for pool in office.policy.pools)
-    )
+    office.pull()
     cases = [office.ask(f"d{n}", due=(n + 1) * 3_600_000) for n in range(4)]
     assert [office.next("ann", "finance") for _ in range(2)] == cases[:2]
     for pool in ("finance", None):

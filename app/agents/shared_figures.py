@@ -9,6 +9,7 @@ from mode import Service
 
 from app.agents.store import ask_store
 from app.domain.pending_feedback import PendingFeedback
+from app.domain.working_time import worked
 from app.policy.compiled import CompiledPolicy
 from app.review_queue.figures import FiguresReader, StoreFigures
 from app.review_queue.tallies import Tallies
@@ -102,17 +103,19 @@ class SharedFigures(Service):
             yield Reading(c.STORE_MEMORY, (), found.memory)
         if found.clients is not None:
             yield Reading(c.STORE_CLIENTS, (), found.clients)
+        now, calendars = self._clock(), self._policy().calendars
         for queue in found.queues:
             for (sla_class, state), depth in queue.depth.items():
                 yield Reading(c.QUEUE_DEPTH, (queue.pool, sla_class, state), depth)
             for sla_class, age in queue.oldest.items():
-                yield Reading(c.QUEUE_OLDEST, (queue.pool, sla_class), age / 1000)
+                aged = worked(calendars.get(sla_class), now - age, now)
+                yield Reading(c.QUEUE_OLDEST, (queue.pool, sla_class), aged / 1000)
             yield Reading(c.QUEUE_OVERDUE, (queue.pool,), queue.overdue)
             yield Reading(c.QUEUE_UNPUBLISHED, (queue.pool,), queue.unpublished)
             yield Reading(c.QUEUE_BROKEN, (queue.pool,), queue.broken)
             yield Reading(c.REVIEWERS, (queue.pool,), queue.reviewers)
         if self._follower.caught_up:
-            oldest, now = self._pending.oldest(), self._clock()
+            oldest = self._pending.oldest()
             for decision_type in self._policy().terms:
                 since = oldest.get(decision_type, now)
                 yield Reading(c.FEEDBACK_OLDEST, (decision_type,), max(0, now - since) / 1000)

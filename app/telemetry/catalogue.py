@@ -216,7 +216,7 @@ QUEUE_OLDEST = Metric(
     "hitl_queue_oldest_age_seconds",
     G,
     ("queue", "sla_class"),
-    "Age of the oldest undecided review; 0 when there is none.",
+    "Age of the oldest undecided review, in the working time of its SLA class; 0 when there is none.",
     "s",
 )
 QUEUE_OVERDUE = Metric("hitl_queue_overdue", G, ("queue",), "Undecided reviews whose deadline has passed.")

@@ -25,7 +25,7 @@ log = structlog.get_logger("hitl.books")
 
 
 class UnusablePolicyError(HitlError):
-    """The policy that was activated last does not compile here."""
+    """The policy that was activated last does not compile here, or names nobody where it has to."""
 
 
 def usable(event: PolicyActivated) -> CompiledPolicy:
@@ -39,18 +39,31 @@ def usable(event: PolicyActivated) -> CompiledPolicy:
         ) from error
 
 
+def _check_people(policy: CompiledPolicy) -> None:
+    """Raises ``UnusablePolicyError`` for a policy by which every account could decide everything."""
+    if policy.directory.open_house:
+        raise UnusablePolicyError(
+            f"policy {policy.version} names nobody: every account could decide everything",
+            hint="add `people:` to it (docs/policy.md) and activate it, or say --open-house",
+        )
+
+
 class PolicyBook:
-    """The policy in force: what was activated last, else the file the worker was started with."""
+    """The policy in force: what was activated last, else the file the worker was started with. Where people
+    sign in, ``names_people`` refuses one that names nobody."""
 
     def __init__(
         self,
         codec: Codec,
         started_with: CompiledPolicy,
         on_change: Callable[[CompiledPolicy], None] = lambda _policy: None,
+        *,
+        names_people: bool = False,
     ) -> None:
         self._codec = codec
         self._current = started_with
         self._on_change = on_change
+        self._names_people = names_people
         self._refused: UnusablePolicyError | None = None
 
     def __call__(self) -> CompiledPolicy:
@@ -64,15 +77,19 @@ class PolicyBook:
         that one, and must not decide by whatever file it was started with."""
         if self._refused is not None:
             raise self._refused
+        if self._names_people:
+            _check_people(self._current)
 
     def hear(self, record: Incoming) -> None:
-        """Take an activated policy, whole, or keep the old one if it does not compile here."""
+        """Take an activated policy, whole, or keep the old one if this one can not be used here."""
         event = self._codec.decode_as(record.value, PolicyActivated)
         if event.policy_version == self._current.version:
             self._refused = None
             return
         try:
             policy = usable(event)
+            if self._names_people:
+                _check_people(policy)
         except UnusablePolicyError as error:
             log.error("an activated policy was refused, the old one stays", error=str(error))
             self._refused = error

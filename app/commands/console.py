@@ -14,7 +14,6 @@ from app.composition.console import open_console
 from app.composition.parts import check_store, load_compiled_policy
 from app.console.parts import Place
 from app.errors import UsageError
-from app.policy.compiled import CompiledPolicy
 from app.settings import Settings, load_settings
 from app.telemetry.logs import configure_logs
 
@@ -39,11 +38,14 @@ def console(
     settings = load_settings()
     policy = load_compiled_policy(settings)
     url = settings.console_url or address(host, port)
-    check(settings, policy, url, open_house=open_house)
+    check(settings, url)
     check_store(settings)
     from app.console.server import ConsoleServer, listen  # noqa: PLC0415 - half a second that no other verb needs
 
-    with closing(listen(host, port)) as listening, open_console(settings, policy, url) as parts:
+    with (
+        closing(listen(host, port)) as listening,
+        open_console(settings, policy, url, open_house=open_house) as parts,
+    ):
         server = ConsoleServer(parts)
         errors.print(f"console: {url} (stop with ctrl-c)", highlight=False, markup=False)
         server.run(sockets=[listening])
@@ -60,10 +62,7 @@ def address(host: str, port: int) -> str:
 
 def check(
     settings: Settings,
-    policy: CompiledPolicy,
     url: str,
-    *,
-    open_house: bool,
     tell: Callable[[str], None] = lambda text: errors.print(text, style="yellow"),
 ) -> None:
     """Refuse to start where it would not be safe. Raises ``UsageError``."""
@@ -72,11 +71,6 @@ def check(
         raise UsageError(
             f"{url}: sign-in needs https anywhere but on this machine",
             hint="set HITL_CONSOLE_URL to the https address that your proxy serves",
-        )
-    if policy.directory.open_house and not open_house:
-        raise UsageError(
-            f"{settings.policy_path} names nobody: every account could decide everything",
-            hint="add `people:` to the policy (docs/policy.md), or say --open-house",
         )
     if settings.oidc_issuer and not (
         settings.oidc_client_id and find_spec("authlib") and find_spec("httpx2")

@@ -122,9 +122,7 @@ def _warn_stranger(name: str) -> None:
     settings = load_settings()
     directory = policy_to_look_by(settings).directory
     if directory.open_house:
-        text = (
-            f"{settings.policy_path} names nobody yet: `hitl console` needs `people:` in it, or --open-house"
-        )
+        text = "the policy in force names nobody: `hitl console` needs `people:` in it, or --open-house"
         errors.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
     elif directory.find(name) is None:
         text = f"'{name}' is not in the policy yet: nobody of that name can decide anything"

@@ -117,7 +117,7 @@ def up(
             settings = _with_people(settings, policy, Path(scratch))
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             with (
-                open_console(settings, policy, url, embedded=True) as parts,
+                open_console(settings, policy, url, open_house=True, embedded=True) as parts,
                 beside(parts, listening),
             ):
                 errors.print(f"console: {url}", highlight=False)

@@ -52,14 +52,16 @@ def open_console(
     policy: CompiledPolicy,
     url: str,
     *,
+    open_house: bool = False,
     embedded: bool = False,
     clock: Callable[[], int] = now,
 ) -> Iterator[ConsoleParts]:
     """Everything the console works with, following activated policies and the log until the end of the
-    block. ``url`` is where people find it. Raises ``UsageError`` and ``ServiceUnreachableError``."""
+    block. ``url`` is where people find it; in an ``open_house`` the policy need not name anybody.
+    Raises ``UsageError``, ``UnusablePolicyError`` and ``ServiceUnreachableError``."""
     connection, codec = connection_of(settings, embedded=embedded), open_codec(settings)
     queue = open_queue(settings, policy, clock)
-    book = PolicyBook(codec, policy, queue.follow)
+    book = PolicyBook(codec, policy, queue.follow, names_people=not open_house)
     activated = Broadcast(connection, Topic.POLICY_ACTIVATED, book.hear)
     ledger = Ledger(
         connection,

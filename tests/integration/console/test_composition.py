@@ -43,7 +43,7 @@ def test_answers_are_counted_under_the_policy_in_force(store_url, tmp_path, monk
                 category=None, decided_at=cases.NOW + number, claimed_at=cases.NOW,
             ))  # fmt: skip
 
-        with open_console(settings, policy, "http://127.0.0.1:1", embedded=True) as parts:
+        with open_console(settings, policy, "http://127.0.0.1:1", open_house=True, embedded=True) as parts:
 
             def categories():
                 ann = parts.ledger.snapshot().reviewers.get("ann")

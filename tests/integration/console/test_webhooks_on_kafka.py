@@ -112,7 +112,7 @@ def test_each_receiver_at_its_own_pace_and_nothing_is_lost(
     )
     policy = load_compiled_policy(settings)
     try:
-        with open_console(settings, policy, "http://127.0.0.1:1") as parts:
+        with open_console(settings, policy, "http://127.0.0.1:1", open_house=True) as parts:
             until(lambda: _group_began(deployment), "the group has written down where it begins")
             write(deployment, 0)
             until(lambda: len(fine.ids) == EVENTS, "the one that is fine has everything")
@@ -126,7 +126,7 @@ def test_each_receiver_at_its_own_pace_and_nothing_is_lost(
         write(deployment, EVENTS)
         hanging.hangs = False
         hanging.released.set()
-        with open_console(settings, policy, "http://127.0.0.1:1"):
+        with open_console(settings, policy, "http://127.0.0.1:1", open_house=True):
             for receiver in (fine, failing):
                 until(lambda r=receiver: len(r.ids) == 2 * EVENTS, "what happened meanwhile")  # type: ignore[misc]
             until(

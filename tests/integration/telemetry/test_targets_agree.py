@@ -135,7 +135,7 @@ def work(deployment: Deployment, truth: dict[str, str]) -> int:
 def operations_page(deployment: Deployment) -> dict[str, str]:
     """Title of a target -> what the page *Operations* of the console says."""
     settings = replace(deployment.settings, accounts_file=deployment.directory / "accounts.json")
-    with open_console(settings, deployment.policy, "http://127.0.0.1:8080") as parts:
+    with open_console(settings, deployment.policy, "http://127.0.0.1:8080", open_house=True) as parts:
         parts.accounts.set_password("eve", PASSWORD, new=True)
         browser = TestClient(create_console(parts), base_url="http://127.0.0.1:8080", follow_redirects=False)
         assert sign_in(browser, "eve").status_code == 303

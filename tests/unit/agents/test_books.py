@@ -14,6 +14,7 @@ from tests.unit.agents.parts import CODEC, OTHER_TYPE, POLICY, POLICY_TEXT, inco
 from tests.unit.domain.cases import update
 
 KEY = "expense.approval|expenses:3"
+PEOPLE = "people: {ann: {title: Ann, pools: [expenses]}}\n"
 TERMS = POLICY.terms["expense.approval"]
 
 
@@ -56,6 +57,24 @@ def test_a_policy_that_does_not_compile_is_refused_and_the_old_one_stays(broken)
     book.hear(activated(POLICY_TEXT + OTHER_TYPE))
     assert book() is not POLICY
     book.require_activated()
+
+
+def test_where_people_sign_in_a_policy_that_names_nobody_is_refused():
+    """Whatever file the console was started with: the last word is what was activated."""
+    named = policy_of(PEOPLE + POLICY_TEXT)
+    book = PolicyBook(CODEC, named, names_people=True)
+    book.require_activated()
+    book.hear(activated(POLICY_TEXT + OTHER_TYPE))
+    assert book() is named
+    with pytest.raises(UnusablePolicyError, match="names nobody"):
+        book.require_activated()
+    started_with_nobody = PolicyBook(CODEC, POLICY, names_people=True)
+    with pytest.raises(UnusablePolicyError, match="names nobody") as refusal:
+        started_with_nobody.require_activated()
+    assert "--open-house" in refusal.value.hint
+    started_with_nobody.hear(activated(PEOPLE + POLICY_TEXT))
+    started_with_nobody.require_activated()
+    assert not started_with_nobody().directory.open_house
 
 
 def test_the_policy_in_force_activated_again_ends_a_refusal():

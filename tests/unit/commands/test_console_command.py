@@ -4,8 +4,6 @@ import msgspec
 import pytest
 
 from app.commands.console import check
-from app.composition.parts import load_compiled_policy
-from app.domain.people import Directory, Profile
 from app.errors import UsageError
 from app.settings import load_settings
 
@@ -14,14 +12,11 @@ LOCAL, OUTSIDE = "http://127.0.0.1:8080", "https://desk.example"
 
 @pytest.fixture
 def start():
-    """``start(url, people=..., ...)``: whether it would, with these settings."""
+    """``start(url, ...)``: whether it would, with these settings."""
 
-    def started(url, people=("ann",), open_house=False, **settings):
+    def started(url, **settings):
         base = load_settings({"HITL_REDIS_URL": "redis://x"})
-        settings = msgspec.structs.replace(base, **settings)
-        directory = Directory({name: Profile(name=name) for name in people})
-        policy = msgspec.structs.replace(load_compiled_policy(base), directory=directory)
-        check(settings, policy, url, open_house=open_house)
+        check(msgspec.structs.replace(base, **settings), url)
 
     return started
 
@@ -36,7 +31,6 @@ def test_on_this_machine_or_over_https_with_a_secret(start):
     [
         ("http://desk.example", "https", {}),
         (OUTSIDE, "HITL_SECRET_FILE", {}),
-        (LOCAL, "names nobody", {"people": ()}),
         (LOCAL, "HITL_OIDC_CLIENT_ID", {"oidc_issuer": "https://id.example"}),
     ],
 )
@@ -44,10 +38,6 @@ def test_not_otherwise(start, url, why, settings):
     with pytest.raises(UsageError, match=why) as refused:
         start(url, **settings)
     assert refused.value.hint
-
-
-def test_an_open_house_has_to_be_asked_for(start):
-    start(LOCAL, people=(), open_house=True)
 
 
 @pytest.mark.parametrize("proxies", ["*", "proxy", "10.0.0.1/8", "0.0.0.0/0", "10.0.0.7,::/0"])

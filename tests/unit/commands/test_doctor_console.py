@@ -77,7 +77,7 @@ def test_a_try_without_people_is_said_to_be_one(ask):
     """As under `hitl up`: there are accounts, nobody is named, and nobody said where people come from."""
     found = ask(policy=MINIMAL, HITL_CONSOLE_URL="", HITL_SECRET_FILE="")
     assert {state for _, state, _ in found} == {"warning"}
-    assert "names no people: whoever signs in may decide everything" in found[0][2]
+    assert "names nobody: every account could decide everything" in found[0][2]
 
 
 def test_a_webhook_without_an_address_is_named(ask, tmp_path):

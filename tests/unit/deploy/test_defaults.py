@@ -7,10 +7,12 @@ import secrets
 import pytest
 from typer.testing import CliRunner
 
+from app.agents.books import PolicyBook, UnusablePolicyError
 from app.cli import app
 from app.commands import worker
 from app.commands.console import check, console
-from app.composition.parts import now
+from app.composition.console import open_console
+from app.composition.parts import now, open_codec
 from app.console.accounts import Accounts
 from app.errors import UsageError
 from app.policy.compiled import compile_policy
@@ -33,25 +35,24 @@ def test_the_console_listens_on_this_machine_only():
 @pytest.mark.parametrize("url", ["http://reviews.example.org", "http://0.0.0.0:8080", "http://10.0.0.7"])
 def test_elsewhere_the_console_needs_https(url):
     with pytest.raises(UsageError, match="https"):
-        check(load_settings({}), policy(), url, open_house=False, tell=lambda _text: None)
+        check(load_settings({}), url, tell=lambda _text: None)
 
 
 def test_a_policy_that_names_nobody_lets_nobody_in():
-    with pytest.raises(UsageError, match="names nobody"):
-        check(
-            load_settings({}), policy(MINIMAL), "http://127.0.0.1", open_house=False, tell=lambda _text: None
-        )
+    assert inspect.signature(open_console).parameters["open_house"].default is False
+    with pytest.raises(UnusablePolicyError, match="names nobody"):
+        PolicyBook(open_codec(load_settings({})), policy(MINIMAL), names_people=True).require_activated()
 
 
 def test_with_https_the_development_key_is_refused():
     with pytest.raises(UsageError, match="HITL_SECRET_FILE"):
-        check(load_settings({}), policy(), "https://a.example", open_house=False, tell=lambda _text: None)
+        check(load_settings({}), "https://a.example", tell=lambda _text: None)
 
 
 def test_with_a_broker_that_others_share_the_development_key_is_refused(monkeypatch):
     monkeypatch.setenv("HITL_KAFKA_BOOTSTRAP_SERVERS", "kafka.example:9092")
     with pytest.raises(UsageError, match="HITL_SECRET_FILE"):
-        check(load_settings(), policy(), "http://127.0.0.1", open_house=False, tell=lambda _text: None)
+        check(load_settings(), "http://127.0.0.1", tell=lambda _text: None)
     with pytest.raises(UsageError, match="HITL_SECRET_FILE"):
         worker._work(["drift"], None)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
 import typer
 
 from app.commands.in_force import policy_to_act_by, policy_to_look_by
-from app.commands.output import AsJson, console, print_json, print_line, print_rows
+from app.commands.output import AsJson, console, print_json, print_line, print_remark, print_rows
 from app.commands.review_page import print_page, print_reveal
 from app.composition.parts import now, open_codec, open_desk, open_queue
 from app.desk.desk import ReviewDesk
@@ -22,6 +22,7 @@ from app.errors import UsageError
 from app.policy.compiled import CompiledPolicy
 from app.policy.durations import format_duration
 from app.review_queue.errors import StaleLease
+from app.review_queue.values import PoolStats
 from app.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -66,11 +67,13 @@ def list_reviews(
     """
     desk = _desk(policy_to_look_by)
     person = _person(desk, who, supervisor=True)
-    rows = []
-    for name in [pool] if pool else desk.pools_of(person):
+    rows, pools = [], [pool] if pool else desk.pools_of(person)
+    for name in pools:
         found = desk.list(person, name, state, offset, limit, escalated=escalated, offered_to=offered_to)
         rows += [_row(review) for review in found]
     print_rows(rows, _COLUMNS, as_json=as_json, empty=f"no {state.value} reviews")
+    if state is ReviewState.OPEN and not escalated and offered_to is None:
+        _say_what_else([stats for stats in desk.stats(person) if stats.pool in pools])
 
 
 @app.command()
@@ -393,6 +396,18 @@ def _row(review: Review) -> dict[str, object]:
         sign, minutes = ("-" if minutes < 0 else ""), abs(minutes)
         row["due_in"] = f"{sign}{minutes // 60}:{minutes % 60:02d}"
     return row
+
+
+def _say_what_else(pools: Sequence[PoolStats]) -> None:
+    """Undecided reviews that are no part of the list: what is late is mostly among them."""
+    elsewhere = {
+        "only for supervisors (--escalated)": sum(pool.supervisor for pool in pools),
+        "claimed (--state claimed)": sum(pool.claimed for pool in pools),
+        "waiting for information (--state waiting)": sum(pool.waiting for pool in pools),
+    }
+    said = ", ".join(f"{count:,} {where}" for where, count in elsewhere.items() if count)
+    if said:
+        print_remark(f"undecided as well: {said}")
 
 
 def _say(review: Review, as_json: bool, what: str) -> None:

@@ -122,6 +122,9 @@ def test_status_follows_a_decision_to_its_end(deployment: Deployment) -> None:
     assert waiting["reasons"]
 
     lease = queue.claim(review["review_id"], ann)
+    listed = deployment.hitl("review", "list", "--pool", "expenses")
+    assert review["review_id"] not in listed.stdout
+    assert "undecided as well: 1 claimed (--state claimed)" in listed.stderr
     verdict = Verdict(action="reject", reasoning="the vendor is unknown", reason_code="other")
     held = queue.decide(
         review["review_id"], ann, lease.review.epoch, lease.review.digest, verdict, undo_window=3_600_000

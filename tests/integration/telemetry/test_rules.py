@@ -107,7 +107,7 @@ def test_every_alert_says_what_is_wrong_where_to_look_and_what_to_do(alert):
     assert notes["dashboard_url"].removeprefix("/d/") in {f"hitl-{name}" for name in DASHBOARDS}
     assert notes["runbook_url"] == f"docs/runbooks/{alert['alert']}.md"
     page = (ROOT / notes["runbook_url"]).read_text(encoding="utf-8")
-    for heading in ("## What it means", "## How to see it", "## What to do"):
+    for heading in ("## What it means", "## How to see it", "## What to do", "## Tried"):
         assert heading in page
 
 

@@ -162,7 +162,7 @@ class KeyState(msgspec.Struct, kw_only=True):
         if order.order is ThresholdOrder.FREEZE:
             expansion.frozen = True
         elif order.order is ThresholdOrder.UNFREEZE:
-            expansion.frozen = False
+            expansion.lift()
         elif order.order is ThresholdOrder.ROLLBACK:
             expansion.roll_back()
         elif order.order is ThresholdOrder.CONFIRM:

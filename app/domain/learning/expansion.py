@@ -7,7 +7,8 @@ release, so none of them can break the promise:
   mixture of {score >= old} and {score >= new}, both certified, so their error is one of alpha at most;
 - **cooldown**: so many decisions between two expansions;
 - **confirm**: an expansion waits until a person says yes;
-- **freeze**: nothing expands until it is lifted; **rollback** also goes back one expansion.
+- **freeze**: nothing expands until it is lifted; **rollback** also goes back one expansion, and until it is
+  lifted the policy's own threshold does not stand in for a certificate.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Expansion(msgspec.Struct):
     before: list[float] = msgspec.field(default_factory=list)
     """Thresholds before the last expansions, the last one last: where rollbacks lead."""
     frozen: bool = False
+    rolled_back: bool = False
+    """Until it is lifted nothing runs alone without a certificate, whatever the policy says."""
     awaiting: float = 0.0
     """A certified threshold that waits for a person's yes; 0 for none."""
     canary_above: float = 0.0
@@ -87,7 +90,11 @@ class Expansion(msgspec.Struct):
         """Back to before the last expansion, and no further one until it is lifted."""
         self.in_force = max(self.before.pop() if self.before else REVIEW_EVERYTHING, self.in_force)
         self.canary_above, self.canary_left, self.awaiting = 0.0, 0, 0.0
-        self.frozen = True
+        self.frozen = self.rolled_back = True
+
+    def lift(self) -> None:
+        """No freeze and no rollback any more."""
+        self.frozen = self.rolled_back = False
 
     def forget(self) -> None:
         """Nothing is certified any more; a freeze stays."""

@@ -67,6 +67,8 @@ def propose(
         cap = _cap(curve(), base, before, terms, seen, enough=enough)
     if terms.guaranteed and automation.certificate.fixed and cap > automation.top:
         cap = REVIEW_EVERYTHING
+    if automation.expansion.rolled_back:
+        cap = max(cap, automation.expansion.in_force)
     after = InForce(
         version=before.version + 1,
         epoch=epoch,

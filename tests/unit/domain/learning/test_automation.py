@@ -464,6 +464,19 @@ def test_a_rollback_goes_back_and_stays():
     assert changes[-1].certified == 0.8
 
 
+def test_a_rollback_ends_the_policy_s_own_threshold_until_it_is_lifted():
+    own = msgspec.structs.replace(TERMS, guaranteed=False)
+    state, _ = life(tally(0.95), terms=own)
+    assert state.in_force.threshold == 0.9
+    _, (back,) = life(order("rollback"), state=state, terms=own)
+    assert (back.threshold, back.frozen) == (1.01, True)
+    assert back.reason.startswith("Rolled back and frozen by root: the auditors ask. People decide")
+    life(order("restart"), tally(0.95, epoch=2), *(label(epoch=3) for _ in range(50)), state=state, terms=own)
+    assert state.in_force.threshold == 1.01
+    _, (lifted,) = life(order("unfreeze"), state=state, terms=own)
+    assert lifted.threshold == 0.9
+
+
 def test_an_expansion_waits_for_a_yes_where_the_policy_asks_for_it():
     asked = msgspec.structs.replace(TERMS, confirm=True)
     state, changes = certified(terms=asked)

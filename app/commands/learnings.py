@@ -18,6 +18,7 @@ from app.domain.authority import Denial
 from app.domain.events import LearningChanged
 from app.domain.learning.reason_clusters import Cluster, cluster_words, new_codes, new_scenarios
 from app.domain.learnings import SINKS, WORK, Item, Learnings
+from app.domain.overrides import TRAINING
 from app.domain.people import Profile
 from app.domain.words import moment
 from app.errors import UsageError
@@ -61,7 +62,11 @@ def list_learnings(
     rows = [
         row_of(item) for item in desk.list(person, sinks=sinks, decision_type=decision_type, closed=closed)
     ]
-    print_rows(rows, _COLUMNS, as_json=as_json, empty="nothing to learn from")
+    empty = "nothing to learn from"
+    trained = frozenset({TRAINING})
+    if not (rows or sink) and (examples := desk.list(person, sinks=trained, decision_type=decision_type)):
+        empty = f"nothing waits for anybody; {len(examples):,} training examples: --sink {TRAINING}"
+    print_rows(rows, _COLUMNS, as_json=as_json, empty=empty)
 
 
 @app.command()

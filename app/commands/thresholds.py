@@ -12,7 +12,13 @@ import typer
 from app.commands.in_force import policy_to_act_by
 from app.commands.output import AsJson, print_fields, print_json, print_line, print_rows
 from app.commands.review import As
-from app.commands.thresholds_evidence import print_evidence, read_evidence
+from app.commands.thresholds_evidence import (
+    checks_since,
+    evidence_of,
+    print_evidence,
+    read_evidence,
+    read_state,
+)
 from app.composition.parts import connection_of, now, open_codec
 from app.composition.writing import open_writer
 from app.desk.errors import NotAllowedError
@@ -60,12 +66,16 @@ def list_thresholds(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(key: Key, as_json: AsJson = False) -> None:
-    """One key: threshold, evidence, what the next step needs, and why, in words.
+    """One key: threshold, evidence, what the next step needs, and why, in words, as last announced; and all
+    blind checks of the same epoch up to now, since more of them alone announce nothing.
 
     Example: `hitl thresholds show 'expense.approval|expenses:3'`
     """
-    update = _known(load_settings(), key)
-    print_fields({**_row(update), "reason": update.reason}, as_json=as_json)
+    settings = load_settings()
+    update = _known(settings, key)
+    now_known = read_state(settings, key)
+    since = checks_since(evidence_of(now_known), update) if now_known is not None else {}
+    print_fields({**_row(update), "reason": update.reason, **since}, as_json=as_json)
 
 
 @app.command()
@@ -99,7 +109,7 @@ def unfreeze(key: Key, reason: Why, who: As = None, as_json: AsJson = False) -> 
 @app.command()
 def rollback(key: Key, reason: Why, who: As = None, as_json: AsJson = False) -> None:
     """Back to the threshold before the last expansion, and frozen there. Repeat it to go further back;
-    before the first expansion people decide everything.
+    before the first expansion people decide everything, also where the policy has a threshold of its own.
 
     Example: `hitl thresholds rollback 'expense.approval|expenses:3' --reason 'complaints' --as cleo`
     """

@@ -8,6 +8,7 @@ import msgspec
 
 from app.commands.output import print_json, print_line, print_rows
 from app.composition.parts import connection_of
+from app.domain.events import ThresholdUpdated
 from app.domain.learning.bins import BINS, LOWER_EDGES
 from app.domain.learning.drift import KeyState
 from app.errors import UsageError
@@ -59,10 +60,25 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_evidence(settings: Settings, key: str) -> Evidence:
     """Raises ``UsageError`` for a key of which nothing is remembered."""
-    saved = LogReader(connection_of(settings)).read_latest(Topic.LEARNING_STATE, key.encode())
-    if saved is None or saved.value is None:
+    state = read_state(settings, key)
+    if state is None:
         raise UsageError(f"nothing is remembered of '{key}'", hint="hitl thresholds list")
-    return evidence_of(KeyState.from_bytes(saved.value))
+    return evidence_of(state)
+
+
+def read_state(settings: Settings, key: str) -> KeyState | None:
+    """What the drift agent remembers of a key."""
+    saved = LogReader(connection_of(settings)).read_latest(Topic.LEARNING_STATE, key.encode())
+    return None if saved is None or saved.value is None else KeyState.from_bytes(saved.value)
+
+
+def checks_since(found: Evidence, update: ThresholdUpdated) -> dict[str, int]:
+    """All blind checks of the announced epoch up to now, whatever their score, and the errors among them.
+    Nothing if another epoch has begun that is not announced yet."""
+    if found.epoch != update.epoch:
+        return {}
+    checks, errors = (found.regions[-1].labels, found.regions[-1].errors) if found.regions else (0, 0)
+    return {"checks_by_now": checks, "errors_by_now": errors}
 
 
 def evidence_of(state: KeyState) -> Evidence:

@@ -109,6 +109,18 @@ def test_a_draft_becomes_a_rule_that_a_second_person_approves(deploy: Deploy) ->
     assert "was closed by ana" in twice.stderr
 
 
+def test_what_only_trains_the_model_is_counted_where_nothing_needs_anybody(deploy: Deploy) -> None:
+    deployment = deploy(policy=POLICY)
+    taught(deployment, *(feedback(i, OverrideCategory.AI_ERROR, "misread") for i in range(3)))
+    told = deployment.hitl("learnings", "list", "--as", "ana").stdout
+    assert told == "nothing waits for anybody; 3 training examples: --sink training_examples\n"
+    assert (
+        "nothing to learn from"
+        in deployment.hitl("learnings", "list", "--sink", "coaching", "--as", "ana").stdout
+    )
+    assert said(deployment, "learnings", "list", "--as", "ana") == []
+
+
 def test_work_is_handed_out_and_coaching_stays_private(deploy: Deploy) -> None:
     deployment = deploy(policy=POLICY)
     update = feedback(1, OverrideCategory.POLICY_CHANGE, "section 4.2 changed")

@@ -86,9 +86,9 @@ def test_evidence_certifies_and_people_steer(deployment: Deployment) -> None:
 
     [row] = [json.loads(text) for text in deployment.hitl("thresholds", "list", "--json").stdout.splitlines()]
     assert (row["learning_key"], row["threshold"], row["errors"]) == (KEY, 0.93, 0)
-    shown = json.loads(deployment.hitl("thresholds", "show", KEY, "--json").stdout)
-    assert shown["reason"] == certified.reason
+    assert shown(deployment)["reason"] == certified.reason
     rests_on(deployment)
+    unannounced(deployment, certified)
 
     assert deployment.hitl("thresholds", "rollback", KEY, "--reason", "complaints").returncode == 0
     back = announced(deployment, lambda now: now.frozen)
@@ -123,6 +123,19 @@ def rests_on(deployment: Deployment) -> None:
     assert "0.93" in text
     unknown = deployment.hitl("thresholds", "evidence", "x")
     assert (unknown.returncode, "hitl thresholds list" in unknown.stderr) == (2, True)
+
+
+def unannounced(deployment: Deployment, certified: ThresholdUpdated) -> None:
+    """Checks that change nothing are announced by nobody, and shown all the same."""
+    more = [Given(CODEC.encode(label(ENOUGH + 149 + n, 0.96)), KEY.encode()) for n in range(1, 6)]
+    deployment.write(Topic.LEARNING_CASES, more)
+    until(lambda: shown(deployment)["checks_by_now"] == ENOUGH + 155, "the checks in the state")
+    assert last(deployment) == certified
+    assert shown(deployment)["labels"] == certified.labels
+
+
+def shown(deployment: Deployment):
+    return json.loads(deployment.hitl("thresholds", "show", KEY, "--json").stdout)
 
 
 def evidence(deployment: Deployment):

@@ -17,6 +17,7 @@ from app.stream.errors import BrokerUnreachableError, OverdueError
 from app.stream.lag import Lag
 from app.stream.patience import Patience, fatal
 from app.stream.positions import Positions
+from app.stream.probe import BrokerProbe
 from app.stream.record_limits import RecordLimits
 from app.stream.records import Incoming, Outgoing, Partition
 
@@ -351,11 +352,9 @@ class TransactionalClient:
                     raise
 
     def _broker_answers(self) -> bool:
-        try:
-            self._consumer.list_topics(self._connection.topic(self._topics[0]), timeout=1.0)
-        except KafkaException:
-            return False
-        return True
+        """A new client is asked: where the producer has lost its coordinator, the consumer beside it may have
+        lost its broker, and says no until it refreshes what it knows, 15 minutes later."""
+        return BrokerProbe(self._connection)()
 
     def _flushed(self, timeout: float) -> None:
         if self._producer.flush(timeout):

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from app.stream.batch import Aborted, Batch
 from app.stream.connection import Connection
@@ -231,7 +231,7 @@ def test_state_that_can_not_be_read_for_now_is_waited_for(connection: Connection
     assert check(["a"], read(connection)).ok
 
 
-@pytest.mark.parametrize("step", ["send_offsets_to_transaction", "commit_transaction"])
+@pytest.mark.parametrize("step", ["send_offsets_to_transaction", "commit_transaction", "abort_transaction"])
 def test_a_producer_that_gets_nowhere_while_the_broker_answers_is_given_up(
     connection: Connection, step: str
 ) -> None:
@@ -243,6 +243,8 @@ def test_a_producer_that_gets_nowhere_while_the_broker_answers_is_given_up(
     client.patience.stop_by(600.0)  # else a client that never gives up would hold up the test
     batch = _next(client)
     client._producer = cast(Producer, _Lost(client._producer, step))
+    # Seen with a broker that stood still for a quarter of a minute: the consumer had lost it as well.
+    client._consumer = cast(Consumer, _Lost(client._consumer, "list_topics"))
     refused = client.commit(batch, _copies(batch))
     assert isinstance(refused, Aborted), "it was committed"
     assert step in refused.reason
@@ -259,16 +261,21 @@ def test_a_producer_that_gets_nowhere_while_the_broker_answers_is_given_up(
 
 
 class _Lost:
-    """A producer of which one step never gets an answer."""
+    """A client of which one step never gets an answer; where that is the abort, commits are refused."""
 
-    def __init__(self, producer: Producer, step: str) -> None:
-        self._producer = producer
+    def __init__(self, client: object, step: str) -> None:
+        self._client = client
         self._step = step
 
     def __getattr__(self, name: str) -> Any:
-        return self._unanswered if name == self._step else getattr(self._producer, name)
+        if name == "commit_transaction" and self._step == "abort_transaction":
+            return self._refused
+        return self._unanswered if name == self._step else getattr(self._client, name)
 
-    def _unanswered(self, *_arguments: object) -> None:
+    def _refused(self, *_arguments: object) -> None:
+        raise KafkaException(KafkaError(KafkaError.NOT_COORDINATOR, "refused", txn_requires_abort=True))
+
+    def _unanswered(self, *_arguments: object, **_named: object) -> None:
         time.sleep(0.1)
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, self._step, retriable=True))
 

@@ -43,6 +43,16 @@ def broker_down(site: Site) -> Undo:
     return site.broker.restart
 
 
+def broker_frozen(site: Site) -> Undo:
+    """SIGSTOP, for longer than transactions and sessions last: when it goes on it has fenced itself, and
+    clients may have lost their coordinators."""
+    pid = site.broker.pid
+    if pid is None:
+        raise RuntimeError("the broker does not run")
+    os.kill(pid, signal.SIGSTOP)
+    return lambda: os.kill(pid, signal.SIGCONT)
+
+
 def store_down(site: Site) -> Undo:
     """The store ends, and comes back on its data."""
     site.store.stop()
@@ -194,6 +204,7 @@ def forged_answers(site: Site) -> Undo:
 
 FAULTS: tuple[Fault, ...] = (
     Fault(name="broker down", what="SIGKILL, back after 20 s", begin=broker_down, seconds=20),
+    Fault(name="broker frozen", what="SIGSTOP, goes on after 20 s", begin=broker_frozen, seconds=20),
     Fault(name="store down", what="Valkey ends, back after 20 s", begin=store_down, seconds=20),
     Fault(name="slow store", what="each command waits up to 0.4 s, 40 s", begin=slow_store, seconds=40),
     Fault(name="full disk", what="no byte left for the broker, 20 s", begin=full_disk, seconds=20),

@@ -71,12 +71,14 @@ class RelayService(Service):
 
     async def _run(self) -> None:
         publisher = Publisher(self._connection, client_id=self._name)
-        relay, pools = self._relay(publisher), self._policy().pool_names
+        pools = self._policy().pool_names
+        relay = self._relay(publisher, pools)
         away = False
         try:
             while not self.should_stop:
-                if self._policy().pool_names != pools:
-                    relay, pools = self._relay(publisher), self._policy().pool_names
+                if (named := self._policy().pool_names) != pools:
+                    pools = named
+                    relay = self._relay(publisher, pools)
                 try:
                     relayed = await ask_store(relay.run_once)
                 except (TransientError, ServiceUnreachableError) as outage:
@@ -94,7 +96,7 @@ class RelayService(Service):
             publisher.close()
             self._ended.set()
 
-    def _relay(self, publisher: Publisher) -> OutboxRelay:
+    def _relay(self, publisher: Publisher, pools: Sequence[str]) -> OutboxRelay:
         def publish(records: Sequence[OutboxRecord]) -> None:
             outgoing = [Outgoing(r.topic, r.key, r.value, r.headers, r.partition) for r in records]
             trace = None if self._tracing is None else self._tracing.batch()
@@ -111,7 +113,7 @@ class RelayService(Service):
         return OutboxRelay(
             self._client,
             self._keys,
-            self._policy().pool_names,
+            pools,
             self._codec,
             publish,
             name=self._name,

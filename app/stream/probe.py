@@ -11,7 +11,8 @@ from app.stream.connection import Connection
 
 
 class BrokerProbe:
-    """One client for all questions, made with the first. ``patience`` in seconds."""
+    """One client for all questions, made with the first, and anew after a *no*: one that lost its broker says
+    no until it refreshes what it knows, 15 minutes later. ``patience`` in seconds."""
 
     def __init__(self, connection: Connection, patience: float = 2.0) -> None:
         self._connection = connection
@@ -25,8 +26,12 @@ class BrokerProbe:
             if self._admin is None:
                 config = self._connection.client("hitl-probe", {})
                 self._admin = AdminClient(config)  # type: ignore[arg-type]  # takes callables too
+            admin = self._admin
         try:
-            self._admin.list_topics(timeout=self._patience)
+            admin.list_topics(timeout=self._patience)
         except KafkaException:
+            with self._lock:
+                if self._admin is admin:
+                    self._admin = None
             return False
         return True

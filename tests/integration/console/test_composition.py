@@ -1,5 +1,8 @@
 """The console as it is put together: what is activated reaches every part of it."""
 
+import pytest
+
+from app.agents.books import UnusablePolicyError
 from app.composition.console import open_console
 from app.composition.parts import load_compiled_policy
 from app.domain.events import OverrideCategory, PolicyActivated
@@ -43,6 +46,11 @@ def test_answers_are_counted_under_the_policy_in_force(store_url, tmp_path, monk
                 category=None, decided_at=cases.NOW + number, claimed_at=cases.NOW,
             ))  # fmt: skip
 
+        with (
+            pytest.raises(UnusablePolicyError, match="names nobody"),
+            open_console(settings, policy, "http://127.0.0.1:1", embedded=True),
+        ):
+            pytest.fail("a console for everybody, and nobody asked for one")
         with open_console(settings, policy, "http://127.0.0.1:1", open_house=True, embedded=True) as parts:
 
             def categories():

@@ -39,7 +39,7 @@ def usable(event: PolicyActivated) -> CompiledPolicy:
         ) from error
 
 
-def _check_people(policy: CompiledPolicy) -> None:
+def require_people(policy: CompiledPolicy) -> None:
     """Raises ``UnusablePolicyError`` for a policy by which every account could decide everything."""
     if policy.directory.open_house:
         raise UnusablePolicyError(
@@ -78,7 +78,7 @@ class PolicyBook:
         if self._refused is not None:
             raise self._refused
         if self._names_people:
-            _check_people(self._current)
+            require_people(self._current)
 
     def hear(self, record: Incoming) -> None:
         """Take an activated policy, whole, or keep the old one if this one can not be used here."""
@@ -89,7 +89,7 @@ class PolicyBook:
         try:
             policy = usable(event)
             if self._names_people:
-                _check_people(policy)
+                require_people(policy)
         except UnusablePolicyError as error:
             log.error("an activated policy was refused, the old one stays", error=str(error))
             self._refused = error

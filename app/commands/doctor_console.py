@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing
 
+from app.agents.books import UnusablePolicyError, require_people
 from app.commands.console import check
 from app.commands.doctor_finding import Finding, State
 from app.commands.in_force import policy_to_look_by
@@ -71,10 +72,11 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
 def _start(settings: Settings, policy: CompiledPolicy) -> Iterator[Finding]:
     """What `hitl console` itself would refuse, and what it takes on loopback only."""
     url = settings.console_url
-    if policy.directory.open_house:
-        detail = f"policy {policy.version} names nobody: every account could decide everything"
+    try:
+        require_people(policy)
+    except UnusablePolicyError as error:
         do = "right for a try (`hitl up`); for more, name them in `people` (docs/authority.md)"
-        yield Finding("console", "warning" if url is None else "failed", detail, do)
+        yield Finding("console", "warning" if url is None else "failed", str(error), do)
     try:
         check(settings, url or "http://127.0.0.1", tell=lambda _text: None)
     except UsageError as error:

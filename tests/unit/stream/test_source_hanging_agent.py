@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -11,21 +10,19 @@ from app.stream.faust_app import create_app
 from app.stream.records import Incoming, Outgoing, Output
 from app.stream.source import NoObserver
 from app.stream.work import answer
-from tests.unit.stream.clients import WillingClient, source_with
+from tests.unit.stream.clients import EndingClient, run_until_ended, source_with
 
 
-class Client(WillingClient):
+class Client(EndingClient):
     """Two batches, of which the first is aborted; then it asks to stop."""
 
     def __init__(self) -> None:
         super().__init__()
         self._left = 2
-        self.ended = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
 
     def next_batch(self) -> Batch | None:
         if not self._left:
-            self._loop.call_soon_threadsafe(self.ended.set)
+            self.end()
             return None
         records = [Incoming("in", 0, 0, b"k", b"v", [], 0)]
         return Batch(records, {("in", 0): 0}, {("in", 0): 1}, group=None, assignment=0)
@@ -62,11 +59,6 @@ async def test_a_batch_is_said_to_be_in_hand_until_it_is_over() -> None:
             await answer(work, lambda _records: Output(), stage="drift")
 
     app.host_source(source_with(client, channel, "drift", observer=diary))
-    await app.start()
-    try:
-        async with asyncio.timeout(60):
-            await client.ended.wait()
-    finally:
-        await app.stop()
+    await run_until_ended(app, client)
     assert diary.said == [{"in"}, "outage", "ended", {"in"}, "ended"]
     assert seen[0] == [{"in"}], "the agents did not have it yet"

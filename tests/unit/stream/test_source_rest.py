@@ -10,23 +10,21 @@ from app.stream.batch import Batch
 from app.stream.faust_app import create_app
 from app.stream.records import Incoming, Output
 from app.stream.work import answer
-from tests.unit.stream.clients import WillingClient, source_with
+from tests.unit.stream.clients import EndingClient, run_until_ended, source_with
 
 REST, MOST = 0.25, 4
 
 
-class Client(WillingClient):
+class Client(EndingClient):
     """Batches of given sizes, 0 for none; then it asks to stop."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
         self._sizes = list(sizes)
-        self.ended = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
 
     def next_batch(self) -> Batch | None:
         if not self._sizes:
-            self._loop.call_soon_threadsafe(self.ended.set)
+            self.end()
             return None
         records = [Incoming("in", 0, n, b"k", b"v", [], 0) for n in range(self._sizes.pop(0))]
         return Batch(records, {}, {}, group=None, assignment=0) if records else None
@@ -52,12 +50,7 @@ async def rests(sizes: Sequence[int], rest: float) -> list[float]:
     app.host_source(source)
     source.sleep = sleep  # type: ignore[assignment]
     source._watch = client.ended.wait  # type: ignore[assignment] # it sleeps, too
-    await app.start()
-    try:
-        async with asyncio.timeout(180):
-            await client.ended.wait()
-    finally:
-        await app.stop()
+    await run_until_ended(app, client)
     return rested
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from typing import Protocol
 
 import msgspec
@@ -91,16 +93,19 @@ class Scoring:
         policy = self._policy()
         output = Output()
         readable = [item for part in strides(records) for item in self._readable(part, policy, output.dead)]
-        firsts = await self._first_only(readable, output.dead)
-        calibrations = self._calibrations()
-        scored: list[Scored] = []
-        for part in strides(firsts):
-            unders = self._unders(part, policy, output)
-            scored += self._score(part, calibrations, unders)
-            output.outgoing.extend(self._outgoing(item, beside) for item in scored[-len(part) :])
+        # The store answers meanwhile. Repeats are rare, so that little is scored for nothing.
+        asking = asyncio.create_task(self._earlier(readable))
+        await asyncio.sleep(0)  # now it is asked
+        try:
+            scored, written = self._score_all(readable, policy, beside, output)
+        except BaseException:
+            asking.cancel()
+            raise
+        firsts = self._firsts(readable, await asking, output.dead)
+        output.outgoing.extend(compress(written, firsts))
         if self._keys is not None and policy.encrypts:
             output.dead[:] = [self._protected(letter, self._keys, output) for letter in output.dead]
-        return output, scored
+        return output, list(compress(scored, firsts))
 
     async def alone(self, records: Sequence[Incoming]) -> Output:
         """As a worker of its own: routing reads `decisions.scored`."""
@@ -149,29 +154,36 @@ class Scoring:
             return None
         return decision
 
-    async def _first_only(self, items: list[_Readable], dead: list[DeadLetter]) -> list[_Readable]:
-        """Drop repeats of a decision id: the same id at another position was answered before."""
+    async def _earlier(self, items: list[_Readable]) -> list[str | None]:
+        """For each decision the position at which its id was taken before, if it was."""
         if not items:
-            return items
-        earlier = await ask_store(
+            return []
+        return await ask_store(
             self._seen.claim,
             [item.decision.decision_id for item in items],
             [item.position for item in items],
         )
-        firsts: list[_Readable] = []
+
+    @staticmethod
+    def _firsts(items: list[_Readable], earlier: list[str | None], dead: list[DeadLetter]) -> list[bool]:
+        """Which are no repeats: the same id at another position was answered before."""
         for item, position in zip(items, earlier, strict=True):
-            if position is None:
-                firsts.append(item)
-            else:
-                dead.append(
-                    DeadLetter(
-                        item.record,
-                        STAGE,
-                        "duplicate",
-                        f"decision '{item.decision.decision_id}' was taken before, at {position}",
-                    )
-                )
-        return firsts
+            if position is not None:
+                what = f"decision '{item.decision.decision_id}' was taken before, at {position}"
+                dead.append(DeadLetter(item.record, STAGE, "duplicate", what))
+        return [position is None for position in earlier]
+
+    def _score_all(
+        self, items: Sequence[_Readable], policy: CompiledPolicy, beside: Headers, output: Output
+    ) -> tuple[list[Scored], list[Outgoing]]:
+        """Each as if it were the first of its id, and its record; keys that are new go to ``output``."""
+        calibrations = self._calibrations()
+        scored: list[Scored] = []
+        written: list[Outgoing] = []
+        for part in strides(items):
+            scored += self._score(part, calibrations, self._unders(part, policy, output))
+            written.extend(self._outgoing(item, beside) for item in scored[-len(part) :])
+        return scored, written
 
     def _unders(
         self, items: Sequence[_Readable], policy: CompiledPolicy, output: Output

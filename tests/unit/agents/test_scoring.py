@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
 import pytest
 
@@ -217,21 +219,47 @@ async def test_nothing_to_claim_needs_no_store():
 async def test_a_batch_sees_one_policy():
     """The policy changes while the first batch is under way: it counts from the next batch on."""
     newer = policy_of(POLICY_TEXT + OTHER_TYPE)
-    in_force = [POLICY]
-    store = Store()
-
-    class Switching(Store):
-        def claim(self, ids, positions):
-            in_force[0] = newer
-            return store.claim(ids, positions)
-
-    agent = scoring(Switching())
-    agent._policy = lambda: in_force[0]
+    in_force = iter([POLICY, newer])
+    agent = scoring(Store())
+    agent._policy = lambda: next(in_force)
     _, first = await agent([incoming(decision(f"exp-{n}"), n) for n in range(3)])
     assert {item.event.assessment.policy_version for item in first} == {POLICY.version}
     assert {item.terms.policy_version for item in first} == {POLICY.version}
     _, second = await agent([incoming(decision("later"), 3)])
     assert second[0].event.assessment.policy_version == newer.version
+
+
+async def test_the_store_answers_while_decisions_are_scored():
+    scoring_began = threading.Event()
+    met = []
+
+    class Slow(Store):
+        def claim(self, ids, positions):
+            met.append(scoring_began.wait(10))
+            return super().claim(ids, positions)
+
+    class Calibrations(dict):
+        def get(self, key, default=None):
+            scoring_began.set()
+            return super().get(key, default)
+
+    output, handed_on = await scoring(Slow(), calibrations=Calibrations(k=CALIBRATION))(
+        [incoming(decision())]
+    )
+    assert (met, len(output.outgoing), len(handed_on)) == ([True], 1, 1)
+
+
+async def test_where_scoring_breaks_what_was_claimed_is_no_duplicate_when_it_is_asked_again():
+    class Broken(dict):
+        def get(self, _key, _default=None):
+            raise RuntimeError("a bug")
+
+    store = Store()
+    batch = [incoming(decision(f"exp-{n}"), n) for n in range(3)]
+    with pytest.raises(RuntimeError, match="a bug"):
+        await scoring(store, calibrations=Broken(k=CALIBRATION))(batch)
+    output, handed_on = await scoring(store)(batch)
+    assert (len(handed_on), output.dead) == (3, [])
 
 
 async def test_the_calibration_of_the_learning_key_counts():

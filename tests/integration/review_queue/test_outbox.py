@@ -385,7 +385,8 @@ def test_the_workers_relay_goes_by_the_policy_in_force(desk, private, encrypts, 
     sent = []
     policy = SimpleNamespace(pool_names=("expenses",), encrypts=encrypts)
     service = RelayService(desk.client, desk.keys, private, lambda: policy, None, slot="1", clock=desk.clock)
-    service._relay(SimpleNamespace(send=lambda records: sent.extend(records) or [])).run_once()
+    publisher = SimpleNamespace(send=lambda records: sent.extend(records) or [])
+    service._relay(publisher, policy.pool_names).run_once()
     assert len(sent) == published
 
 
@@ -410,7 +411,7 @@ def relay_to(broker, desk, codec):
     policy = SimpleNamespace(pool_names=("expenses", "claims"), encrypts=False)
     return RelayService(
         desk.client, desk.keys, codec, lambda: policy, None, slot="1", clock=desk.clock
-    )._relay(broker)
+    )._relay(broker, policy.pool_names)
 
 
 def answered_in_two_pools(desk, codec):

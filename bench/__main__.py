@@ -60,6 +60,9 @@ def main(
 
     with Bed() as bed:
         bed.say(f"logs of the measured processes: {bed.logs}")
+        if set(wanted) - {"queue", "console"}:
+            bed.say(f"warming the broker for {page.WARM_BROKER_SECONDS:g} s")
+            latency.run(bed, VARIANTS["fused"], page.WARM_BROKER_RATE, page.WARM_BROKER_SECONDS)
         if variants:
             results.decisions = decisions
             results.throughput, results.unequal = throughput.run_rounds(bed, variants, decisions, rounds)
@@ -97,7 +100,6 @@ def _latency(bed: Bed, results: Results, seconds: float) -> None:
     plan = [("fused", 1000), ("fused", 3000), ("staged", 1000), ("staged", 3000)]
     plan += [("bare", 1000), ("bare", 3000), ("faust", 1000), ("quix", 1000)]
     results.latency = []
-    latency.run(bed, VARIANTS["fused"], 3000, 10)  # the broker's compiler is warm from here on
     for name, rate in plan:
         found = latency.run(bed, VARIANTS[name], rate, seconds)
         bed.say(

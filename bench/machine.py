@@ -21,7 +21,8 @@ def describe() -> dict[str, str]:
     """Facts in the order in which they are printed."""
     external = os.environ.get("HITL_TEST_KAFKA")
     return {
-        "Processor": f"{_processor()}, {os.cpu_count()} logical cores",
+        "Processor": _processor(),
+        "Logical cores": str(os.cpu_count()),
         "Two processes": f"do {two_processes():.2f} times the work of one, when each only counts",
         "Memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "System": f"{platform.system()} {platform.release()} {platform.machine()}",

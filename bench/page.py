@@ -7,6 +7,10 @@ from collections.abc import Iterable, Sequence
 from bench.results import Results, targets
 from bench.variants import VARIANTS
 
+WARM_BROKER_RATE, WARM_BROKER_SECONDS = 3000.0, 60.0
+"""Decisions/s, and for how long, before anything is measured: a broker that was just started still compiles
+its own code; at first p99 is several times what it is after a minute."""
+
 
 def render(results: Results) -> str:
     """The whole page."""
@@ -18,6 +22,9 @@ def _sections(results: Results) -> Iterable[Sequence[str]]:
         "# Benchmark",
         "",
         "Written by `make bench`; numbers of one machine, side by side. Do not edit by hand.",
+        f"The broker first serves our fused worker for {WARM_BROKER_SECONDS:g} s at {WARM_BROKER_RATE:,.0f}"
+        " decisions/s: one that was just",
+        "started still compiles its own code.",
     ]
     yield ["## Targets", "", *_targets(results)]
     if results.throughput:
@@ -92,7 +99,20 @@ factors and the rules in CEL, five signals, routing with reasons; {people} go to
 `decisions.scored`, `decisions.routed` and, for what is automated, `decisions.resolved`. The records wait in
 an open transaction until the workers own their partitions; the rate is taken from the broker's own append
 times between 5 % and 95 % of the records. Medians over {results.throughput[0].rounds} rounds in turns, the
-range in brackets. CPU is that of all processes of the variant together. {same}"""
+range in brackets. CPU is that of all processes of the variant together. {same}{_most(results)}"""
+
+
+def _most(results: Results) -> str:
+    """What the cores could give at most to two workers, when all of them do nothing else."""
+    two = next((s for s in results.throughput if s.variant == "fused-two"), None)
+    cores = results.machine.get("Logical cores")
+    if two is None or two.broker_cpu_us is None or cores is None:
+        return ""
+    wanted = two.cpu_us + two.broker_cpu_us
+    most = int(cores) / wanted * 1e6
+    return f"""
+Two fused workers and the broker want {wanted:.0f} us of CPU for each decision: {cores} cores that do nothing
+else give {most:,.0f} decisions/s, and {two.per_second / most:.0%} of that was had."""
 
 
 def _encryption_words(results: Results) -> str:

@@ -23,7 +23,7 @@ def summary(variant: str, per_second: float, **more: float) -> Summary:
         variant=variant,
         rounds=3,
         per_second=per_second,
-        broker_cpu_us=None,
+        broker_cpu_us=more.get("broker_cpu_us"),
         lost=int(more.get("lost", 0)),
         doubled=0,
         automated=0.75,
@@ -44,6 +44,13 @@ def test_the_rate_is_the_true_one_whatever_the_batch_size():
 def test_what_encryption_costs_is_said_as_a_ratio():
     page = render(Results(encryption=[summary("fused", 10_000), summary("encrypted", 7_000, cpu_us=117.0)]))
     assert "**1.30x** the CPU of the worker, at\n70% of the rate" in page
+
+
+def test_what_the_cores_could_give_to_two_workers_is_said_beside_what_was_had():
+    two = summary("fused-two", 15_000, cpu_us=80.0, broker_cpu_us=20.0)
+    page = render(Results(throughput=[two], machine={"Logical cores": "2"}))
+    assert "want 100 us of CPU for each decision" in page
+    assert "give 20,000 decisions/s, and 75% of that was had" in page
 
 
 def test_start_and_end_do_not_count():

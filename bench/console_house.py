@@ -91,7 +91,12 @@ def _learn(house: House, people: list[str]) -> None:
     for n in range(20):
         fold.add(_pattern(n))
     numbers = itertools.count(1)
-    ledger = SimpleNamespace(snapshot=fold.snapshot, session=fold.sessions.get, record=fold.add)
+    ledger = SimpleNamespace(
+        snapshot=fold.snapshot,
+        session=fold.sessions.get,
+        record=fold.add,
+        forget_erased=lambda: None,  # nobody is erased here
+    )
     room = SessionRoom(
         ledger, house.parts.publisher.writer, clock=house.clock, new_id=lambda: f"s{next(numbers)}"
     )

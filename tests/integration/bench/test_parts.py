@@ -1,4 +1,4 @@
-"""The benchmark's parts that need no broker run to their end: a whole run begins hours before it meets a broken one."""
+"""Parts of the benchmark that need no broker, run to their end: a whole run meets them after half an hour."""
 
 from __future__ import annotations
 
